@@ -1,0 +1,67 @@
+/*
+ * cuda-abi: what makes a shared library look like NVIDIA's libcuda.so.1 to closed CUDA programs.
+ *
+ * Two libraries of hawser have the CUDA driver ABI: the guest's (shim-gpu) and the software GPU
+ * (server/softgpu). Both link this room's objects, which define
+ *
+ *   cuGetProcAddress, cuGetProcAddress_v2    version-exact lookup over the library's own functions
+ *   cuGetExportTable                         the private tables that cudart and its libraries ask for
+ *   cuGetErrorName, cuGetErrorString
+ *   every *_ptds and *_ptsz function         in terms of the plain one (see hawser_abi_default_stream)
+ *   every other name of cuda.h               as a weak function that returns CUDA_ERROR_NOT_SUPPORTED
+ *                                            and logs its name once; a strong definition overrides it
+ *
+ * Everything here is thread-safe unless it says otherwise.
+ */
+#ifndef HAWSER_CUDA_ABI_H
+#define HAWSER_CUDA_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <cuda.h>
+
+/* ---- What the library that links this room provides -------------------------------------- */
+
+/* The handle that cuDevicePrimaryCtxRetain(dev) gives or will give; does not retain it. */
+CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev);
+
+/* One line for the log, printf style, without a newline. Never writes to stdout. */
+void hawser_abi_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- What this room gives to the library ------------------------------------------------- */
+
+/* The stream that a NULL stream, or a call without a stream, means on the calling thread now:
+ * CU_STREAM_PER_THREAD inside a *_ptds or *_ptsz call, else CU_STREAM_LEGACY. */
+CUstream hawser_abi_default_stream(void);
+
+/* To be called when a context is reset or destroyed: runs the destructors that cudart copies
+ * registered for it (private table CLS) and forgets their values. */
+void hawser_abi_context_gone(CUcontext ctx);
+
+/* CUDA_ERROR_NOT_SUPPORTED, after one log line per function name and process. */
+CUresult hawser_abi_not_supported(const char *function);
+
+/* A module image as programs pass it, without a length. */
+enum hawser_image_kind {
+    HAWSER_IMAGE_INVALID,
+    HAWSER_IMAGE_WRAPPER, /* 24-byte fat binary wrapper; parts are the fat binaries it points to */
+    HAWSER_IMAGE_FATBIN,
+    HAWSER_IMAGE_ELF,
+    HAWSER_IMAGE_PTX,     /* NUL-terminated text; the part's size excludes the NUL */
+};
+#define HAWSER_IMAGE_MAX_PARTS 256
+struct hawser_image {
+    enum hawser_image_kind kind;
+    uint32_t wrapper_version; /* 1 or 2; 0 when kind is not WRAPPER */
+    unsigned n_parts;         /* 1 + the pre-link fat binaries of a version 2 wrapper */
+    struct {
+        const void *data;
+        size_t size;          /* bytes */
+    } part[HAWSER_IMAGE_MAX_PARTS];
+};
+
+/* Finds out what `image` is and how long. CUDA_SUCCESS, CUDA_ERROR_INVALID_VALUE for NULL, or
+ * CUDA_ERROR_INVALID_IMAGE. Reads no more of the image than its own headers declare. */
+CUresult hawser_image_measure(const void *image, struct hawser_image *out);
+
+#endif
