@@ -1,0 +1,163 @@
+// What the files of the parser share. Internal to this folder.
+//
+// Parsing is recursive descent over one token of look-ahead. All memory comes from the module's
+// arena, so the first error may leave by longjmp (sg_fail) without cleaning up.
+#ifndef SOFTGPU_PTX_PARSER_H
+#define SOFTGPU_PTX_PARSER_H
+
+#include <setjmp.h>
+#include <string.h>
+
+#include "arena.h"
+#include "ir.h"
+#include "lexer.h"
+
+// One PTX text of a module. Names that are not visible belong to their text alone.
+struct sg_unit {
+    const char *text;
+    size_t size;
+    uint32_t version, target;
+    struct sg_map names; // struct sg_symbol
+};
+
+struct sg_body {
+    struct sg_unit *unit;
+    const char *text; // just behind the opening brace
+    uint32_t line;
+};
+
+struct sg_module_private {
+    struct sg_arena arena;
+    struct sg_unit *units;
+    size_t nunits;
+    struct sg_map visible; // linkage by name across texts
+    struct sg_map local;   // the first symbol of a name that is visible in its text only
+    uint32_t symbol_capacity, function_capacity;
+};
+
+enum sg_name_kind {
+    SG_NAME_REG,     // reg
+    SG_NAME_RANGE,   // reg .. reg + count: %r<10>
+    SG_NAME_SYM,     // sym
+    SG_NAME_LABEL,   // insn: index of the instruction it stands before
+    SG_NAME_TARGETS, // targets, count: .branchtargets
+    SG_NAME_PROTO,   // proto: .callprototype; or NULL for .calltargets
+};
+
+struct sg_name {
+    enum sg_name_kind kind;
+    int32_t reg;
+    uint32_t insn, count;
+    union {
+        struct sg_symbol *sym;
+        struct sg_operand *targets;
+        struct sg_proto *proto;
+    };
+};
+
+struct sg_names {
+    struct sg_names *parent;
+    struct sg_map names, ranges; // struct sg_name; ranges by prefix
+};
+
+// A label named before it may be known.
+struct sg_fixup {
+    struct sg_operand *operand;
+    struct sg_names *scope;
+    struct sg_token name;
+    bool targets; // the name of a .branchtargets list
+};
+
+struct sg_pending_reloc {
+    struct sg_reloc *reloc;
+    struct sg_token name;
+};
+
+struct sg_parser {
+    struct sg_lexer lexer;
+    struct sg_token tok;
+    struct sg_module *module;
+    struct sg_arena *arena;
+    struct sg_unit *unit;
+    struct sg_function *fn; // being parsed, NULL at module scope
+    struct sg_names *scope;
+    const char *insn_text;
+    uint32_t insn_line;
+    uint32_t depth;
+    uint32_t insn_capacity, reg_capacity, nfixups, fixup_capacity;
+    struct sg_fixup *fixups;
+    uint32_t npending, pending_capacity;
+    struct sg_pending_reloc *pending;
+    struct sg_diag *diag;
+    jmp_buf fail;
+};
+
+// A constant: an integer, or a float's bits in the width it was written in.
+struct sg_const {
+    enum sg_token_kind kind; // SG_TOK_INT, SG_TOK_F32, SG_TOK_F64
+    bool is_unsigned;
+    uint64_t value;
+};
+
+// parser.c
+_Noreturn void sg_fail(struct sg_parser *p, enum sg_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void sg_advance(struct sg_parser *p);
+bool sg_at(const struct sg_parser *p, int punct);
+bool sg_at_word(const struct sg_parser *p, const char *word);
+bool sg_accept(struct sg_parser *p, int punct);
+bool sg_accept_word(struct sg_parser *p, const char *word);
+void sg_expect(struct sg_parser *p, int punct);
+struct sg_token sg_expect_name(struct sg_parser *p);
+uint64_t sg_expect_int(struct sg_parser *p);
+void *sg_alloc(struct sg_parser *p, size_t count, size_t size);
+// Grows `array` so that index `used` exists.
+void *sg_grow(struct sg_parser *p, void *array, uint32_t used, uint32_t *capacity, size_t size);
+char *sg_copy_name(struct sg_parser *p, const struct sg_token *token);
+enum sg_type sg_type_of_word(const char *word, size_t length); // without the dot
+enum sg_type sg_expect_type(struct sg_parser *p);
+
+// expr.c
+struct sg_const sg_parse_const(struct sg_parser *p);
+int64_t sg_parse_int_const(struct sg_parser *p);
+// Bits of the constant as a value of the type; fails where PTX has no such conversion.
+uint64_t sg_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type type);
+
+// decl.c
+enum sg_space sg_space_of_word(const struct sg_token *token); // SG_GENERIC if it is none
+// At the space word of a variable declaration; `add` receives each variable.
+typedef void (*sg_add_symbol)(struct sg_parser *p, struct sg_symbol *sym);
+struct sg_linkage {
+    bool external, visible, weak, common;
+};
+void sg_parse_variables(struct sg_parser *p, struct sg_linkage linkage, sg_add_symbol add);
+// At `(`. Registers are declared in p->fn if `define`, else only described.
+struct sg_param *sg_parse_params(struct sg_parser *p, uint32_t *count);
+void sg_resolve_relocs(struct sg_parser *p);
+
+// body.c
+void sg_parse_body(struct sg_parser *p);
+struct sg_name *sg_lookup(struct sg_parser *p, struct sg_names *scope, const struct sg_token *name,
+                          int32_t *reg);
+int32_t sg_new_reg(struct sg_parser *p, enum sg_type type, const char *name);
+void sg_declare(struct sg_parser *p, const struct sg_token *token, struct sg_name *name);
+void sg_add_label_fixup(struct sg_parser *p, struct sg_operand *operand, bool targets);
+
+// operand.c
+struct sg_symbol *sg_lookup_symbol(struct sg_parser *p, const struct sg_token *name);
+void sg_parse_operand(struct sg_parser *p, struct sg_operand *operand);
+struct sg_operand *sg_parse_operand_list(struct sg_parser *p, int end, uint16_t *count);
+// Deferred constants: an operand of kind SG_OPND_IMM holds the constant's kind in `n` (enum
+// sg_token_kind) and its signedness in `generic` until insn.c gives it a type.
+
+// insn.c
+// At the mnemonic. Appends one instruction to p->fn.
+void sg_parse_insn(struct sg_parser *p, int32_t guard, bool guard_neg);
+
+// cfg.c, liveness.c, frontier.c, uniform.c: each fills its part of the function; -1 for no memory.
+int sg_build_cfg(struct sg_function *fn, struct sg_arena *arena);
+int sg_compute_liveness(struct sg_function *fn, struct sg_arena *arena);
+int sg_compute_uniformity(struct sg_function *fn, struct sg_arena *arena);
+int sg_compute_frontiers(struct sg_function *fn, struct sg_arena *arena);
+
+#endif
