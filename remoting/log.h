@@ -7,6 +7,8 @@
 
 #include <stdarg.h>
 
+
+
 enum hawser_log_level { HAWSER_OFF, HAWSER_ERROR, HAWSER_WARN, HAWSER_INFO, HAWSER_DEBUG };
 
 /* The name that stands at the head of each line; default "hawser". The string must live on. */

@@ -1,0 +1,41 @@
+"""The coverage table, docs/coverage.md."""
+
+import glob
+import os
+import re
+
+MEANING = {"local": "answered in the guest", "post": "forwarded, not awaited",
+           "call": "forwarded, awaited", "via": "by hand, via the wire calls named"}
+
+
+def softgpu_functions(folder):
+    """Names that the software GPU defines: function definitions in its driver/ sources."""
+    names = set()
+    for path in glob.glob(os.path.join(folder, "*.c")):
+        text = open(path).read()
+        names |= set(re.findall(r"^(?:API\s+)?CUresult (?:CUDAAPI )?(cu[A-Z]\w+)\(", text, re.M))
+    return names
+
+
+def table(spec, softgpu_folder):
+    soft = softgpu_functions(softgpu_folder)
+    functions = sorted(spec.functions.values(), key=lambda f: f.name)
+    abi = {"cuGetErrorString", "cuGetErrorName", "cuGetProcAddress", "cuGetProcAddress_v2",
+           "cuGetExportTable"}
+    soft |= abi
+    total = len(functions) + len(spec.later)
+    out = [f"# What hawser carries of the CUDA driver API (cuda.h {spec.version})", "",
+           "Generated from [remoting/api/cuda.spec](../remoting/api/cuda.spec); a test holds it current.",
+           f"{len(functions)} of {total} functions and ABI revisions are carried. The software GPU defines "
+           f"{len(soft & (set(spec.functions) | set(spec.later)))}.", "",
+           "Every other name that cuda.h declares is exported too; it returns CUDA_ERROR_NOT_SUPPORTED and "
+           "logs its name once. The `_ptds` and `_ptsz` forms (per-thread default stream) exist for every "
+           "function that cuda.h gives one and mean the same function on another default stream.", "",
+           "| class | meaning |", "| --- | --- |"]
+    out += [f"| {k} | {v} |" for k, v in MEANING.items()]
+    out += ["", "| function | through hawser | software GPU |", "| --- | --- | --- |"]
+    rows = {f.name: f"{f.kind} {', '.join(f.wires)}".strip() for f in functions}
+    rows.update({n: "not supported" for n in spec.later})
+    for name in sorted(rows):
+        out.append(f"| {name} | {rows[name]} | {'yes' if name in soft else 'not supported'} |")
+    return "\n".join(out) + "\n"

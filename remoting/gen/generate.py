@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+"""Writes from an API spec what both ends of the wire need.
+
+    generate.py --spec api/cuda.spec --cc CC --include DIR --out DIR [--coverage FILE --softgpu DIR]
+
+Into --out: cuda.proto, cuda_api.h, cuda_api.c (both ends), cuda_guest.c (the guest's functions),
+cuda_host.c (the host's dispatch). With --coverage only the coverage table is written.
+"""
+
+import argparse
+import os
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "cuda-abi")]
+
+import cuda_header
+from spec import Spec, SpecError, plain_type
+import coverage
+
+NOTICE = "/* Generated from {} by remoting/gen/generate.py. */\n"
+
+SCALARS = {"unsigned int": "uint64", "unsigned char": "uint64", "unsigned short": "uint64",
+           "unsigned long long": "uint64", "int": "sint64", "float": "float"}
+
+
+# ---- names as protoc-c makes them
+
+def camel(name):
+    return "".join(w[:1].upper() + w[1:] for w in name.split("_"))
+
+
+def lower(camel_name):
+    out, was_upper = "", True
+    for c in camel_name:
+        if c.isupper() and not was_upper:
+            out += "_"
+        out += c.lower()
+        was_upper = c.isupper()
+    return out
+
+
+class Names:
+    """The C names of one message."""
+
+    def __init__(self, name):
+        self.message = camel(name)
+        low = lower(self.message)
+        self.struct = f"Hawser__{self.message}"
+        self.init = f"HAWSER__{low.upper()}__INIT"
+        self.descriptor = f"hawser__{low}__descriptor"
+
+
+# ---- what a parameter is
+
+class Role:
+    """How one parameter of a generated function travels."""
+
+    def __init__(self, spec, function, param):
+        self.param, self.name = param, param.name
+        self.field = param.name.lower()
+        t = plain_type(param.type)
+        self.base = t.rstrip("*").replace("const ", "").strip()
+        self.pointer = t.endswith("*")
+        scalar = SCALARS.get(self.base) or spec.scalars.get(self.base)
+        if self.base in spec.handles:
+            self.kind = "new" if self.pointer else "handle"
+            self.object = f"HAWSER_{spec.handles[self.base].upper()}"
+            self.wire = "uint64"
+        elif scalar:
+            self.kind = "out" if self.pointer else "in"
+            self.wire = scalar
+        else:
+            spec.fail(f"{function.name}: parameter {param.name} has the type {param.type}, which is "
+                      "neither scalar nor handle: say 'scalar' or write the function by hand",
+                      function.line)
+        self.gone = self.kind == "handle" and function.name in spec.gone
+
+    @property
+    def to_host(self):
+        return self.kind in ("in", "handle", "new")
+
+
+def roles_of(spec, function):
+    return [Role(spec, function, p) for p in function.params]
+
+
+# ---- the parts
+
+def emit_proto(spec, functions):
+    out = ['syntax = "proto3";', "package hawser;"]
+
+    def message(name, fields):
+        out.append(f"message {name} {{")
+        for i, (field, kind, repeated) in enumerate(fields, 1):
+            out.append(f"    {'repeated ' if repeated else ''}{kind} {field} = {i};")
+        out.append("}")
+
+    for m in spec.messages.values():
+        message(m.name, m.fields)
+        if m.number:
+            message(m.name + "Reply", m.reply)
+    for f in functions:
+        if not f.number:
+            continue
+        roles = roles_of(spec, f)
+        message(camel(f.name), [(r.field, r.wire, False) for r in roles if r.to_host])
+        message(camel(f.name) + "Reply", [(r.field, r.wire, False) for r in roles if r.kind == "out"])
+    return "\n".join(out) + "\n"
+
+
+def numbered(spec, functions):
+    """Everything that has a number on the wire: functions and wire calls."""
+    return sorted([f for f in functions if f.number] + [m for m in spec.messages.values() if m.number],
+                  key=lambda x: x.number)
+
+
+def driver_names(spec, functions):
+    return sorted(set(spec.driver) | {f.name for f in functions if f.number})
+
+
+def emit_header(spec, functions, header):
+    calls = numbered(spec, functions)
+    out = [NOTICE.format(spec.path.split("/")[-1]),
+           "#ifndef HAWSER_CUDA_API_H\n#define HAWSER_CUDA_API_H\n",
+           '#include "cuda_types.h"\n#include "api.h"\n#include "cuda.pb-c.h"\n', "enum {"]
+    out += [f"    HAWSER_FN_{c.name} = {c.number}," for c in calls]
+    out += [f"    HAWSER_FN_LIMIT = {calls[-1].number + 1}", "};\n", "enum hawser_object_kind {",
+            "    HAWSER_NO_OBJECT,"]
+    out += [f"    HAWSER_{k.upper()}," for k in dict.fromkeys(spec.handles.values())]
+    out += ["    HAWSER_OBJECT_KINDS", "};\n",
+            "extern const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT];\n",
+            "/* The driver functions that the host uses; NULL where the driver has none. */",
+            "struct cuda_driver {"]
+    for name in driver_names(spec, functions):
+        f = header.get(name)
+        if f:
+            params = ", ".join(t for t, _ in f.params) or "void"
+            out.append(f"    CUresult (*{name})({params});")
+    out += ["};",
+            "extern const struct cuda_driver_symbol { const char *name; size_t offset; } "
+            "cuda_driver_symbols[];\n",
+            "#endif\n"]
+    return "\n".join(out)
+
+
+def emit_common(spec, functions, header):
+    out = [NOTICE.format(spec.path.split("/")[-1]), '#include "cuda_api.h"\n',
+           "const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT] = {"]
+    for c in numbered(spec, functions):
+        n, r = Names(c.name), Names(camel(c.name) + "Reply")
+        flags = [f"HAWSER_API_{c.kind.upper()}"]
+        flags += [f"HAWSER_API_{w.upper()}" for w in sorted(c.flags & {"waits", "syncs"})]
+        out.append(f'    [{c.number}] = {{"{c.name}", {" | ".join(flags)}, &{n.descriptor}, '
+                   f'&{r.descriptor}}},')
+    out.append("};\n\n/* The spec's signatures against the header's. */")
+    for f in spec.present(header):
+        out.append(f'_Static_assert(__builtin_types_compatible_p(__typeof__(&{f.name}), '
+                   f'CUresult (*)({f.signature})), "{f.name}: {spec.path.split("/")[-1]} line '
+                   f'{f.line} and cuda.h disagree");')
+    return "\n".join(out) + "\n"
+
+
+def guest_function(spec, f):
+    roles, n = roles_of(spec, f), Names(f.name)
+    reply = Names(camel(f.name) + "Reply")
+    outs = [r for r in roles if r.kind == "out"]
+    made = [r for r in roles if r.kind == "new"]
+    out = [f"CUresult {f.name}({f.signature})", "{", "    struct shim_call c;",
+           f"    {n.struct} m = {n.init};"]
+    if made:
+        out.append("    struct shim_object *made = NULL;")
+    context = "false" if f.name in spec.outside else "true"
+    out += [f"    CUresult r = shim_enter(&c, HAWSER_FN_{f.name}, {context});",
+            "    if (r != CUDA_SUCCESS) return r;"]
+    pointers = [r.name for r in roles if r.pointer]
+    if pointers:
+        out.append(f"    if ({' || '.join('!' + p for p in pointers)}) return CUDA_ERROR_INVALID_VALUE;")
+    for r in roles:
+        if r.kind == "handle":
+            out.append(f"    r = shim_handle({r.object}, {r.name}, &m.{r.field});")
+            out.append("    if (r != CUDA_SUCCESS) return r;")
+        elif r.kind == "in":
+            out.append(f"    m.{r.field} = {r.name};")
+    for r in made:
+        out += [f"    made = shim_object_new({r.object}, &c);",
+                "    if (!made) return CUDA_ERROR_OUT_OF_MEMORY;", f"    m.{r.field} = made->id;"]
+    names = ", ".join((["made"] if made else []) + [r.name for r in roles])
+    if "check" in f.flags:
+        out.append(f"    r = shim_check_{f.name}({names});")
+        out.append("    if (r != CUDA_SUCCESS) "
+                   + ("goto out;" if made else "return r;"))
+    if f.kind == "post":
+        out.append("    r = shim_post(&c, &m.base, NULL, 0);")
+    else:
+        if outs:
+            out.append(f"    {reply.struct} *reply = NULL;")
+            out.append("    r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);")
+            out.append("    if (r == CUDA_SUCCESS) {")
+            out += [f"        *{r.name} = ({r.base})reply->{r.field};" for r in outs]
+            out += ["    }", "    shim_free_reply(reply);"]
+        else:
+            out.append("    r = shim_call(&c, &m.base, NULL, 0, NULL);")
+    for r in roles:
+        if r.gone:
+            out.append(f"    if (r == CUDA_SUCCESS) shim_object_gone({r.name});")
+    if "note" in f.flags:
+        out.append(f"    if (r == CUDA_SUCCESS) shim_note_{f.name}({names});")
+    if made:
+        if "check" in f.flags:
+            out.append("out:")
+        out.append("    if (r == CUDA_SUCCESS)")
+        out.append(f"        *{made[0].name} = ({made[0].base})made;")
+        out.append("    else\n        shim_object_gone(made);")
+    out += ["    return r;", "}\n"]
+    return "\n".join(out)
+
+
+def hook_prototypes(spec, functions):
+    out = []
+    for f in functions:
+        made = any(r.kind == "new" for r in roles_of(spec, f)) if f.number else False
+        params = ", ".join((["struct shim_object *"] if made else []) + [p.type for p in f.params])
+        if "check" in f.flags:
+            out.append(f"CUresult shim_check_{f.name}({params});")
+        if "note" in f.flags:
+            out.append(f"void shim_note_{f.name}({params});")
+    return out
+
+
+def emit_guest(spec, functions):
+    out = [NOTICE.format(spec.path.split("/")[-1]), '#include "shim.h"\n']
+    out += hook_prototypes(spec, functions) + [""]
+    out += [guest_function(spec, f) for f in functions if f.number]
+    return "\n".join(out)
+
+
+def host_function(spec, f):
+    roles, n = roles_of(spec, f), Names(f.name)
+    reply = Names(camel(f.name) + "Reply")
+    outs = [r for r in roles if r.kind == "out"]
+    out = [f"static CUresult serve_{f.name}(struct served *c, const ProtobufCMessage *msg)", "{",
+           f"    const {n.struct} *m = (const {n.struct} *)msg;",
+           f"    if (!c->driver->{f.name}) return CUDA_ERROR_NOT_SUPPORTED;"]
+    if not any(r.to_host for r in roles):
+        out.append("    (void)m;")
+    args = []
+    for r in roles:
+        if r.kind == "handle":
+            out += [f"    {r.base} {r.name};",
+                    f"    CUresult r_{r.name} = served_handle(c, {r.object}, m->{r.field}, "
+                    f"(void **)&{r.name});",
+                    f"    if (r_{r.name} != CUDA_SUCCESS) return r_{r.name};"]
+            args.append(r.name)
+        elif r.kind == "in":
+            args.append(f"({r.base})m->{r.field}")
+        else:
+            out.append(f"    {r.base} {r.name} = 0;")
+            args.append(f"&{r.name}")
+    out.append(f"    CUresult r = c->driver->{f.name}({', '.join(args)});")
+    for r in roles:
+        if r.kind == "new":
+            out.append(f"    if (r == CUDA_SUCCESS) r = served_bind(c, {r.object}, m->{r.field}, {r.name});")
+        elif r.gone:
+            out.append(f"    served_unbind(c, m->{r.field});")
+    if outs:
+        out.append(f"    {reply.struct} reply = {reply.init};")
+        out += [f"    reply.{r.field} = {r.name};" for r in outs]
+        out.append("    served_reply(c, &reply.base);")
+    out += ["    return r;", "}\n"]
+    return "\n".join(out)
+
+
+def emit_host(spec, functions, header):
+    out = [NOTICE.format(spec.path.split("/")[-1]), '#include "served.h"\n']
+    wires = [m for m in spec.messages.values() if m.number]
+    out += [f"CUresult serve_{m.name}(struct served *c, const ProtobufCMessage *msg);" for m in wires]
+    out += [""] + [host_function(spec, f) for f in functions if f.number]
+    out.append("const serve_function hawser_cuda_serve[HAWSER_FN_LIMIT] = {")
+    out += [f"    [{c.number}] = serve_{c.name}," for c in numbered(spec, functions)]
+    out += ["};\n", "const struct cuda_driver_symbol cuda_driver_symbols[] = {"]
+    out += [f'    {{"{name}", offsetof(struct cuda_driver, {name})}},'
+            for name in driver_names(spec, functions) if name in header]
+    out += ["    {NULL, 0}", "};"]
+    return "\n".join(out) + "\n"
+
+
+def write(path, text):
+    """Leaves an unchanged file alone, so that nothing is compiled again for it."""
+    if os.path.exists(path) and open(path).read() == text:
+        return
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ap.add_argument("--spec", required=True)
+    ap.add_argument("--cc", default="cc")
+    ap.add_argument("--include", required=True)
+    ap.add_argument("--out")
+    ap.add_argument("--coverage")
+    ap.add_argument("--softgpu")
+    args = ap.parse_args()
+    try:
+        spec = Spec(args.spec)
+        header = cuda_header.load(args.cc, args.include)
+        spec.check_header(header, header_version(args.include))
+        functions = spec.present(header)
+        if args.coverage:
+            write(args.coverage, coverage.table(spec, args.softgpu))
+        if args.out:
+            os.makedirs(args.out, exist_ok=True)
+            files = {"cuda.proto": emit_proto(spec, functions),
+                     "cuda_api.h": emit_header(spec, functions, header),
+                     "cuda_api.c": emit_common(spec, functions, header),
+                     "cuda_guest.c": emit_guest(spec, functions),
+                     "cuda_host.c": emit_host(spec, functions, header)}
+            for name, text in files.items():
+                write(os.path.join(args.out, name), text)
+    except SpecError as e:
+        sys.exit(str(e))
+
+
+def header_version(include):
+    text = open(os.path.join(include, "cuda.h")).read()
+    return int(re.search(r"#define CUDA_VERSION (\d+)", text).group(1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Reads an API spec (api/*.spec) and checks it against the installed header."""
+
+import re
+import sys
+from dataclasses import dataclass, field
+
+
+class SpecError(Exception):
+    pass
+
+
+@dataclass
+class Param:
+    type: str  # C type as written, without the name
+    name: str
+
+    @property
+    def decl(self):
+        return f"{self.type}{'' if self.type.endswith('*') else ' '}{self.name}"
+
+
+@dataclass
+class Function:
+    kind: str  # local, post, call, via
+    name: str
+    params: list
+    line: int
+    number: int = 0
+    flags: set = field(default_factory=set)
+    wires: list = field(default_factory=list)
+
+    @property
+    def signature(self):
+        return ", ".join(p.decl for p in self.params) or "void"
+
+
+@dataclass
+class Message:
+    name: str
+    number: int = 0  # 0: a plain message, not a call
+    kind: str = ""
+    flags: set = field(default_factory=set)
+    fields: list = field(default_factory=list)  # (name, type, repeated)
+    reply: list = field(default_factory=list)
+
+
+class Spec:
+    def __init__(self, path):
+        self.path = path
+        self.api, self.version = None, 0
+        self.handles, self.scalars = {}, {}
+        self.functions, self.messages = {}, {}
+        self.later, self.gone, self.outside, self.driver = {}, set(), set(), []
+        self.last_message = None
+        with open(path) as f:
+            for number, line in enumerate(f, 1):
+                self.line = number
+                text = line.split("#")[0].rstrip()
+                if text.strip():
+                    self.read(text)
+        self.check()
+
+    def fail(self, message, line=None):
+        raise SpecError(f"{self.path}:{line or self.line}: {message}")
+
+    # ---- one line
+
+    def read(self, text):
+        if text[0] == " ":
+            return self.read_field(text.split())
+        self.last_message = None
+        word, _, rest = text.partition(" ")
+        rest = rest.strip()
+        readers = {"api": self.read_api, "handle": self.read_handle, "scalar": self.read_scalar,
+                   "wire": self.read_wire, "message": self.read_message, "local": self.read_function,
+                   "post": self.read_function, "call": self.read_function, "via": self.read_function}
+        if word in readers:
+            readers[word](word, rest)
+        elif word == "later":
+            self.later.update((n, self.line) for n in rest.split())
+        elif word in ("gone", "outside-context"):
+            (self.gone if word == "gone" else self.outside).update(rest.split())
+        elif word == "driver":
+            self.driver += rest.split()
+        else:
+            self.fail(f"unknown word '{word}'")
+
+    def read_api(self, _, rest):
+        self.api, version = rest.split()
+        self.version = int(version)
+
+    def read_handle(self, _, rest):
+        c_type, kind = rest.split()
+        self.handles[c_type] = kind
+
+    def read_scalar(self, _, rest):
+        sign, _, names = rest.partition(":")
+        for name in names.split():
+            self.scalars[name] = {"unsigned": "uint64", "signed": "sint64"}[sign]
+
+    def read_wire(self, _, rest):
+        words = rest.split()
+        if words[0] not in ("post", "call") or not words[-2].isdigit():
+            self.fail("expected: wire post|call [flags] NUMBER NAME")
+        m = Message(words[-1], int(words[-2]), words[0], set(words[1:-2]))
+        self.messages[m.name] = self.last_message = m
+
+    def read_message(self, _, rest):
+        self.messages[rest] = self.last_message = Message(rest)
+
+    def read_field(self, words):
+        m = self.last_message
+        if not m:
+            self.fail("a field outside a wire call or message")
+        target = m.fields
+        if words[0] == "->":
+            target, words = m.reply, words[1:]
+        name, words = words[0], words[1:]
+        repeated = words[0] == "repeated"
+        words = words[1:] if repeated else words
+        types = {"u64": "uint64", "i64": "sint64", "bool": "bool", "bytes": "bytes", "string": "string"}
+        kind = words[1] if words[0] == "message" else types.get(words[0])
+        if not kind:
+            self.fail(f"unknown field type '{words[0]}'")
+        target.append((name, kind, repeated))
+
+    def read_function(self, word, rest):
+        m = re.match(r"(.*?)\b(cu\w+)\((.*)\)$", rest)
+        if not m:
+            self.fail("expected a signature: name(type name, ...)")
+        words, name = m.group(1).split(), m.group(2)
+        if name in self.functions:
+            self.fail(f"{name} stands twice")
+        f = Function(word, name, split_params(m.group(3)), self.line)
+        if word == "via":
+            f.wires = words[0].split(",")
+        elif word in ("post", "call"):
+            if not words or not words[-1].isdigit():
+                self.fail(f"{name} needs its number")
+            f.number, f.flags = int(words[-1]), set(words[:-1])
+        self.functions[name] = f
+
+    # ---- the whole
+
+    def check(self):
+        known = {"waits", "syncs", "check", "note"}
+        numbers = {}
+        for f in list(self.functions.values()) + list(self.messages.values()):
+            line = getattr(f, "line", 0)
+            if f.flags - known:
+                self.fail(f"{f.name}: unknown flag {', '.join(f.flags - known)}", line)
+            if f.number and numbers.setdefault(f.number, f.name) != f.name:
+                self.fail(f"{f.name} and {numbers[f.number]} share the number {f.number}", line)
+        for f in self.functions.values():
+            for w in f.wires:
+                if w not in self.messages:
+                    self.fail(f"{f.name} goes via {w}, which is no wire call", f.line)
+        for name in self.gone | self.outside:
+            if name not in self.functions:
+                self.fail(f"{name} is not among the functions")
+
+    def check_header(self, header, header_version):
+        """Every signature as the header has it; no function of this header version forgotten."""
+        for f in self.functions.values():
+            real = header.get(f.name)
+            if real is None:
+                if header_version < self.version:
+                    continue  # an older toolkit: the function is left out
+                self.fail(f"{f.name} is not in the header", f.line)
+            want = [plain_type(t) for t, _ in real.params]
+            have = [plain_type(p.type) for p in f.params]
+            if want != have:
+                self.fail(f"{f.name}({', '.join(have)}), but the header says "
+                          f"{f.name}({', '.join(want)})", f.line)
+        for name, line in self.later.items():
+            if name not in header and header_version >= self.version:
+                self.fail(f"{name} is not in the header", line)
+        missing = sorted(n for n in header if n not in self.functions and n not in self.later
+                         and not re.search(r"_pt[sd][sz]$", n))
+        if missing and header_version == self.version:
+            self.fail(f"the header declares {', '.join(missing)}: the spec must name every function")
+        if missing:
+            print(f"note: the header is newer than {self.path}; exported as not supported: "
+                  f"{', '.join(missing)}", file=sys.stderr)
+
+    def present(self, header):
+        """The functions that this header has (all, unless the toolkit is older than the spec)."""
+        return [f for f in self.functions.values() if f.name in header]
+
+
+def split_params(text):
+    text = text.strip()
+    if text in ("", "void"):
+        return []
+    params = []
+    for part in text.split(","):
+        m = re.match(r"(.*?)(\w+)$", part.strip())
+        params.append(Param(m.group(1).strip(), m.group(2)))
+    return params
+
+
+def plain_type(c_type):
+    """A type spelled in one way: unsigned is unsigned int, no blanks around stars."""
+    t = re.sub(r"\s*\*\s*", "*", " ".join(c_type.split()))
+    return re.sub(r"\bunsigned\b(?! (int|long|char|short))", "unsigned int", t)

@@ -1,0 +1,63 @@
+/*
+ * The guest's end of a session: posts, calls and what comes back.
+ *
+ * All functions are thread-safe except open and close. Posts and calls of all threads travel in the
+ * order in which they were made, so what happened before in the guest happens before on the host.
+ */
+#ifndef HAWSER_SESSION_H
+#define HAWSER_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lane.h"
+#include "wire.pb-c.h"
+
+/* Protocol version: guest and host must agree on the major number. */
+#define HAWSER_PROTOCOL_MAJOR 1
+#define HAWSER_PROTOCOL_MINOR 0
+
+/* Bulk bytes that may be under way before a post waits for the worker to take some. */
+#define HAWSER_BULK_WINDOW ((uint64_t)256 << 20)
+
+struct hawser_session;
+
+/* What the host sends on its own. Called on the session's reader thread, never two at a time;
+ * the data is valid during the call only. */
+struct hawser_session_events {
+    void (*push)(void *user, const Hawser__Push *push, const void *data, size_t size);
+    void (*output)(void *user, const void *text, size_t size);
+    void (*gone)(void *user); /* once: no answer will come any more */
+    void *user;
+};
+
+/* Opens a session with the hawserd at `endpoint`. On success 0, and *opened tells about the host (to
+ * be freed with hawser__opened__free_unpacked). Else -1 with one line in err. */
+int hawser_session_open(const char *endpoint, const struct hawser_session_events *events,
+                        struct hawser_session **out, Hawser__Opened **opened, char *err,
+                        size_t err_size);
+
+/* Who calls. */
+struct hawser_caller {
+    uint32_t thread;  /* small number from 1 */
+    uint64_t context; /* 0: none */
+};
+
+/* Every function below returns 0, or -1 when the host is gone (or memory is). Frames are taken over
+ * in every case; those of a post must have a free function, those of a call may be borrowed. */
+
+/* Sends without waiting; may be held back for a moment to travel with others. */
+int hawser_session_post(struct hawser_session *s, struct hawser_caller who, uint32_t function,
+                        const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n);
+
+/* Sends and waits for the answer. *result is the CUresult; when reply_type is not NULL and the host
+ * sent a reply, *reply is that message (free with protobuf_c_message_free_unpacked), else NULL. */
+int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint32_t function,
+                        const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n,
+                        const ProtobufCMessageDescriptor *reply_type, int32_t *result,
+                        ProtobufCMessage **reply);
+
+bool hawser_session_is_gone(struct hawser_session *s);
+
+#endif

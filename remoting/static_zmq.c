@@ -1,0 +1,54 @@
+/*
+ * libzmq is linked statically into what runs inside other people's programs, so that no version of it
+ * can meet theirs. Debian's static libzmq was configured with transports and a security mechanism that
+ * hawser never turns on (norm, pgm, GSSAPI); their libraries would bring Kerberos and libxml2 into
+ * every guest. These definitions satisfy the linker instead. None can be reached: only a norm:// or
+ * pgm:// endpoint or the ZMQ_GSSAPI_* options lead there, and endpoint.c accepts neither.
+ */
+#include <stdlib.h>
+
+#define UNREACHABLE(name)                                                                           \
+    void name(void);                                                                                \
+    void name(void)                                                                                 \
+    {                                                                                               \
+        abort();                                                                                    \
+    }
+
+/* clang-format off */
+UNREACHABLE(NormCreateInstance) UNREACHABLE(NormCreateSession) UNREACHABLE(NormDestroyInstance)
+UNREACHABLE(NormDestroySession) UNREACHABLE(NormGetDescriptor) UNREACHABLE(NormGetNextEvent)
+UNREACHABLE(NormGetRandomSessionId) UNREACHABLE(NormIsUnicastAddress) UNREACHABLE(NormNodeDelete)
+UNREACHABLE(NormObjectGetType) UNREACHABLE(NormObjectGetUserData)
+UNREACHABLE(NormObjectSetUserData) UNREACHABLE(NormSetCongestionControl)
+UNREACHABLE(NormSetDefaultSyncPolicy) UNREACHABLE(NormSetDefaultUnicastNack)
+UNREACHABLE(NormSetLoopback) UNREACHABLE(NormSetMulticastInterface)
+UNREACHABLE(NormSetRxPortReuse) UNREACHABLE(NormSetTTL) UNREACHABLE(NormStartReceiver)
+UNREACHABLE(NormStartSender) UNREACHABLE(NormStopInstance) UNREACHABLE(NormStopReceiver)
+UNREACHABLE(NormStopSender) UNREACHABLE(NormStreamFlush) UNREACHABLE(NormStreamOpen)
+UNREACHABLE(NormStreamRead) UNREACHABLE(NormStreamSeekMsgStart) UNREACHABLE(NormStreamWrite)
+UNREACHABLE(gss_accept_sec_context) UNREACHABLE(gss_acquire_cred)
+UNREACHABLE(gss_delete_sec_context) UNREACHABLE(gss_display_name) UNREACHABLE(gss_import_name)
+UNREACHABLE(gss_init_sec_context) UNREACHABLE(gss_release_buffer) UNREACHABLE(gss_release_cred)
+UNREACHABLE(gss_release_name) UNREACHABLE(gss_unwrap) UNREACHABLE(gss_wrap)
+UNREACHABLE(pgm_bind3) UNREACHABLE(pgm_close) UNREACHABLE(pgm_connect) UNREACHABLE(pgm_error_free)
+UNREACHABLE(pgm_free) UNREACHABLE(pgm_freeaddrinfo) UNREACHABLE(pgm_getaddrinfo)
+UNREACHABLE(pgm_getsockopt) UNREACHABLE(pgm_gsi_create_from_data) UNREACHABLE(pgm_recvmsgv)
+UNREACHABLE(pgm_send) UNREACHABLE(pgm_setsockopt) UNREACHABLE(pgm_socket)
+/* clang-format on */
+
+/* Data, and the two functions that zmq_ctx_new and zmq_ctx_term call; 1 is success. */
+const void *const GSS_C_NT_HOSTBASED_SERVICE = NULL;
+const void *const GSS_C_NT_USER_NAME = NULL;
+
+int pgm_init(void *error);
+int pgm_init(void *error)
+{
+    (void)error;
+    return 1;
+}
+
+int pgm_shutdown(void);
+int pgm_shutdown(void)
+{
+    return 1;
+}

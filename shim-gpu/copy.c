@@ -1,0 +1,389 @@
+/*
+ * Copies and fills. All come down to rectangles of rows between guest memory and device memory. Bytes
+ * from the guest are taken before the call returns and posted; bytes for pinned memory may come later,
+ * bytes for pageable memory are awaited, as CUDA does it.
+ */
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_abi.h"
+
+/* One side of a copy. */
+struct side {
+    enum { ON_HOST, ON_DEVICE } where;
+    uintptr_t address;
+    size_t pitch;
+};
+
+struct rectangle {
+    size_t width, height; /* bytes, rows */
+    uint64_t stream;      /* wire id */
+    bool async;
+};
+
+/* The bytes from the first to the last of a pitched rectangle. */
+static size_t extent(size_t pitch, const struct rectangle *r)
+{
+    return r->height ? pitch * (r->height - 1) + r->width : 0;
+}
+
+/* ---- to the device ---- */
+
+static void free_chunk(void *data, void *hint)
+{
+    (void)hint;
+    free(data);
+}
+
+/* Posts rows [row, row + rows) and, of a row longer than a chunk, columns [column, column + width). */
+static CUresult post_chunk(struct shim_call *c, const struct side *dst, const struct side *src,
+                           const struct rectangle *r, size_t row, size_t rows, size_t column,
+                           size_t width)
+{
+    char *data = malloc(rows * width);
+    if (!data) return CUDA_ERROR_OUT_OF_MEMORY;
+    const char *from = (const char *)src->address + row * src->pitch + column;
+    if (rows == 1 || src->pitch == width)
+        memcpy(data, from, rows * width);
+    else
+        for (size_t i = 0; i < rows; i++)
+            memcpy(data + i * width, from + i * src->pitch, width);
+    Hawser__CopyIn m = HAWSER__COPY_IN__INIT;
+    m.dst = dst->address + row * dst->pitch + column;
+    m.pitch = dst->pitch;
+    m.width = width;
+    m.height = rows;
+    m.stream = r->stream;
+    struct hawser_frame f = {.data = data, .size = rows * width, .free = free_chunk};
+    return shim_post(c, &m.base, &f, 1);
+}
+
+static CUresult copy_in(struct shim_call *c, const struct side *dst, const struct side *src,
+                        const struct rectangle *r)
+{
+    c->function = HAWSER_FN_CopyIn;
+    shim_transfer_settle((const void *)src->address, extent(src->pitch, r));
+    size_t rows = r->width < HAWSER_BULK_CHUNK ? HAWSER_BULK_CHUNK / r->width : 1;
+    for (size_t row = 0; row < r->height; row += rows) {
+        if (rows > r->height - row) rows = r->height - row;
+        for (size_t column = 0; column < r->width; column += HAWSER_BULK_CHUNK) {
+            size_t width = r->width - column;
+            if (width > HAWSER_BULK_CHUNK) width = HAWSER_BULK_CHUNK;
+            CUresult e = post_chunk(c, dst, src, r, row, rows, column, width);
+            if (e != CUDA_SUCCESS) return e;
+        }
+    }
+    return CUDA_SUCCESS;
+}
+
+/* ---- from the device ---- */
+
+static CUresult copy_out(struct shim_call *c, const struct side *dst, const struct side *src,
+                         const struct rectangle *r)
+{
+    bool later = r->async && shim_range_holds(dst->address, extent(dst->pitch, r), SHIM_PINNED);
+    uint64_t id;
+    struct shim_transfer *t =
+        shim_transfer_begin((void *)dst->address, dst->pitch, r->width, r->height, later, &id);
+    if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (later) {
+        Hawser__CopyOutLater m = HAWSER__COPY_OUT_LATER__INIT;
+        m.src = src->address;
+        m.pitch = src->pitch;
+        m.width = r->width;
+        m.height = r->height;
+        m.stream = r->stream;
+        m.transfer = id;
+        c->function = HAWSER_FN_CopyOutLater;
+        CUresult e = shim_post(c, &m.base, NULL, 0);
+        if (e != CUDA_SUCCESS) shim_transfer_end(t);
+        return e;
+    }
+    Hawser__CopyOut m = HAWSER__COPY_OUT__INIT;
+    m.src = src->address;
+    m.pitch = src->pitch;
+    m.width = r->width;
+    m.height = r->height;
+    m.stream = r->stream;
+    m.transfer = id;
+    c->function = HAWSER_FN_CopyOut;
+    CUresult e = shim_call(c, &m.base, NULL, 0, NULL);
+    CUresult pushed = shim_transfer_end(t);
+    return e != CUDA_SUCCESS ? e : pushed;
+}
+
+/* ---- every direction ---- */
+
+static CUresult copy_device(struct shim_call *c, const struct side *dst, const struct side *src,
+                            const struct rectangle *r)
+{
+    Hawser__CopyDevice m = HAWSER__COPY_DEVICE__INIT;
+    m.dst = dst->address;
+    m.dst_pitch = dst->pitch;
+    m.src = src->address;
+    m.src_pitch = src->pitch;
+    m.width = r->width;
+    m.height = r->height;
+    m.stream = r->stream;
+    c->function = HAWSER_FN_CopyDevice;
+    return shim_post(c, &m.base, NULL, 0);
+}
+
+/* Host to host, where the copy has its place in a stream: after what was given to the stream before. */
+static CUresult copy_host(struct shim_call *c, const struct side *dst, const struct side *src,
+                          const struct rectangle *r)
+{
+    Hawser__ContextSync m = HAWSER__CONTEXT_SYNC__INIT;
+    m.context = c->who.context;
+    c->function = HAWSER_FN_ContextSync;
+    CUresult e = shim_call(c, &m.base, NULL, 0, NULL);
+    if (e != CUDA_SUCCESS) return e;
+    for (size_t i = 0; i < r->height; i++)
+        memmove((char *)dst->address + i * dst->pitch, (char *)src->address + i * src->pitch, r->width);
+    return CUDA_SUCCESS;
+}
+
+static bool side_ok(const struct side *s, const struct rectangle *r)
+{
+    if (!s->address || (r->height > 1 && s->pitch < r->width)) return false;
+    return s->where == ON_HOST || shim_range_holds(s->address, extent(s->pitch, r), SHIM_DEVICE);
+}
+
+static CUresult copy(const struct side *dst, const struct side *src, struct rectangle *r,
+                     CUstream stream)
+{
+    struct shim_call c;
+    CUresult e = shim_enter(&c, HAWSER_FN_CopyDevice, true);
+    if (e == CUDA_SUCCESS) e = shim_handle(HAWSER_STREAM, stream, &r->stream);
+    if (e != CUDA_SUCCESS) return e;
+    if (r->width == 0 || r->height == 0) return CUDA_SUCCESS;
+    if (!side_ok(dst, r) || !side_ok(src, r)) return CUDA_ERROR_INVALID_VALUE;
+    if (src->where == ON_DEVICE)
+        return (dst->where == ON_DEVICE ? copy_device : copy_out)(&c, dst, src, r);
+    return (dst->where == ON_DEVICE ? copy_in : copy_host)(&c, dst, src, r);
+}
+
+static CUresult copy_line(struct side dst, struct side src, size_t size, CUstream stream, bool async)
+{
+    struct rectangle r = {.width = size, .height = 1, .async = async};
+    dst.pitch = src.pitch = size;
+    return copy(&dst, &src, &r, stream);
+}
+
+static struct side host(const void *p)
+{
+    return (struct side){.where = ON_HOST, .address = (uintptr_t)p};
+}
+
+static struct side device(CUdeviceptr p)
+{
+    return (struct side){.where = ON_DEVICE, .address = p};
+}
+
+/* Unified addressing: a device address when the program allocated it there. */
+static struct side unified(CUdeviceptr p)
+{
+    struct shim_range r;
+    return shim_range_find(p, &r) && r.kind == SHIM_DEVICE ? device(p) : host((const void *)p);
+}
+
+/* ---- the API: lines ---- */
+
+CUresult cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount)
+{
+    return copy_line(device(dstDevice), host(srcHost), ByteCount, NULL, false);
+}
+
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount,
+                              CUstream hStream)
+{
+    return copy_line(device(dstDevice), host(srcHost), ByteCount, hStream, true);
+}
+
+CUresult cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice, size_t ByteCount)
+{
+    return copy_line(host(dstHost), device(srcDevice), ByteCount, NULL, false);
+}
+
+CUresult cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDevice, size_t ByteCount,
+                              CUstream hStream)
+{
+    return copy_line(host(dstHost), device(srcDevice), ByteCount, hStream, true);
+}
+
+CUresult cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice, size_t ByteCount)
+{
+    return copy_line(device(dstDevice), device(srcDevice), ByteCount, NULL, false);
+}
+
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice, size_t ByteCount,
+                              CUstream hStream)
+{
+    return copy_line(device(dstDevice), device(srcDevice), ByteCount, hStream, true);
+}
+
+CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
+{
+    return copy_line(unified(dst), unified(src), ByteCount, NULL, false);
+}
+
+CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount, CUstream hStream)
+{
+    return copy_line(unified(dst), unified(src), ByteCount, hStream, true);
+}
+
+CUresult cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr srcDevice,
+                           CUcontext srcContext, size_t ByteCount, CUstream hStream)
+{
+    if (!shim_object(HAWSER_CONTEXT, dstContext) || !shim_object(HAWSER_CONTEXT, srcContext))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    return copy_line(device(dstDevice), device(srcDevice), ByteCount, hStream, true);
+}
+
+CUresult cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr srcDevice,
+                      CUcontext srcContext, size_t ByteCount)
+{
+    return cuMemcpyPeerAsync(dstDevice, dstContext, srcDevice, srcContext, ByteCount, NULL);
+}
+
+/* ---- the API: rectangles and boxes ---- */
+
+/* CUDA_MEMCPY2D and CUDA_MEMCPY3D name a side by memory type, host pointer, device pointer, pitch. */
+static CUresult named_side(CUmemorytype type, const void *on_host, CUdeviceptr on_device, size_t pitch,
+                           size_t offset, struct side *out)
+{
+    switch (type) {
+    case CU_MEMORYTYPE_HOST:
+        *out = host(on_host);
+        break;
+    case CU_MEMORYTYPE_DEVICE:
+        *out = device(on_device);
+        break;
+    case CU_MEMORYTYPE_UNIFIED:
+        *out = unified(on_device);
+        break;
+    case CU_MEMORYTYPE_ARRAY:
+        return hawser_abi_not_supported("copies of CUDA arrays");
+    default:
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (!out->address) return CUDA_ERROR_INVALID_VALUE;
+    out->address += offset;
+    out->pitch = pitch;
+    return CUDA_SUCCESS;
+}
+
+static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
+{
+    if (!p) return CUDA_ERROR_INVALID_VALUE;
+    struct side src, dst;
+    struct rectangle r = {.width = p->WidthInBytes, .height = p->Height, .async = async};
+    CUresult e = named_side(p->srcMemoryType, p->srcHost, p->srcDevice,
+                            p->srcPitch ? p->srcPitch : p->WidthInBytes,
+                            p->srcY * p->srcPitch + p->srcXInBytes, &src);
+    if (e == CUDA_SUCCESS)
+        e = named_side(p->dstMemoryType, p->dstHost, p->dstDevice,
+                       p->dstPitch ? p->dstPitch : p->WidthInBytes,
+                       p->dstY * p->dstPitch + p->dstXInBytes, &dst);
+    return e == CUDA_SUCCESS ? copy(&dst, &src, &r, stream) : e;
+}
+
+CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+{
+    return copy_2d(pCopy, NULL, false);
+}
+
+CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
+{
+    return copy_2d(pCopy, NULL, false);
+}
+
+CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
+{
+    return copy_2d(pCopy, hStream, true);
+}
+
+static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
+{
+    if (!p || p->reserved0 || p->reserved1) return CUDA_ERROR_INVALID_VALUE;
+    struct side src, dst;
+    size_t src_pitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
+    size_t dst_pitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
+    size_t src_slice = src_pitch * (p->srcHeight ? p->srcHeight : p->Height);
+    size_t dst_slice = dst_pitch * (p->dstHeight ? p->dstHeight : p->Height);
+    CUresult e = named_side(p->srcMemoryType, p->srcHost, p->srcDevice, src_pitch,
+                            p->srcZ * src_slice + p->srcY * src_pitch + p->srcXInBytes, &src);
+    if (e == CUDA_SUCCESS)
+        e = named_side(p->dstMemoryType, p->dstHost, p->dstDevice, dst_pitch,
+                       p->dstZ * dst_slice + p->dstY * dst_pitch + p->dstXInBytes, &dst);
+    for (size_t z = 0; z < p->Depth && e == CUDA_SUCCESS; z++) {
+        struct rectangle r = {.width = p->WidthInBytes, .height = p->Height, .async = async};
+        e = copy(&dst, &src, &r, stream);
+        src.address += src_slice;
+        dst.address += dst_slice;
+    }
+    return e;
+}
+
+CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
+{
+    return copy_3d(pCopy, NULL, false);
+}
+
+CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
+{
+    return copy_3d(pCopy, hStream, true);
+}
+
+/* ---- fills ---- */
+
+static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, size_t element, size_t width,
+                     size_t height, CUstream stream)
+{
+    struct shim_call c;
+    uint64_t id;
+    CUresult e = shim_enter(&c, HAWSER_FN_Fill, true);
+    if (e == CUDA_SUCCESS) e = shim_handle(HAWSER_STREAM, stream, &id);
+    if (e != CUDA_SUCCESS) return e;
+    if (width == 0 || height == 0) return CUDA_SUCCESS;
+    struct rectangle r = {.width = width * element, .height = height};
+    if (height == 1) pitch = r.width;
+    if (width > SIZE_MAX / element || dst % element || pitch % element || pitch < r.width ||
+        !shim_range_holds(dst, extent(pitch, &r), SHIM_DEVICE))
+        return CUDA_ERROR_INVALID_VALUE;
+    Hawser__Fill m = HAWSER__FILL__INIT;
+    m.dst = dst;
+    m.pitch = pitch;
+    m.value = value;
+    m.element = element;
+    m.width = width;
+    m.height = height;
+    m.stream = id;
+    return shim_post(&c, &m.base, NULL, 0);
+}
+
+#define FILLS(bits, type)                                                                           \
+    CUresult cuMemsetD##bits##_v2(CUdeviceptr dst, type value, size_t N)                            \
+    {                                                                                               \
+        return fill(dst, 0, value, bits / 8, N, 1, NULL);                                           \
+    }                                                                                               \
+    CUresult cuMemsetD##bits##Async(CUdeviceptr dst, type value, size_t N, CUstream hStream)        \
+    {                                                                                               \
+        return fill(dst, 0, value, bits / 8, N, 1, hStream);                                        \
+    }                                                                                               \
+    CUresult cuMemsetD2D##bits##_v2(CUdeviceptr dst, size_t pitch, type value, size_t Width,        \
+                                    size_t Height)                                                  \
+    {                                                                                               \
+        return fill(dst, pitch, value, bits / 8, Width, Height, NULL);                              \
+    }                                                                                               \
+    CUresult cuMemsetD2D##bits##Async(CUdeviceptr dst, size_t pitch, type value, size_t Width,      \
+                                      size_t Height, CUstream hStream)                              \
+    {                                                                                               \
+        return fill(dst, pitch, value, bits / 8, Width, Height, hStream);                           \
+    }
+
+FILLS(8, unsigned char)
+FILLS(16, unsigned short)
+FILLS(32, unsigned int)

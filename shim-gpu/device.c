@@ -1,0 +1,242 @@
+/* Devices: everything is answered from what the host told at the opening. */
+#include "shim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const Hawser__DeviceInfo *device_info(CUdevice device)
+{
+    const Hawser__Opened *h = shim_host();
+    return h && device >= 0 && (size_t)device < h->n_devices ? h->devices[device] : NULL;
+}
+
+/* Capabilities of the device that this guest cannot hand on: what rests on memory that guest and
+ * device share, and what is not forwarded yet. Programs must not be told of them. */
+static const struct {
+    CUdevice_attribute attribute;
+    int value;
+} overrides[] = {
+    {CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 0},
+    {CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY, 0},
+    {CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 0},
+    {CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, 0},
+    {CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES, 0},
+    {CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST, 0},
+    {CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 0},
+    {CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES, 0},
+    {CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_MEM_OPS_V1, 0},
+    {CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS, 0},
+    {CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS_V1, 0},
+    {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR, 0},
+    {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR_V1, 0},
+    {CU_DEVICE_ATTRIBUTE_COOPERATIVE_MULTI_DEVICE_LAUNCH, 0},
+    {CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED, 0},
+};
+
+bool shim_device_ok(CUdevice device)
+{
+    return device_info(device) != NULL;
+}
+
+int shim_device_attribute(CUdevice device, CUdevice_attribute attribute)
+{
+    const Hawser__DeviceInfo *d = device_info(device);
+    for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++)
+        if (overrides[i].attribute == attribute) return overrides[i].value;
+    return d && (size_t)attribute < d->n_attributes ? d->attributes[attribute] : 0;
+}
+
+CUresult cuInit(unsigned int Flags)
+{
+    if (Flags) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = shim_open();
+    if (r != CUDA_SUCCESS) return r;
+    return shim_host()->n_devices ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}
+
+/* Asked before cuInit. Without a server the version is that of the API this library was made for, so
+ * that a runtime goes on to cuInit and reports its error rather than "insufficient driver". */
+CUresult cuDriverGetVersion(int *driverVersion)
+{
+    if (!driverVersion) return CUDA_ERROR_INVALID_VALUE;
+    *driverVersion = shim_open() == CUDA_SUCCESS ? shim_host()->driver_version : CUDA_VERSION;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGet(CUdevice *device, int ordinal)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!device) return CUDA_ERROR_INVALID_VALUE;
+    if (!shim_device_ok(ordinal)) return CUDA_ERROR_INVALID_DEVICE;
+    *device = ordinal;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetCount(int *count)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!count) return CUDA_ERROR_INVALID_VALUE;
+    *count = (int)shim_host()->n_devices;
+    return CUDA_SUCCESS;
+}
+
+/* The device's info, or the error of a query about it. */
+static CUresult query(CUdevice dev, const void *out, const Hawser__DeviceInfo **d)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!out) return CUDA_ERROR_INVALID_VALUE;
+    *d = device_info(dev);
+    return *d ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, name, &d);
+    if (r != CUDA_SUCCESS) return r;
+    if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
+    snprintf(name, (size_t)len, "%s", d->name);
+    return CUDA_SUCCESS;
+}
+
+static void copy_uuid(CUuuid *out, ProtobufCBinaryData from)
+{
+    memset(out, 0, sizeof *out);
+    memcpy(out, from.data, from.len < sizeof *out ? from.len : sizeof *out);
+}
+
+CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, uuid, &d);
+    if (r == CUDA_SUCCESS) copy_uuid(uuid, d->uuid);
+    return r;
+}
+
+CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, uuid, &d);
+    if (r == CUDA_SUCCESS) copy_uuid(uuid, d->uuid_v2);
+    return r;
+}
+
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, bytes, &d);
+    if (r == CUDA_SUCCESS) *bytes = d->total_mem;
+    return r;
+}
+
+CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, pi, &d);
+    if (r == CUDA_SUCCESS) *pi = shim_device_attribute(dev, attrib);
+    return r;
+}
+
+CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, major && minor ? major : NULL, &d);
+    if (r != CUDA_SUCCESS) return r;
+    *major = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+    *minor = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, prop, &d);
+    if (r != CUDA_SUCCESS) return r;
+    *prop = (CUdevprop){
+        .maxThreadsPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
+        .sharedMemPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
+        .totalConstantMemory = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY),
+        .SIMDWidth = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_WARP_SIZE),
+        .memPitch = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_PITCH),
+        .regsPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),
+        .clockRate = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
+        .textureAlign = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT),
+    };
+    for (int i = 0; i < 3; i++) {
+        prop->maxThreadsDim[i] = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
+        prop->maxGridSize[i] = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetPCIBusId(char *pciBusId, int len, CUdevice dev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, pciBusId, &d);
+    if (r != CUDA_SUCCESS) return r;
+    if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
+    int n = snprintf(pciBusId, (size_t)len, "%04x:%02x:%02x.0",
+                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID),
+                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID),
+                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID));
+    return n < len ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    unsigned domain = 0, bus, device;
+    if (!dev || !pciBusId) return CUDA_ERROR_INVALID_VALUE;
+    if (sscanf(pciBusId, "%x:%x:%x", &domain, &bus, &device) != 3) {
+        domain = 0;
+        if (sscanf(pciBusId, "%x:%x", &bus, &device) != 2) return CUDA_ERROR_INVALID_VALUE;
+    }
+    for (CUdevice i = 0; shim_device_ok(i); i++)
+        if ((unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID) == domain &&
+            (unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID) == bus &&
+            (unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID) == device) {
+            *dev = i;
+            return CUDA_SUCCESS;
+        }
+    return CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* Peer access is not forwarded yet, so no two devices are told to have it. */
+CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDev)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(dev, canAccessPeer, &d);
+    if (r != CUDA_SUCCESS) return r;
+    if (!shim_device_ok(peerDev)) return CUDA_ERROR_INVALID_DEVICE;
+    *canAccessPeer = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice srcDevice,
+                                 CUdevice dstDevice)
+{
+    const Hawser__DeviceInfo *d;
+    CUresult r = query(srcDevice, value, &d);
+    if (r != CUDA_SUCCESS) return r;
+    if (!shim_device_ok(dstDevice) || srcDevice == dstDevice) return CUDA_ERROR_INVALID_DEVICE;
+    if (attrib < CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK ||
+        attrib > CU_DEVICE_P2P_ATTRIBUTE_CUDA_ARRAY_ACCESS_SUPPORTED)
+        return CUDA_ERROR_INVALID_VALUE;
+    *value = 0;
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,141 @@
+/* Launches: the configuration is checked here, the parameters are packed here, the rest is posted. */
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_abi.h"
+
+#define PARAMS_ON_STACK 4096
+
+/* CUDA finds these at once, so they must not come late. */
+static CUresult check_shape(const CUlaunchConfig *l, const struct shim_kernel *k, CUdevice device)
+{
+    const unsigned grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
+    const unsigned block[3] = {l->blockDimX, l->blockDimY, l->blockDimZ};
+    for (int i = 0; i < 3; i++) {
+        unsigned max_grid = (unsigned)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
+        unsigned max_block = (unsigned)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
+        if (!grid[i] || !block[i] || grid[i] > max_grid || block[i] > max_block)
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
+    if (threads > (uint64_t)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK))
+        return CUDA_ERROR_INVALID_VALUE;
+    int most = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    if (most && threads > (uint64_t)most) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    int shared = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
+    return shared && l->sharedMemBytes > (unsigned)shared ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+/* Attributes are handed on as they are; those that hold handles are not carried yet. */
+static CUresult check_attributes(const CUlaunchConfig *l)
+{
+    if (l->numAttrs && !l->attrs) return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < l->numAttrs; i++)
+        switch (l->attrs[i].id) {
+        case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+        case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+        case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+            return hawser_abi_not_supported("launch attributes that name events or graph nodes");
+        case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+            if (l->attrs[i].value.accessPolicyWindow.num_bytes &&
+                !shim_range_holds((uintptr_t)l->attrs[i].value.accessPolicyWindow.base_ptr,
+                                  l->attrs[i].value.accessPolicyWindow.num_bytes, SHIM_DEVICE))
+                return CUDA_ERROR_INVALID_VALUE;
+            break;
+        default:
+            break;
+        }
+    return CUDA_SUCCESS;
+}
+
+/* The parameters as one buffer: from the array by the kernel's layout, or given packed in extra. */
+static CUresult pack_params(const struct shim_kernel *k, void **params, void **extra, uint8_t *stack,
+                            ProtobufCBinaryData *out)
+{
+    out->data = stack;
+    out->len = k->param_bytes;
+    if (params) {
+        if (out->len > PARAMS_ON_STACK && !(out->data = malloc(out->len))) return CUDA_ERROR_OUT_OF_MEMORY;
+        memset(out->data, 0, out->len);
+        for (unsigned i = 0; i < k->n_params; i++) {
+            if (!params[i]) return CUDA_ERROR_INVALID_VALUE;
+            memcpy(out->data + k->param_offset[i], params[i], k->param_size[i]);
+        }
+        return CUDA_SUCCESS;
+    }
+    if (!extra) return k->n_params ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    const size_t *size = NULL;
+    void *buffer = NULL;
+    for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+        if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+            buffer = extra[1];
+        else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE)
+            size = extra[1];
+        else
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (!size || (*size && !buffer) || *size < k->param_bytes) return CUDA_ERROR_INVALID_VALUE;
+    out->data = buffer;
+    out->len = *size;
+    return CUDA_SUCCESS;
+}
+
+static CUresult launch(const CUlaunchConfig *l, CUfunction f, void **params, void **extra,
+                       bool cooperative)
+{
+    struct shim_call c;
+    Hawser__Launch m = HAWSER__LAUNCH__INIT;
+    CUresult r = shim_enter(&c, HAWSER_FN_Launch, true);
+    if (r != CUDA_SUCCESS) return r;
+    struct shim_object *o = shim_object(HAWSER_FUNCTION, f);
+    if (!o) return CUDA_ERROR_INVALID_HANDLE;
+    if (params && extra) return CUDA_ERROR_INVALID_VALUE;
+    const struct shim_kernel *k = o->function.kernel;
+    r = shim_handle(HAWSER_STREAM, l->hStream, &m.stream);
+    if (r == CUDA_SUCCESS) r = check_shape(l, k, c.context->ctx.device);
+    if (r == CUDA_SUCCESS) r = check_attributes(l);
+    if (r != CUDA_SUCCESS) return r;
+    uint8_t stack[PARAMS_ON_STACK];
+    r = pack_params(k, params, extra, stack, &m.params);
+    uint64_t grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
+    uint64_t block[3] = {l->blockDimX, l->blockDimY, l->blockDimZ};
+    m.function = o->id;
+    m.n_grid = m.n_block = 3;
+    m.grid = grid;
+    m.block = block;
+    m.shared = l->sharedMemBytes;
+    m.attributes.data = (uint8_t *)l->attrs;
+    m.attributes.len = l->numAttrs * sizeof *l->attrs;
+    m.cooperative = cooperative;
+    if (r == CUDA_SUCCESS) r = shim_post(&c, &m.base, NULL, 0);
+    if (params && m.params.data != stack) free(m.params.data);
+    return r;
+}
+
+CUresult cuLaunchKernel(CUfunction f, unsigned int gridDimX, unsigned int gridDimY,
+                        unsigned int gridDimZ, unsigned int blockDimX, unsigned int blockDimY,
+                        unsigned int blockDimZ, unsigned int sharedMemBytes, CUstream hStream,
+                        void **kernelParams, void **extra)
+{
+    CUlaunchConfig l = {gridDimX,  gridDimY,       gridDimZ, blockDimX, blockDimY,
+                        blockDimZ, sharedMemBytes, hStream,  NULL,      0};
+    return launch(&l, f, kernelParams, extra, false);
+}
+
+CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **kernelParams, void **extra)
+{
+    if (!config) return CUDA_ERROR_INVALID_VALUE;
+    return launch(config, f, kernelParams, extra, false);
+}
+
+CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gridDimX, unsigned int gridDimY,
+                                   unsigned int gridDimZ, unsigned int blockDimX,
+                                   unsigned int blockDimY, unsigned int blockDimZ,
+                                   unsigned int sharedMemBytes, CUstream hStream, void **kernelParams)
+{
+    CUlaunchConfig l = {gridDimX,  gridDimY,       gridDimZ, blockDimX, blockDimY,
+                        blockDimZ, sharedMemBytes, hStream,  NULL,      0};
+    return launch(&l, f, kernelParams, NULL, true);
+}

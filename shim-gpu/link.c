@@ -1,0 +1,158 @@
+/*
+ * The guest's link to the host: opened once per process at cuInit, lost for ever when the host goes or
+ * the process forks.
+ */
+#include "shim.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "cuda_abi.h"
+#include "log.h"
+
+/* One link per process. state says which of the others may be read. */
+static _Atomic(int) state; /* enum below */
+enum { UNOPENED, OPEN, REFUSED, GONE, FORKED };
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static CUresult open_result;
+static struct hawser_session *session;
+static Hawser__Opened *host;
+
+static void on_push(void *user, const Hawser__Push *push, const void *data, size_t size)
+{
+    (void)user;
+    shim_transfer_push(push, data, size);
+}
+
+/* What kernels printed, in order with what the program prints itself. */
+static void on_output(void *user, const void *text, size_t size)
+{
+    (void)user;
+    fwrite(text, 1, size, stdout);
+}
+
+static void on_gone(void *user)
+{
+    (void)user;
+    int expected = OPEN;
+    atomic_compare_exchange_strong(&state, &expected, GONE);
+    shim_transfers_lost();
+}
+
+static void in_child(void)
+{
+    if (atomic_load(&state) != UNOPENED) atomic_store(&state, FORKED);
+}
+
+static void open_link(void)
+{
+    char endpoint[HAWSER_ENDPOINT_MAX], err[512];
+    hawser_log_name("hawser guest");
+    if (!hawser_config_server(endpoint, sizeof endpoint)) {
+        hawser_log(HAWSER_ERROR, "no server named: set HAWSER_SERVER, or start the program with 'hawser run'");
+        open_result = CUDA_ERROR_SYSTEM_NOT_READY;
+        atomic_store(&state, REFUSED);
+        return;
+    }
+    struct hawser_session_events events = {on_push, on_output, on_gone, NULL};
+    atomic_store(&state, OPEN);
+    if (hawser_session_open(endpoint, &events, &session, &host, err, sizeof err) != 0) {
+        hawser_log(HAWSER_ERROR, "%s", err);
+        open_result = CUDA_ERROR_SYSTEM_NOT_READY;
+        atomic_store(&state, REFUSED);
+        return;
+    }
+    open_result = (CUresult)host->init_result;
+    pthread_atfork(NULL, NULL, in_child);
+    hawser_log(HAWSER_INFO, "session with %s, host release %s, %zu device(s)", endpoint,
+               host->version, host->n_devices);
+}
+
+CUresult shim_open(void)
+{
+    if (atomic_load(&state) == FORKED) return CUDA_ERROR_NOT_INITIALIZED;
+    pthread_once(&once, open_link);
+    if (atomic_load(&state) == GONE) return SHIM_HOST_GONE;
+    return open_result;
+}
+
+const Hawser__Opened *shim_host(void)
+{
+    return host;
+}
+
+CUresult shim_initialized(void)
+{
+    switch (atomic_load_explicit(&state, memory_order_acquire)) {
+    case OPEN:
+        return open_result;
+    case GONE:
+        return SHIM_HOST_GONE;
+    case REFUSED:
+        return open_result;
+    default:
+        return CUDA_ERROR_NOT_INITIALIZED;
+    }
+}
+
+CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    c->function = function;
+    c->context = shim_current();
+    if (c->context && c->context->kind != HAWSER_CONTEXT) {
+        if (need_context) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+        c->context = NULL;
+    }
+    if (need_context && !c->context) return CUDA_ERROR_INVALID_CONTEXT;
+    c->who.thread = shim_thread_id();
+    c->who.context = c->context ? c->context->id : 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
+                   unsigned n)
+{
+    int rc = hawser_session_post(session, c->who, c->function, m, frames, n);
+    hawser_log(HAWSER_DEBUG, "post %s", hawser_cuda_api[c->function].name);
+    return rc == 0 ? CUDA_SUCCESS : SHIM_HOST_GONE;
+}
+
+CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
+                   unsigned n, ProtobufCMessage **reply)
+{
+    int32_t result = 0;
+    const struct hawser_api_function *f = &hawser_cuda_api[c->function];
+    int rc = hawser_session_call(session, c->who, c->function, m, frames, n,
+                                 reply ? f->reply : NULL, &result, reply);
+    hawser_log(HAWSER_DEBUG, "call %s -> %d", f->name, rc == 0 ? result : -1);
+    return rc == 0 ? (CUresult)result : SHIM_HOST_GONE;
+}
+
+void shim_free_reply(void *reply)
+{
+    if (reply) protobuf_c_message_free_unpacked(reply, NULL);
+}
+
+/* ---- what cuda-abi/ asks of its library ---- */
+
+void hawser_abi_log(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    hawser_vlog(HAWSER_WARN, fmt, ap);
+    va_end(ap);
+}
+
+CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev)
+{
+    struct shim_object *o = shim_device_ok(dev) ? shim_primary(dev) : NULL;
+    if (!o) return CUDA_ERROR_INVALID_DEVICE;
+    *out = (CUcontext)o;
+    return CUDA_SUCCESS;
+}

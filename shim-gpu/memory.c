@@ -1,0 +1,253 @@
+/* Device and host allocations, and what the program may ask about a pointer. */
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cuda_abi.h"
+
+/* ---- device memory: hooks of the generated functions ---- */
+
+static void remember(CUdeviceptr *dptr, size_t size)
+{
+    if (shim_range_add(*dptr, size, SHIM_DEVICE, 0) != CUDA_SUCCESS) {
+        hawser_abi_log("device memory at %#llx overlaps memory of this program; copies to it will be refused",
+                       *dptr);
+    }
+}
+
+void shim_note_cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
+{
+    remember(dptr, bytesize);
+}
+
+void shim_note_cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t width, size_t height,
+                                  unsigned int element)
+{
+    (void)width, (void)element;
+    remember(dptr, *pPitch * height);
+}
+
+void shim_note_cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream stream)
+{
+    (void)stream;
+    remember(dptr, bytesize);
+}
+
+void shim_note_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool,
+                                       CUstream stream)
+{
+    (void)pool, (void)stream;
+    remember(dptr, bytesize);
+}
+
+/* The base of a device allocation, as the freeing functions demand. */
+static CUresult check_base(CUdeviceptr dptr)
+{
+    struct shim_range r;
+    bool ok = shim_range_find(dptr, &r) && r.kind == SHIM_DEVICE && r.base == dptr;
+    return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult shim_check_cuMemFree_v2(CUdeviceptr dptr)
+{
+    return check_base(dptr);
+}
+
+void shim_note_cuMemFree_v2(CUdeviceptr dptr)
+{
+    shim_range_remove(dptr, SHIM_DEVICE);
+}
+
+/* Posted: from here on the program may not use the address. */
+CUresult shim_check_cuMemFreeAsync(CUdeviceptr dptr, CUstream stream)
+{
+    (void)stream;
+    return shim_range_remove(dptr, SHIM_DEVICE) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* ---- host memory: ordinary pages of the guest that the copies know ---- */
+
+CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
+{
+    struct shim_call c;
+    CUresult r = shim_enter(&c, HAWSER_FN_CopyIn, true);
+    if (r != CUDA_SUCCESS) return r;
+    unsigned known = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
+    if (!pp || !bytesize || Flags & ~known) return CUDA_ERROR_INVALID_VALUE;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (bytesize > SIZE_MAX - page) return CUDA_ERROR_OUT_OF_MEMORY;
+    size_t size = (bytesize + page - 1) / page * page;
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
+    r = shim_range_add((uintptr_t)p, size, SHIM_PINNED, Flags);
+    if (r != CUDA_SUCCESS) {
+        munmap(p, size);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *pp = p;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemAllocHost_v2(void **pp, size_t bytesize)
+{
+    return cuMemHostAlloc(pp, bytesize, 0);
+}
+
+CUresult cuMemFreeHost(void *p)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    struct shim_range range;
+    if (!p || !shim_range_find((uintptr_t)p, &range) || range.kind != SHIM_PINNED ||
+        range.base != (uintptr_t)p)
+        return CUDA_ERROR_INVALID_VALUE;
+    shim_transfer_settle(p, range.size);
+    shim_range_remove((uintptr_t)p, SHIM_PINNED);
+    munmap(p, range.size);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    struct shim_range range;
+    if (!pFlags || !shim_range_find((uintptr_t)p, &range) || range.kind == SHIM_DEVICE)
+        return CUDA_ERROR_INVALID_VALUE;
+    *pFlags = range.flags;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
+{
+    struct shim_call c;
+    CUresult r = shim_enter(&c, HAWSER_FN_CopyIn, true);
+    if (r != CUDA_SUCCESS) return r;
+    unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP;
+    if (Flags & CU_MEMHOSTREGISTER_IOMEMORY || Flags & CU_MEMHOSTREGISTER_READ_ONLY)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (!p || !bytesize || Flags & ~known) return CUDA_ERROR_INVALID_VALUE;
+    return shim_range_add((uintptr_t)p, bytesize, SHIM_REGISTERED, Flags);
+}
+
+CUresult cuMemHostUnregister(void *p)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!p) return CUDA_ERROR_INVALID_VALUE;
+    bool found = shim_range_remove((uintptr_t)p, SHIM_REGISTERED);
+    return found ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+}
+
+/* ---- questions about pointers ---- */
+
+CUresult cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdeviceptr dptr)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    struct shim_range range;
+    if (!shim_range_find(dptr, &range) || range.kind != SHIM_DEVICE) return CUDA_ERROR_NOT_FOUND;
+    if (pbase) *pbase = range.base;
+    if (psize) *psize = range.size;
+    return CUDA_SUCCESS;
+}
+
+/* One attribute of a known pointer; data is of the size that the attribute has by definition. */
+static CUresult pointer_attribute(const struct shim_range *r, CUpointer_attribute a, CUdeviceptr ptr,
+                                  void *data)
+{
+    bool on_device = r->kind == SHIM_DEVICE;
+    switch (a) {
+    case CU_POINTER_ATTRIBUTE_CONTEXT:
+        *(CUcontext *)data = (CUcontext)r->context;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        *(unsigned *)data = on_device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+        if (!on_device) return CUDA_ERROR_INVALID_VALUE; /* kernels cannot reach it: not mapped */
+        *(CUdeviceptr *)data = ptr;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+        if (on_device) return CUDA_ERROR_INVALID_VALUE;
+        *(void **)data = (void *)ptr;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+        *(unsigned char *)data = 0;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+        *(unsigned long long *)data = r->id;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        *(int *)data = r->context ? r->context->ctx.device : -2;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+        *(CUdeviceptr *)data = r->base;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+        *(size_t *)data = r->size;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+        *(unsigned char *)data = on_device;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+        *(unsigned long long *)data = 0;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+        *(CUmemoryPool *)data = NULL;
+        return CUDA_SUCCESS;
+    default:
+        return CUDA_ERROR_NOT_SUPPORTED;
+    }
+}
+
+CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    struct shim_range range;
+    if (!data || !shim_range_find(ptr, &range)) return CUDA_ERROR_INVALID_VALUE;
+    return pointer_attribute(&range, attribute, ptr, data);
+}
+
+/* The bytes of an attribute's value, for the zeros that stand for "no such thing". */
+static size_t attribute_size(CUpointer_attribute a)
+{
+    switch (a) {
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        return 4;
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+        return 1;
+    default:
+        return 8;
+    }
+}
+
+/* Unlike the singular form this succeeds for unknown pointers too, with zeros and ordinal -2. */
+CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute *attributes,
+                                void **data, CUdeviceptr ptr)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!numAttributes || !attributes || !data) return CUDA_ERROR_INVALID_VALUE;
+    struct shim_range range;
+    bool known = shim_range_find(ptr, &range);
+    for (unsigned i = 0; i < numAttributes; i++) {
+        if (!data[i]) return CUDA_ERROR_INVALID_VALUE;
+        if (known && pointer_attribute(&range, attributes[i], ptr, data[i]) == CUDA_SUCCESS) continue;
+        memset(data[i], 0, attribute_size(attributes[i]));
+        if (attributes[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL) *(int *)data[i] = -2;
+    }
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,99 @@
+/*
+ * The memory that the program knows: device allocations, pinned and registered host memory, in one
+ * array sorted by address. A guest's addresses and the host's device addresses must not overlap for
+ * this to decide what a pointer means; the software GPU's lie in a range of their own, and a range that
+ * would overlap another is refused.
+ */
+#include "shim.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One table per process; lock guards it. */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct shim_range *ranges;
+static size_t n_ranges, capacity;
+static uint64_t next_id = 1;
+
+/* Index of the first range that begins beyond the address. */
+static size_t upper(uintptr_t address)
+{
+    size_t lo = 0, hi = n_ranges;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (ranges[mid].base <= address)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+CUresult shim_range_add(uintptr_t base, size_t size, enum shim_range_kind kind, unsigned flags)
+{
+    CUresult r = CUDA_SUCCESS;
+    pthread_rwlock_wrlock(&lock);
+    size_t i = upper(base);
+    if ((i > 0 && ranges[i - 1].base + ranges[i - 1].size > base) ||
+        (i < n_ranges && base + size > ranges[i].base)) {
+        r = kind == SHIM_DEVICE ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+        goto out;
+    }
+    if (n_ranges == capacity) {
+        size_t more = capacity ? capacity * 2 : 64;
+        struct shim_range *p = realloc(ranges, more * sizeof *p);
+        if (!p) {
+            r = CUDA_ERROR_OUT_OF_MEMORY;
+            goto out;
+        }
+        ranges = p;
+        capacity = more;
+    }
+    memmove(&ranges[i + 1], &ranges[i], (n_ranges - i) * sizeof *ranges);
+    n_ranges++;
+    ranges[i] = (struct shim_range){base, size, kind, shim_current(), flags, next_id++};
+out:
+    pthread_rwlock_unlock(&lock);
+    return r;
+}
+
+bool shim_range_find(uintptr_t address, struct shim_range *out)
+{
+    pthread_rwlock_rdlock(&lock);
+    size_t i = upper(address);
+    bool found = i > 0 && address - ranges[i - 1].base < ranges[i - 1].size;
+    if (found) *out = ranges[i - 1];
+    pthread_rwlock_unlock(&lock);
+    return found;
+}
+
+bool shim_range_remove(uintptr_t base, enum shim_range_kind kind)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t i = upper(base);
+    bool found = i > 0 && ranges[i - 1].base == base && ranges[i - 1].kind == kind;
+    if (found) {
+        memmove(&ranges[i - 1], &ranges[i], (n_ranges - i) * sizeof *ranges);
+        n_ranges--;
+    }
+    pthread_rwlock_unlock(&lock);
+    return found;
+}
+
+void shim_range_context_gone(struct shim_object *context)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t kept = 0;
+    for (size_t i = 0; i < n_ranges; i++)
+        if (ranges[i].kind != SHIM_DEVICE || ranges[i].context != context)
+            ranges[kept++] = ranges[i];
+    n_ranges = kept;
+    pthread_rwlock_unlock(&lock);
+}
+
+bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind)
+{
+    struct shim_range r;
+    return shim_range_find(address, &r) && r.kind == kind && size <= r.base + r.size - address;
+}

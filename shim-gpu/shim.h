@@ -1,0 +1,180 @@
+/*
+ * The guest's libcuda: what its files share. One file per kind of CUDA object; cuda_guest.c is
+ * generated from remoting/api/cuda.spec.
+ *
+ * A handle that the program sees is the address of a struct shim_object: real, zeroed memory that stays
+ * readable for ever, because old runtimes look inside. Each has an id, minted here, which is its name
+ * on the wire. Everything is thread-safe.
+ */
+#ifndef HAWSER_SHIM_H
+#define HAWSER_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cuda_api.h"
+#include "session.h"
+
+/* ---- The session (link.c) ---- */
+
+/* What the host's end looks like when it has gone: documented for operators in the user guide. */
+#define SHIM_HOST_GONE CUDA_ERROR_DEVICE_UNAVAILABLE
+
+/* Opens the session once per process. CUDA_ERROR_SYSTEM_NOT_READY when no server can be had. */
+CUresult shim_open(void);
+
+/* What the host told at the opening; NULL before a successful shim_open. Never freed. */
+const Hawser__Opened *shim_host(void);
+
+struct shim_object;
+
+/* One call into this library. */
+struct shim_call {
+    uint32_t function; /* HAWSER_FN_… */
+    struct hawser_caller who;
+    struct shim_object *context; /* current context, NULL only where none is needed */
+};
+
+/* To be called first by every function that uses the session: checks that there is one, that this is
+ * not a forked child, and, with need_context, that a living context is current. */
+CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context);
+
+/* The same for functions that are answered here and need cuInit only. */
+CUresult shim_initialized(void);
+
+CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
+                   unsigned n);
+/* Waits for the host's result. With reply not NULL and a success, *reply is the reply (never NULL), to
+ * be freed with shim_free_reply; with an error it may be NULL. */
+CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
+                   unsigned n, ProtobufCMessage **reply);
+void shim_free_reply(void *reply);
+
+/* ---- Handles (object.c) ---- */
+
+struct shim_kernel;
+struct shim_image;
+
+struct shim_object {
+    uint32_t kind; /* enum hawser_object_kind; 0 when the handle is free */
+    uint32_t generation;
+    uint64_t id;
+    struct shim_object *context; /* in which it was made; NULL for contexts and libraries */
+    union {
+        struct {
+            CUdevice device;
+            unsigned flags;
+            bool primary;
+        } ctx;
+        struct {
+            unsigned flags;
+            int priority;
+        } stream;
+        struct {
+            unsigned flags;
+        } event;
+        struct {
+            struct shim_image *image;
+        } module; /* CUmodule and CUlibrary */
+        struct {
+            struct shim_kernel *kernel;
+            struct shim_object *owner; /* module or library */
+            struct shim_object *twin;  /* the CUfunction of a CUkernel, once asked for */
+        } function;
+    };
+};
+
+/* A new handle made in c's context (which may be NULL), or NULL when memory is short. */
+struct shim_object *shim_object_new(enum hawser_object_kind kind, const struct shim_call *c);
+/* Frees a handle; later uses of it are refused. Accepts NULL. */
+void shim_object_gone(void *handle);
+/* The object behind a handle of this kind, or NULL. */
+struct shim_object *shim_object(enum hawser_object_kind kind, const void *handle);
+/* The wire id of a handle, for streams with the default streams mapped to 1 (legacy) and 2 (per
+ * thread); else CUDA_ERROR_INVALID_HANDLE or the kind's own error. */
+CUresult shim_handle(enum hawser_object_kind kind, const void *handle, uint64_t *id);
+/* The error for a bad handle of a kind. */
+CUresult shim_bad_handle(enum hawser_object_kind kind);
+
+enum { SHIM_STREAM_LEGACY = 1, SHIM_STREAM_PER_THREAD = 2 };
+
+/* ---- Contexts (context.c) ---- */
+
+/* The calling thread's current context, NULL for none. */
+struct shim_object *shim_current(void);
+/* The calling thread's number, from 1. */
+uint32_t shim_thread_id(void);
+/* The device's primary context handle, retained or not. */
+struct shim_object *shim_primary(CUdevice device);
+
+/* ---- Devices (device.c) ---- */
+
+bool shim_device_ok(CUdevice device);
+int shim_device_attribute(CUdevice device, CUdevice_attribute attribute);
+
+/* ---- Memory that the program knows (range.c) ---- */
+
+enum shim_range_kind { SHIM_DEVICE, SHIM_PINNED, SHIM_REGISTERED };
+struct shim_range {
+    uintptr_t base;
+    size_t size;
+    enum shim_range_kind kind;
+    struct shim_object *context;
+    unsigned flags;
+    uint64_t id; /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+};
+
+CUresult shim_range_add(uintptr_t base, size_t size, enum shim_range_kind kind, unsigned flags);
+bool shim_range_find(uintptr_t address, struct shim_range *out);
+/* Forgets the range that begins at base; false when there is none of that kind. */
+bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
+/* Forgets all device ranges of a context. */
+void shim_range_context_gone(struct shim_object *context);
+/* Whether [address, address + size) lies inside one range of that kind. */
+bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind);
+
+/* ---- Copies (copy.c, transfer.c) ---- */
+
+/* Bytes that the host will push into the guest's memory: height rows of width bytes. */
+struct shim_transfer;
+struct shim_transfer *shim_transfer_begin(void *dst, size_t pitch, size_t width, size_t height,
+                                          bool later, uint64_t *id);
+/* Ends one that is not "later"; the result of its pushes. */
+CUresult shim_transfer_end(struct shim_transfer *t);
+void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size);
+/* Waits until no pending transfer touches [address, address + size). */
+void shim_transfer_settle(const void *address, size_t size);
+/* Wakes all who wait: no push will come any more. */
+void shim_transfers_lost(void);
+
+/* ---- Kernels (kernel.c) ---- */
+
+struct shim_kernel {
+    struct shim_kernel *next;
+    char *name;
+    unsigned n_params;
+    size_t *param_offset, *param_size;
+    size_t param_bytes;
+    unsigned n_attributes;
+    int *attributes;             /* by CUfunction_attribute */
+    struct shim_object *handle;  /* the function or kernel handle, once asked for */
+};
+
+/* Stores what the host says of a kernel. NULL when memory is short. */
+struct shim_kernel *shim_kernel_new(const Hawser__KernelInfo *info);
+void shim_kernel_update(struct shim_kernel *k, const Hawser__KernelInfo *info);
+void shim_kernel_free(struct shim_kernel *k);
+/* Attribute value, 0 when the host did not tell. */
+int shim_kernel_attribute(const struct shim_kernel *k, CUfunction_attribute a);
+
+/* The kernels of a loaded module or library that were asked for or came with the load. */
+struct shim_image {
+    struct shim_kernel *kernels;
+    bool complete;
+    char **names; /* of all kernels; NULL until listed */
+    unsigned n_names;
+};
+void shim_image_free(struct shim_image *image);
+
+#endif

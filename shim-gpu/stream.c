@@ -1,0 +1,162 @@
+/* Streams and events: what is known here about them, and the checks before their posts. */
+#include "shim.h"
+
+#include "cuda_abi.h"
+
+#define STREAM_FLAGS ((unsigned)CU_STREAM_NON_BLOCKING)
+#define EVENT_FLAGS                                                                                 \
+    ((unsigned)(CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS))
+
+CUresult shim_check_cuStreamCreate(struct shim_object *made, CUstream *phStream, unsigned int Flags)
+{
+    (void)phStream;
+    if (Flags & ~STREAM_FLAGS) return CUDA_ERROR_INVALID_VALUE;
+    made->stream.flags = Flags;
+    return CUDA_SUCCESS;
+}
+
+CUresult shim_check_cuStreamCreateWithPriority(struct shim_object *made, CUstream *phStream,
+                                               unsigned int flags, int priority)
+{
+    made->stream.priority = priority;
+    return shim_check_cuStreamCreate(made, phStream, flags);
+}
+
+CUresult shim_check_cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
+{
+    (void)hStream, (void)hEvent;
+    return Flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+CUresult shim_check_cuEventCreate(struct shim_object *made, CUevent *phEvent, unsigned int Flags)
+{
+    (void)phEvent;
+    if (Flags & ~EVENT_FLAGS) return CUDA_ERROR_INVALID_VALUE;
+    if (Flags & CU_EVENT_INTERPROCESS && !(Flags & CU_EVENT_DISABLE_TIMING))
+        return CUDA_ERROR_INVALID_VALUE;
+    made->event.flags = Flags;
+    return CUDA_SUCCESS;
+}
+
+/* A stream as the program names it: *object is NULL for the two default streams. */
+static CUresult stream_named(CUstream hStream, struct shim_call *c, struct shim_object **object,
+                             uint64_t *id)
+{
+    CUresult r = shim_enter(c, HAWSER_FN_cuStreamQuery, true);
+    if (r == CUDA_SUCCESS) r = shim_handle(HAWSER_STREAM, hStream, id);
+    if (r == CUDA_SUCCESS) *object = shim_object(HAWSER_STREAM, hStream);
+    return r;
+}
+
+CUresult cuStreamGetPriority(CUstream hStream, int *priority)
+{
+    struct shim_call c;
+    struct shim_object *o;
+    uint64_t id;
+    CUresult r = stream_named(hStream, &c, &o, &id);
+    if (r != CUDA_SUCCESS) return r;
+    if (!priority) return CUDA_ERROR_INVALID_VALUE;
+    *priority = o ? o->stream.priority : 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetFlags(CUstream hStream, unsigned int *flags)
+{
+    struct shim_call c;
+    struct shim_object *o;
+    uint64_t id;
+    CUresult r = stream_named(hStream, &c, &o, &id);
+    if (r != CUDA_SUCCESS) return r;
+    if (!flags) return CUDA_ERROR_INVALID_VALUE;
+    *flags = o ? o->stream.flags : CU_STREAM_DEFAULT;
+    return CUDA_SUCCESS;
+}
+
+/* The default streams differ by context, the per-thread one by thread too. */
+CUresult cuStreamGetId(CUstream hStream, unsigned long long *streamId)
+{
+    struct shim_call c;
+    struct shim_object *o;
+    uint64_t id;
+    CUresult r = stream_named(hStream, &c, &o, &id);
+    if (r != CUDA_SUCCESS) return r;
+    if (!streamId) return CUDA_ERROR_INVALID_VALUE;
+    uint64_t thread = id == SHIM_STREAM_PER_THREAD ? c.who.thread : 0;
+    *streamId = o ? o->id : (c.who.context << 32 | thread << 8 | id);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetCtx(CUstream hStream, CUcontext *pctx)
+{
+    struct shim_call c;
+    struct shim_object *o;
+    uint64_t id;
+    CUresult r = stream_named(hStream, &c, &o, &id);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pctx) return CUDA_ERROR_INVALID_VALUE;
+    *pctx = (CUcontext)(o ? o->context : c.context);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetDevice(CUstream hStream, CUdevice *device)
+{
+    CUcontext ctx;
+    if (!device) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cuStreamGetCtx(hStream, &ctx);
+    return r == CUDA_SUCCESS ? cuCtxGetDevice_v2(device, ctx) : r;
+}
+
+/* ---- Capture is not forwarded yet, so no stream is ever capturing. ---- */
+
+CUresult cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
+                                cuuint64_t *id_out)
+{
+    struct shim_call c;
+    struct shim_object *o;
+    uint64_t id;
+    CUresult r = stream_named(hStream, &c, &o, &id);
+    if (r != CUDA_SUCCESS) return r;
+    if (!captureStatus_out) return CUDA_ERROR_INVALID_VALUE;
+    *captureStatus_out = CU_STREAM_CAPTURE_STATUS_NONE;
+    if (id_out) *id_out = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus)
+{
+    return cuStreamGetCaptureInfo(hStream, captureStatus, NULL);
+}
+
+CUresult cuStreamGetCaptureInfo_v2(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
+                                   cuuint64_t *id_out, CUgraph *graph_out,
+                                   const CUgraphNode **dependencies_out, size_t *numDependencies_out)
+{
+    CUresult r = cuStreamGetCaptureInfo(hStream, captureStatus_out, id_out);
+    if (r != CUDA_SUCCESS) return r;
+    if (graph_out) *graph_out = NULL;
+    if (dependencies_out) *dependencies_out = NULL;
+    if (numDependencies_out) *numDependencies_out = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
+                                   cuuint64_t *id_out, CUgraph *graph_out,
+                                   const CUgraphNode **dependencies_out,
+                                   const CUgraphEdgeData **edgeData_out, size_t *numDependencies_out)
+{
+    if (edgeData_out) *edgeData_out = NULL;
+    return cuStreamGetCaptureInfo_v2(hStream, captureStatus_out, id_out, graph_out, dependencies_out,
+                                     numDependencies_out);
+}
+
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
+{
+    static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
+    CUstreamCaptureMode before = current;
+    current = *mode;
+    *mode = before;
+    return CUDA_SUCCESS;
+}
