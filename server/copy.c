@@ -1,0 +1,440 @@
+/*
+ * Bulk data. Bytes pass through pinned staging blocks, so that neither the dispatcher nor the lane waits
+ * for the device: a block that carries bytes to the device comes back when its event is done; a block
+ * with bytes for the guest comes back when the lane has sent it.
+ */
+#include "served.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+
+#define BLOCK_SMALL ((size_t)64 << 10)
+#define BLOCK_LARGE HAWSER_BULK_CHUNK
+#define STAGING_LIMIT ((size_t)256 << 20) /* bytes in blocks; beyond it a copy waits for an older one */
+#define OUT_PIPELINE 4                    /* chunks of a copy to the guest that are under way at once */
+#define READY_POLL_NS 100000              /* how often copies nobody waits for are looked at */
+
+struct block {
+    struct block *next;
+    struct staging *staging;
+    uint64_t context; /* 0: its context has ended; freed instead of kept */
+    size_t size;
+    void *memory;     /* pinned */
+    CUevent done;
+};
+
+/* A chunk on its way to the guest that no call waits for. */
+struct later {
+    struct later *next;
+    struct block *block;
+    uint64_t transfer, offset;
+    size_t size;
+    bool last;
+};
+
+struct staging {
+    struct worker *worker;
+    pthread_mutex_t lock;
+    pthread_cond_t more;          /* for the thread that looks after "later" */
+    struct block *idle;           /* ready for use */
+    struct block *to_device, **to_device_end; /* in use until their events are done, oldest first */
+    struct later *later, **later_end;
+    size_t bytes;
+};
+
+/* ---- blocks ---- */
+
+/* Under the lock. Takes back blocks whose bytes have reached the device; with wait, at least one. */
+static void reclaim(struct staging *s, const struct cuda_driver *d, bool wait)
+{
+    while (s->to_device) {
+        struct block *b = s->to_device;
+        if (wait)
+            d->cuEventSynchronize(b->done);
+        else if (d->cuEventQuery(b->done) == CUDA_ERROR_NOT_READY)
+            return;
+        wait = false;
+        s->to_device = b->next;
+        if (!s->to_device) s->to_device_end = &s->to_device;
+        b->next = s->idle;
+        s->idle = b;
+    }
+}
+
+/* Under the lock. An idle block of this context and size class, or NULL. */
+static struct block *take_idle(struct staging *s, uint64_t context, size_t size)
+{
+    for (struct block **p = &s->idle; *p; p = &(*p)->next) {
+        struct block *b = *p;
+        if (b->context != context || b->size != size) continue;
+        *p = b->next;
+        return b;
+    }
+    return NULL;
+}
+
+static CUresult new_block(struct served *c, size_t size, struct block **out)
+{
+    struct block *b = calloc(1, sizeof *b);
+    if (!b) return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult r = c->driver->cuMemHostAlloc(&b->memory, size, CU_MEMHOSTALLOC_PORTABLE);
+    if (r == CUDA_SUCCESS) r = c->driver->cuEventCreate(&b->done, CU_EVENT_DISABLE_TIMING);
+    if (r != CUDA_SUCCESS) {
+        if (b->memory) c->driver->cuMemFreeHost(b->memory);
+        free(b);
+        return r;
+    }
+    b->staging = c->worker->staging;
+    b->context = c->context;
+    b->size = size;
+    *out = b;
+    return CUDA_SUCCESS;
+}
+
+static CUresult take_block(struct served *c, size_t need, struct block **out)
+{
+    struct staging *s = c->worker->staging;
+    size_t size = need <= BLOCK_SMALL ? BLOCK_SMALL : BLOCK_LARGE;
+    pthread_mutex_lock(&s->lock);
+    reclaim(s, c->driver, false);
+    struct block *b = take_idle(s, c->context, size);
+    if (!b && s->bytes + size > STAGING_LIMIT) {
+        reclaim(s, c->driver, true);
+        b = take_idle(s, c->context, size);
+    }
+    if (!b) s->bytes += size;
+    pthread_mutex_unlock(&s->lock);
+    if (!b) {
+        CUresult r = new_block(c, size, &b);
+        if (r != CUDA_SUCCESS) {
+            pthread_mutex_lock(&s->lock);
+            s->bytes -= size;
+            pthread_mutex_unlock(&s->lock);
+            return r;
+        }
+    }
+    *out = b;
+    return CUDA_SUCCESS;
+}
+
+static void give_block(struct block *b)
+{
+    struct staging *s = b->staging;
+    pthread_mutex_lock(&s->lock);
+    if (b->context) {
+        b->next = s->idle;
+        s->idle = b;
+    } else {
+        s->bytes -= b->size;
+        free(b); /* its memory went with the context */
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Called by the lane when a frame has left. */
+static void frame_sent(void *data, void *hint)
+{
+    (void)data;
+    give_block(hint);
+}
+
+/* ---- to the device ---- */
+
+static CUresult copy_rows(const struct cuda_driver *d, CUdeviceptr dst, size_t pitch, const void *src,
+                          size_t width, size_t height, CUstream stream)
+{
+    if (height == 1) return d->cuMemcpyHtoDAsync_v2(dst, src, width, stream);
+    CUDA_MEMCPY2D m = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = src, .srcPitch = width,
+                       .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = dst, .dstPitch = pitch,
+                       .WidthInBytes = width, .Height = height};
+    return d->cuMemcpy2DAsync_v2(&m, stream);
+}
+
+CUresult serve_CopyIn(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CopyIn *m = (const Hawser__CopyIn *)msg;
+    CUstream stream;
+    struct block *b;
+    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
+    if (r != CUDA_SUCCESS) return r;
+    size_t size;
+    if (c->n_frames != 1 || __builtin_mul_overflow(m->width, m->height, &size) ||
+        size != c->frames[0].size || size > HAWSER_BULK_CHUNK)
+        return CUDA_ERROR_INVALID_VALUE;
+    r = take_block(c, size, &b);
+    if (r != CUDA_SUCCESS) return r;
+    memcpy(b->memory, c->frames[0].data, size);
+    r = copy_rows(c->driver, m->dst, m->pitch, b->memory, m->width, m->height, stream);
+    CUresult recorded = c->driver->cuEventRecord(b->done, stream);
+    struct staging *s = c->worker->staging;
+    pthread_mutex_lock(&s->lock);
+    b->next = NULL;
+    *s->to_device_end = b;
+    s->to_device_end = &b->next;
+    pthread_mutex_unlock(&s->lock);
+    return r != CUDA_SUCCESS ? r : recorded;
+}
+
+/* ---- to the guest ---- */
+
+/* One piece of a copy: packed bytes [offset, offset + size) of the rectangle, whole rows or part of one. */
+struct piece {
+    uint64_t offset;
+    size_t size, row, column, width, rows;
+};
+
+static bool next_piece(const Hawser__CopyOut *m, struct piece *p)
+{
+    p->offset += p->size;
+    if (p->offset >= m->width * m->height) return false;
+    p->row = p->offset / m->width;
+    p->column = p->offset % m->width;
+    if (m->width <= HAWSER_BULK_CHUNK && p->column == 0) {
+        p->width = m->width;
+        p->rows = HAWSER_BULK_CHUNK / m->width;
+        if (p->rows > m->height - p->row) p->rows = m->height - p->row;
+    } else {
+        p->rows = 1;
+        p->width = m->width - p->column;
+        if (p->width > HAWSER_BULK_CHUNK) p->width = HAWSER_BULK_CHUNK;
+    }
+    p->size = p->width * p->rows;
+    return true;
+}
+
+/* Starts a piece's copy into a block and records its end there. */
+static CUresult start_piece(struct served *c, const Hawser__CopyOut *m, const struct piece *p,
+                            CUstream stream, struct block **out)
+{
+    CUresult r = take_block(c, p->size, out);
+    if (r != CUDA_SUCCESS) return r;
+    struct block *b = *out;
+    CUdeviceptr src = m->src + p->row * m->pitch + p->column;
+    if (p->rows == 1) {
+        r = c->driver->cuMemcpyDtoHAsync_v2(b->memory, src, p->width, stream);
+    } else {
+        CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = src, .srcPitch = m->pitch,
+                           .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = b->memory,
+                           .dstPitch = p->width, .WidthInBytes = p->width, .Height = p->rows};
+        r = c->driver->cuMemcpy2DAsync_v2(&d, stream);
+    }
+    if (r == CUDA_SUCCESS) r = c->driver->cuEventRecord(b->done, stream);
+    if (r != CUDA_SUCCESS) give_block(b);
+    return r;
+}
+
+static void push(struct worker *w, struct block *b, uint64_t transfer, uint64_t offset, size_t size,
+                 bool last, CUresult result)
+{
+    Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
+    Hawser__Push p = HAWSER__PUSH__INIT, *list[] = {&p};
+    p.transfer = transfer;
+    p.offset = offset;
+    p.last = last;
+    p.result = result;
+    m.n_pushes = 1;
+    m.pushes = list;
+    struct hawser_frame f = {.data = b ? b->memory : NULL, .size = size,
+                             .free = b ? frame_sent : NULL, .hint = b};
+    if (result != CUDA_SUCCESS && b) {
+        give_block(b);
+        f = (struct hawser_frame){0};
+    }
+    worker_send(w, &m, &f, 1);
+}
+
+static bool sane(const Hawser__CopyOut *m)
+{
+    size_t size;
+    return m->width && m->height && !__builtin_mul_overflow(m->width, m->height, &size);
+}
+
+CUresult serve_CopyOut(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CopyOut *m = (const Hawser__CopyOut *)msg;
+    CUstream stream;
+    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
+    if (r != CUDA_SUCCESS) return r;
+    if (!sane(m)) return CUDA_ERROR_INVALID_VALUE;
+    struct {
+        struct piece piece;
+        struct block *block;
+    } ring[OUT_PIPELINE];
+    struct piece p = {0};
+    unsigned started = 0, sent = 0;
+    bool more = true;
+    while (more || sent < started) {
+        more = more && r == CUDA_SUCCESS && next_piece(m, &p);
+        if (more) {
+            r = start_piece(c, m, &p, stream, &ring[started % OUT_PIPELINE].block);
+            if (r == CUDA_SUCCESS) ring[started++ % OUT_PIPELINE].piece = p;
+        }
+        if (sent == started || (more && started - sent < OUT_PIPELINE)) continue;
+        struct piece *oldest = &ring[sent % OUT_PIPELINE].piece;
+        struct block *b = ring[sent++ % OUT_PIPELINE].block;
+        CUresult done = c->driver->cuEventSynchronize(b->done);
+        if (r == CUDA_SUCCESS) r = done;
+        if (r == CUDA_SUCCESS)
+            push(c->worker, b, m->transfer, oldest->offset, oldest->size, false, CUDA_SUCCESS);
+        else
+            give_block(b);
+    }
+    return r;
+}
+
+CUresult serve_CopyOutLater(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CopyOutLater *l = (const Hawser__CopyOutLater *)msg;
+    Hawser__CopyOut m = HAWSER__COPY_OUT__INIT;
+    m.src = l->src;
+    m.pitch = l->pitch;
+    m.width = l->width;
+    m.height = l->height;
+    struct staging *s = c->worker->staging;
+    CUstream stream;
+    CUresult r = served_handle(c, HAWSER_STREAM, l->stream, (void **)&stream);
+    if (r == CUDA_SUCCESS && !sane(&m)) r = CUDA_ERROR_INVALID_VALUE;
+    struct piece p = {0};
+    while (r == CUDA_SUCCESS && next_piece(&m, &p)) {
+        struct later *e = calloc(1, sizeof *e);
+        r = e ? start_piece(c, &m, &p, stream, &e->block) : CUDA_ERROR_OUT_OF_MEMORY;
+        if (r != CUDA_SUCCESS) {
+            free(e);
+            break;
+        }
+        e->transfer = l->transfer;
+        e->offset = p.offset;
+        e->size = p.size;
+        e->last = p.offset + p.size == m.width * m.height;
+        pthread_mutex_lock(&s->lock);
+        *s->later_end = e;
+        s->later_end = &e->next;
+        pthread_cond_signal(&s->more);
+        pthread_mutex_unlock(&s->lock);
+    }
+    /* The guest must learn that nothing more comes. */
+    if (r != CUDA_SUCCESS) push(c->worker, NULL, l->transfer, 0, 0, true, r);
+    return r;
+}
+
+/* Oldest first, as long as they are done: a stream's copies arrive in their order. */
+void staging_push_ready(struct worker *w)
+{
+    struct staging *s = w->staging;
+    for (;;) {
+        struct later *e;
+        CUresult r = CUDA_ERROR_NOT_READY;
+        struct later **at;
+        pthread_mutex_lock(&s->lock);
+        for (at = &s->later; (e = *at); at = &e->next)
+            if ((r = w->driver.cuEventQuery(e->block->done)) != CUDA_ERROR_NOT_READY) break;
+        if (e) {
+            *at = e->next;
+            if (!e->next) s->later_end = at;
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!e) return;
+        push(w, e->block, e->transfer, e->offset, e->size, e->last, r);
+        free(e);
+    }
+}
+
+/* Looks after the copies that no call waits for. */
+static void *look_after_later(void *arg)
+{
+    struct worker *w = arg;
+    struct staging *s = w->staging;
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        while (!s->later)
+            pthread_cond_wait(&s->more, &s->lock);
+        pthread_mutex_unlock(&s->lock);
+        staging_push_ready(w);
+        nanosleep(&(struct timespec){.tv_nsec = READY_POLL_NS}, NULL);
+    }
+    return NULL;
+}
+
+struct staging *staging_new(struct worker *w)
+{
+    struct staging *s = calloc(1, sizeof *s);
+    pthread_t t;
+    if (!s) return NULL;
+    s->worker = w;
+    w->staging = s;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->more, NULL);
+    s->to_device_end = &s->to_device;
+    s->later_end = &s->later;
+    if (pthread_create(&t, NULL, look_after_later, w) != 0) return NULL;
+    pthread_detach(t);
+    return s;
+}
+
+void staging_forget_context(struct worker *w, uint64_t context)
+{
+    struct staging *s = w->staging;
+    pthread_mutex_lock(&s->lock);
+    while (s->to_device)
+        reclaim(s, &w->driver, true);
+    pthread_mutex_unlock(&s->lock);
+    staging_push_ready(w);
+    pthread_mutex_lock(&s->lock);
+    for (struct block **p = &s->idle, *b; (b = *p);) {
+        if (b->context != context) {
+            p = &b->next;
+            continue;
+        }
+        *p = b->next;
+        s->bytes -= b->size;
+        w->driver.cuEventDestroy_v2(b->done);
+        w->driver.cuMemFreeHost(b->memory);
+        free(b);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- within the device ---- */
+
+CUresult serve_CopyDevice(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CopyDevice *m = (const Hawser__CopyDevice *)msg;
+    CUstream stream;
+    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
+    if (r != CUDA_SUCCESS) return r;
+    if (m->height == 1) return c->driver->cuMemcpyDtoDAsync_v2(m->dst, m->src, m->width, stream);
+    CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = m->src,
+                       .srcPitch = m->src_pitch, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = m->dst, .dstPitch = m->dst_pitch,
+                       .WidthInBytes = m->width, .Height = m->height};
+    return c->driver->cuMemcpy2DAsync_v2(&d, stream);
+}
+
+CUresult serve_Fill(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__Fill *m = (const Hawser__Fill *)msg;
+    const struct cuda_driver *d = c->driver;
+    CUstream stream;
+    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
+    if (r != CUDA_SUCCESS) return r;
+    bool line = m->height == 1;
+    switch (m->element) {
+    case 1:
+        return line ? d->cuMemsetD8Async(m->dst, (unsigned char)m->value, m->width, stream)
+                    : d->cuMemsetD2D8Async(m->dst, m->pitch, (unsigned char)m->value, m->width,
+                                           m->height, stream);
+    case 2:
+        return line ? d->cuMemsetD16Async(m->dst, (unsigned short)m->value, m->width, stream)
+                    : d->cuMemsetD2D16Async(m->dst, m->pitch, (unsigned short)m->value, m->width,
+                                            m->height, stream);
+    case 4:
+        return line ? d->cuMemsetD32Async(m->dst, (unsigned)m->value, m->width, stream)
+                    : d->cuMemsetD2D32Async(m->dst, m->pitch, (unsigned)m->value, m->width,
+                                            m->height, stream);
+    default:
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+}

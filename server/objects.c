@@ -1,0 +1,211 @@
+/* The guest's ids and the driver's handles: one hash table per worker. */
+#include "served.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define MAX_OBJECTS (16u << 20) /* a guest that makes more is refused */
+#define STREAM_LEGACY 1
+#define STREAM_PER_THREAD 2
+
+/* Ids that the guest cannot mint: the per-thread default stream of a thread in a context. */
+#define PER_THREAD_ID(context, thread) (1ull << 63 | (context) << 24 | ((thread) & 0xffffff))
+
+struct slot {
+    struct object object; /* id 0: free */
+    bool used;            /* was taken at some time: probing goes on past it */
+};
+
+struct objects {
+    pthread_mutex_t lock;
+    struct slot *slots; /* open addressing; capacity is a power of two */
+    size_t capacity, filled, live;
+};
+
+struct objects *objects_new(void)
+{
+    struct objects *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    pthread_mutex_init(&t->lock, NULL);
+    t->capacity = 1024;
+    t->slots = calloc(t->capacity, sizeof *t->slots);
+    return t->slots ? t : NULL;
+}
+
+static size_t hash(uint64_t id)
+{
+    return (size_t)(id * 0x9e3779b97f4a7c15ull >> 20);
+}
+
+static struct slot *find(struct objects *t, uint64_t id)
+{
+    for (size_t i = hash(id);; i++) {
+        struct slot *s = &t->slots[i & (t->capacity - 1)];
+        if (!s->used) return NULL;
+        if (s->object.id == id) return s;
+    }
+}
+
+static void insert(struct slot *slots, size_t capacity, const struct object *o)
+{
+    size_t i = hash(o->id);
+    while (slots[i & (capacity - 1)].used)
+        i++;
+    slots[i & (capacity - 1)] = (struct slot){.object = *o, .used = true};
+}
+
+/* Under the lock. Room for one more; old tombstones go. */
+static bool make_room(struct objects *t)
+{
+    if (t->filled * 4 < t->capacity * 3) return true;
+    if (t->live >= MAX_OBJECTS) return false;
+    size_t capacity = t->live * 4 > t->capacity ? t->capacity * 2 : t->capacity;
+    struct slot *slots = calloc(capacity, sizeof *slots);
+    if (!slots) return false;
+    for (size_t i = 0; i < t->capacity; i++)
+        if (t->slots[i].object.id) insert(slots, capacity, &t->slots[i].object);
+    free(t->slots);
+    t->slots = slots;
+    t->capacity = capacity;
+    t->filled = t->live;
+    return true;
+}
+
+static CUresult bind(struct served *c, const struct object *o)
+{
+    struct objects *t = c->worker->objects;
+    CUresult r = CUDA_SUCCESS;
+    pthread_mutex_lock(&t->lock);
+    if (!o->id || find(t, o->id)) {
+        r = CUDA_ERROR_INVALID_VALUE;
+    } else if (!make_room(t)) {
+        r = CUDA_ERROR_OUT_OF_MEMORY;
+    } else {
+        insert(t->slots, t->capacity, o);
+        t->filled++;
+        t->live++;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return r;
+}
+
+CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id, void *handle)
+{
+    struct object o = {.id = id, .kind = kind, .context = c->context, .handle = handle};
+    return bind(c, &o);
+}
+
+CUresult served_bind_kernel(struct served *c, uint64_t id, void *handle, bool is_kernel)
+{
+    struct object o = {.id = id, .kind = HAWSER_FUNCTION, .is_kernel = is_kernel,
+                       .context = c->context, .handle = handle};
+    return bind(c, &o);
+}
+
+/* Under the lock. */
+static void release(struct objects *t, struct slot *s)
+{
+    s->object.id = 0;
+    t->live--;
+}
+
+void served_unbind(struct served *c, uint64_t id)
+{
+    struct objects *t = c->worker->objects;
+    pthread_mutex_lock(&t->lock);
+    struct slot *s = id ? find(t, id) : NULL;
+    if (s) release(t, s);
+    pthread_mutex_unlock(&t->lock);
+}
+
+bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out)
+{
+    struct objects *t = c->worker->objects;
+    pthread_mutex_lock(&t->lock);
+    struct slot *s = id ? find(t, id) : NULL;
+    bool ok = s && s->object.kind == kind;
+    if (ok) *out = s->object;
+    pthread_mutex_unlock(&t->lock);
+    return ok;
+}
+
+/* The stream that stands for a guest thread's CU_STREAM_PER_THREAD: one worker thread runs the calls
+ * of many guest threads, so the driver's own per-thread stream would be the wrong one. */
+static CUresult per_thread_stream(struct served *c, void **handle)
+{
+    struct object o;
+    uint64_t id = PER_THREAD_ID(c->context, c->thread);
+    if (!served_object(c, HAWSER_STREAM, id, &o)) {
+        o = (struct object){.id = id, .kind = HAWSER_STREAM, .thread = c->thread, .context = c->context};
+        CUresult r = c->driver->cuStreamCreate((CUstream *)&o.handle, CU_STREAM_DEFAULT);
+        if (r == CUDA_SUCCESS) r = bind(c, &o);
+        if (r != CUDA_SUCCESS) return r;
+    }
+    *handle = o.handle;
+    return CUDA_SUCCESS;
+}
+
+CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t id, void **handle)
+{
+    struct object o;
+    if (kind == HAWSER_STREAM && id == STREAM_LEGACY) {
+        *handle = CU_STREAM_LEGACY;
+        return CUDA_SUCCESS;
+    }
+    if (kind == HAWSER_STREAM && id == STREAM_PER_THREAD) return per_thread_stream(c, handle);
+    if (!served_object(c, kind, id, &o))
+        return kind == HAWSER_CONTEXT ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_HANDLE;
+    *handle = o.handle;
+    return CUDA_SUCCESS;
+}
+
+void served_forget_context(struct served *c, uint64_t context)
+{
+    struct objects *t = c->worker->objects;
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < t->capacity; i++) {
+        struct object *o = &t->slots[i].object;
+        if (o->id && o->context == context && o->kind != HAWSER_CONTEXT) release(t, &t->slots[i]);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+void served_thread_gone(struct served *c, uint32_t thread)
+{
+    struct objects *t = c->worker->objects;
+    for (;;) {
+        CUstream stream = NULL;
+        pthread_mutex_lock(&t->lock);
+        for (size_t i = 0; i < t->capacity && !stream; i++) {
+            struct object *o = &t->slots[i].object;
+            if (!o->id || o->thread != thread || o->kind != HAWSER_STREAM || !(o->id >> 63)) continue;
+            stream = o->handle;
+            release(t, &t->slots[i]);
+        }
+        pthread_mutex_unlock(&t->lock);
+        if (!stream) return;
+        c->driver->cuStreamDestroy_v2(stream);
+    }
+}
+
+void served_post_failed(struct served *c, CUresult error)
+{
+    struct objects *t = c->worker->objects;
+    pthread_mutex_lock(&t->lock);
+    struct slot *s = c->context ? find(t, c->context) : NULL;
+    if (s && s->object.post_error == CUDA_SUCCESS) s->object.post_error = error;
+    pthread_mutex_unlock(&t->lock);
+}
+
+CUresult served_take_post_error(struct served *c)
+{
+    struct objects *t = c->worker->objects;
+    pthread_mutex_lock(&t->lock);
+    struct slot *s = c->context ? find(t, c->context) : NULL;
+    CUresult error = s ? s->object.post_error : CUDA_SUCCESS;
+    if (s) s->object.post_error = CUDA_SUCCESS;
+    pthread_mutex_unlock(&t->lock);
+    return error;
+}

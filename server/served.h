@@ -1,0 +1,110 @@
+/*
+ * The worker's side of calls: what the files that serve them share. One worker process serves one
+ * guest process; cuda_host.c (generated from remoting/api/cuda.spec) and the written serve_ functions
+ * turn each message into calls of the driver behind struct cuda_driver.
+ *
+ * Threads: the dispatcher runs calls in the order in which the guest made them; those marked "waits"
+ * run on waiter threads, so that one guest thread's wait holds up no other. Everything below is safe to
+ * use from all of them.
+ */
+#ifndef HAWSER_SERVED_H
+#define HAWSER_SERVED_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cuda_api.h"
+#include "lane.h"
+#include "wire.pb-c.h"
+
+struct objects;
+struct staging;
+
+struct worker {
+    struct hawser_lane *lane;
+    struct cuda_driver driver;
+    struct objects *objects;
+    struct staging *staging;
+    CUresult init_result;
+    _Atomic(uint64_t) consumed;  /* bulk bytes taken */
+    uint64_t consumed_told;      /* dispatcher only */
+};
+
+/* One call being served. */
+struct served {
+    struct worker *worker;
+    const struct cuda_driver *driver;
+    uint32_t thread;
+    uint64_t context;             /* wire id, 0 for none */
+    struct hawser_frame *frames;  /* bulk that came with the call; freed after it */
+    unsigned n_frames;
+    uint8_t *out;                 /* packed reply, malloc'ed */
+    size_t out_size;
+};
+
+typedef CUresult (*serve_function)(struct served *c, const ProtobufCMessage *msg);
+extern const serve_function hawser_cuda_serve[];
+
+/* The call's reply message; packed at once. */
+void served_reply(struct served *c, const ProtobufCMessage *reply);
+
+/* ---- objects.c: what the guest's ids mean ---- */
+
+struct object {
+    uint64_t id;
+    uint32_t kind;        /* enum hawser_object_kind */
+    bool is_kernel;       /* HAWSER_FUNCTION that is a CUkernel */
+    uint32_t thread;      /* per-thread default stream: whose */
+    uint64_t context;     /* id of the context it was made in */
+    void *handle;
+    CUresult post_error;  /* contexts: the first error of a post not yet reported */
+};
+
+struct objects *objects_new(void);
+
+/* The driver's handle for an id. For streams also the default ones, the per-thread one made on
+ * demand. CUDA_ERROR_INVALID_HANDLE (INVALID_CONTEXT for contexts) when there is none. */
+CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t id, void **handle);
+/* Looks an object up whole; false when there is none of that kind. */
+bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out);
+/* Gives an id its meaning. CUDA_ERROR_INVALID_VALUE when the id is taken. */
+CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id, void *handle);
+CUresult served_bind_kernel(struct served *c, uint64_t id, void *handle, bool is_kernel);
+void served_unbind(struct served *c, uint64_t id);
+/* Forgets all that was made in a context. */
+void served_forget_context(struct served *c, uint64_t context);
+/* Ends the per-thread default streams of a guest thread. */
+void served_thread_gone(struct served *c, uint32_t thread);
+
+/* Errors of posts wait in their context for the next call that reports them. */
+void served_post_failed(struct served *c, CUresult error);
+CUresult served_take_post_error(struct served *c);
+
+/* ---- copy.c: bulk data between the lane and the device ---- */
+
+struct staging *staging_new(struct worker *w);
+/* Sends what finished of the copies that the guest does not wait for. */
+void staging_push_ready(struct worker *w);
+/* The context ends, and its pinned memory and events with it. */
+void staging_forget_context(struct worker *w, uint64_t context);
+
+/* ---- output.c: what kernels print ---- */
+
+/* Makes the process's stdout a pipe whose bytes go to the guest. 0 or -1. */
+int output_capture(struct worker *w);
+/* Everything printed so far is on the lane when this returns. */
+void output_flush(struct worker *w);
+
+/* ---- send.c ---- */
+
+/* Packs and sends; frames are taken over. */
+void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n);
+
+/* ---- driver.c ---- */
+
+/* Loads the library at path and fills the table. 0, or -1 with a reason in err. */
+int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size);
+
+#endif

@@ -1,0 +1,45 @@
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* In the child: only what may be called between fork and exec. */
+static void become_worker(const char *path, char **argv, int control)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    fcntl(control, F_SETFD, 0);
+    execv(path, argv);
+    _exit(127);
+}
+
+int spawn_worker(const struct broker_settings *s, const char *endpoint, const uint8_t *token, pid_t *pid,
+                 int *control)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
+    char fd[16], ports[32];
+    snprintf(fd, sizeof fd, "%d", pair[1]);
+    snprintf(ports, sizeof ports, "%u-%u", s->ports_lo, s->ports_hi);
+    char *argv[] = {(char *)s->worker, "--endpoint", (char *)endpoint, "--library", (char *)s->library,
+                    "--control", fd, "--ports", ports, NULL};
+    *pid = fork();
+    if (*pid == 0) become_worker(s->worker, argv, pair[1]);
+    close(pair[1]);
+    if (*pid < 0 || write(pair[0], token, SPAWN_TOKEN_SIZE) != SPAWN_TOKEN_SIZE) {
+        hawser_log(HAWSER_ERROR, "cannot start %s: %s", s->worker, strerror(errno));
+        close(pair[0]);
+        return -1;
+    }
+    *control = pair[0];
+    return 0;
+}

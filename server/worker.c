@@ -1,0 +1,343 @@
+/*
+ * hawser-worker: serves one guest process. The broker starts it and hands it a control descriptor with
+ * the session's token; it listens, tells the broker where, waits for its guest, and ends with it.
+ */
+#include "served.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "session.h"
+#include "waiters.h"
+
+#define GUEST_MS 20000 /* the guest must come within this time */
+#define TOKEN_SIZE 32
+#define CONSUMED_STEP ((uint64_t)16 << 20)
+
+/* ---- sending ---- */
+
+void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
+{
+    struct hawser_frame all[1 + HAWSER_MAX_FRAMES];
+    size_t size = hawser__to_guest__get_packed_size(m);
+    uint8_t *buf = malloc(size ? size : 1);
+    if (!buf) _exit(1); /* the session cannot go on without its answer */
+    hawser__to_guest__pack(m, buf);
+    all[0] = (struct hawser_frame){.data = buf, .size = size};
+    for (unsigned i = 0; i < n; i++)
+        all[i + 1] = frames[i];
+    hawser_lane_send(w->lane, all, n + 1);
+    free(buf);
+}
+
+void served_reply(struct served *c, const ProtobufCMessage *reply)
+{
+    free(c->out);
+    c->out_size = protobuf_c_message_get_packed_size(reply);
+    c->out = malloc(c->out_size ? c->out_size : 1);
+    if (!c->out) _exit(1);
+    protobuf_c_message_pack(reply, c->out);
+}
+
+/* ---- one call ---- */
+
+struct job {
+    struct served served;
+    uint32_t function;
+    uint64_t seq;
+    ProtobufCMessage *args;
+    struct hawser_frame frames[HAWSER_MAX_FRAMES];
+};
+
+static CUresult run_in_context(struct job *j)
+{
+    struct served *c = &j->served;
+    if (c->context) {
+        struct object o;
+        if (!served_object(c, HAWSER_CONTEXT, c->context, &o)) return CUDA_ERROR_INVALID_CONTEXT;
+        CUresult r = c->driver->cuCtxSetCurrent(o.handle);
+        if (r != CUDA_SUCCESS) return r;
+    }
+    return hawser_cuda_serve[j->function](c, j->args);
+}
+
+static void run(void *arg)
+{
+    struct job *j = arg;
+    struct served *c = &j->served;
+    const struct hawser_api_function *api = &hawser_cuda_api[j->function];
+    CUresult r = run_in_context(j);
+    hawser_log(HAWSER_DEBUG, "%s -> %d", api->name, r);
+    if (j->seq == 0 && r != CUDA_SUCCESS) {
+        hawser_log(HAWSER_INFO, "the guest's %s failed with %d; its next synchronizing call says so",
+                   api->name, r);
+        served_post_failed(c, r);
+    }
+    if (j->seq != 0) {
+        if (api->flags & HAWSER_API_SYNCS) {
+            CUresult earlier = r == CUDA_SUCCESS ? served_take_post_error(c) : CUDA_SUCCESS;
+            if (r == CUDA_SUCCESS) r = earlier;
+            staging_push_ready(c->worker);
+            output_flush(c->worker);
+        }
+        Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
+        Hawser__Reply reply = HAWSER__REPLY__INIT, *list[] = {&reply};
+        reply.seq = j->seq;
+        reply.result = r;
+        reply.out.data = c->out;
+        reply.out.len = c->out_size;
+        m.n_replies = 1;
+        m.replies = list;
+        worker_send(c->worker, &m, NULL, 0);
+    }
+    for (unsigned i = 0; i < c->n_frames; i++) {
+        c->worker->consumed += c->frames[i].size;
+        if (c->frames[i].free) c->frames[i].free(c->frames[i].data, c->frames[i].hint);
+    }
+    protobuf_c_message_free_unpacked(j->args, NULL);
+    free(c->out);
+    free(j);
+}
+
+/* False when the call makes no sense: the session then ends. */
+static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser_frame *frames)
+{
+    const struct hawser_api_function *api =
+        call->function < HAWSER_FN_LIMIT ? &hawser_cuda_api[call->function] : NULL;
+    if (!api || !api->name) {
+        hawser_log(HAWSER_ERROR, "the guest calls function %u, which this release does not know",
+                   call->function);
+        return false;
+    }
+    struct job *j = calloc(1, sizeof *j);
+    if (!j) return false;
+    j->args = protobuf_c_message_unpack(api->request, NULL, call->args.len, call->args.data);
+    if (!j->args) {
+        hawser_log(HAWSER_ERROR, "broken arguments of %s", api->name);
+        free(j);
+        return false;
+    }
+    j->function = call->function;
+    j->seq = call->seq;
+    memcpy(j->frames, frames, call->frames * sizeof *frames);
+    for (unsigned i = 0; i < call->frames; i++)
+        frames[i].free = NULL; /* the job's now */
+    j->served = (struct served){.worker = w, .driver = &w->driver, .thread = call->thread,
+                                .context = call->context, .frames = j->frames, .n_frames = call->frames};
+    if (api->flags & HAWSER_API_WAITS)
+        waiters_run(run, j);
+    else
+        run(j);
+    return true;
+}
+
+static void tell_consumed(struct worker *w)
+{
+    uint64_t now = w->consumed;
+    if (now - w->consumed_told < CONSUMED_STEP) return;
+    Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
+    m.consumed = w->consumed_told = now;
+    worker_send(w, &m, NULL, 0);
+}
+
+/* ---- the session ---- */
+
+static bool handle_message(struct worker *w, struct hawser_message *m)
+{
+    Hawser__ToHost *h = hawser__to_host__unpack(NULL, m->frame[0].size, m->frame[0].data);
+    bool ok = h != NULL;
+    unsigned next = 1;
+    for (size_t i = 0; ok && i < h->n_calls; i++) {
+        const Hawser__Call *call = h->calls[i];
+        ok = call->frames <= m->n_frames - next && start_call(w, call, &m->frame[next]);
+        if (ok) next += call->frames;
+    }
+    if (!h) hawser_log(HAWSER_ERROR, "a message that cannot be read");
+    if (h) hawser__to_host__free_unpacked(h, NULL);
+    tell_consumed(w);
+    return ok;
+}
+
+static void fill_device(struct worker *w, CUdevice dev, Hawser__DeviceInfo *out)
+{
+    static int32_t zero[1];
+    const struct cuda_driver *d = &w->driver;
+    char *name = calloc(1, 256);
+    uint8_t *uuid = calloc(2, 16);
+    int32_t *attributes = calloc(CU_DEVICE_ATTRIBUTE_MAX, sizeof *attributes);
+    if (!name || !uuid || !attributes) _exit(1);
+    size_t total = 0;
+    hawser__device_info__init(out);
+    d->cuDeviceGetName(name, 256, dev);
+    d->cuDeviceGetUuid((CUuuid *)uuid, dev);
+    if (!d->cuDeviceGetUuid_v2 || d->cuDeviceGetUuid_v2((CUuuid *)(uuid + 16), dev) != CUDA_SUCCESS)
+        memcpy(uuid + 16, uuid, 16);
+    d->cuDeviceTotalMem_v2(&total, dev);
+    for (int a = 1; a < CU_DEVICE_ATTRIBUTE_MAX; a++) {
+        int value = 0;
+        if (d->cuDeviceGetAttribute(&value, (CUdevice_attribute)a, dev) == CUDA_SUCCESS)
+            attributes[a] = value;
+    }
+    out->name = name;
+    out->uuid = (ProtobufCBinaryData){16, uuid};
+    out->uuid_v2 = (ProtobufCBinaryData){16, uuid + 16};
+    out->total_mem = total;
+    out->attributes = attributes ? attributes : zero;
+    out->n_attributes = CU_DEVICE_ATTRIBUTE_MAX;
+}
+
+/* The answer to Open. What it allocates lives as long as the process. */
+static void send_opened(struct worker *w)
+{
+    Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
+    Hawser__Opened opened = HAWSER__OPENED__INIT;
+    int version = 0, count = 0;
+    w->driver.cuDriverGetVersion(&version);
+    if (w->init_result == CUDA_SUCCESS) w->driver.cuDeviceGetCount(&count);
+    opened.protocol_minor = HAWSER_PROTOCOL_MINOR;
+    opened.version = HAWSER_VERSION;
+    opened.init_result = w->init_result;
+    opened.driver_version = version;
+    opened.devices = calloc((size_t)count + 1, sizeof *opened.devices);
+    for (int i = 0; i < count && opened.devices; i++) {
+        opened.devices[i] = malloc(sizeof *opened.devices[i]);
+        if (!opened.devices[i]) _exit(1);
+        fill_device(w, i, opened.devices[i]);
+        opened.n_devices++;
+    }
+    m.opened = &opened;
+    worker_send(w, &m, NULL, 0);
+}
+
+static int serve(struct worker *w)
+{
+    struct hawser_message m;
+    int status = hawser_lane_recv(w->lane, &m, GUEST_MS);
+    if (status != HAWSER_LANE_OK) {
+        hawser_log(HAWSER_WARN, "no guest came");
+        return 1;
+    }
+    hawser_message_clear(&m); /* the lane lets nothing through before an Open with the token */
+    send_opened(w);
+    while ((status = hawser_lane_recv(w->lane, &m, -1)) == HAWSER_LANE_OK) {
+        bool ok = handle_message(w, &m);
+        hawser_message_clear(&m);
+        if (!ok) {
+            status = HAWSER_LANE_BROKEN;
+            break;
+        }
+    }
+    if (status == HAWSER_LANE_BROKEN) hawser_log(HAWSER_ERROR, "broken message: session closed");
+    return status == HAWSER_LANE_BROKEN;
+}
+
+/* ---- starting ---- */
+
+struct settings {
+    const char *endpoint, *library;
+    unsigned ports_lo, ports_hi;
+    int control;
+};
+
+static bool read_token(int fd, uint8_t *token)
+{
+    size_t got = 0;
+    ssize_t n;
+    while (got < TOKEN_SIZE && (n = read(fd, token + got, TOKEN_SIZE - got)) > 0)
+        got += (size_t)n;
+    return got == TOKEN_SIZE;
+}
+
+static int start(struct worker *w, const struct settings *s)
+{
+    char err[512], bound[256];
+    uint8_t token[TOKEN_SIZE];
+    if (!read_token(s->control, token)) {
+        hawser_log(HAWSER_ERROR, "no token on the control descriptor: hawserd starts this program");
+        return -1;
+    }
+    w->lane = hawser_zmq_serve(s->endpoint, s->ports_lo, s->ports_hi, token, sizeof token, bound,
+                               sizeof bound, err, sizeof err);
+    if (!w->lane) {
+        hawser_log(HAWSER_ERROR, "%s", err);
+        return -1;
+    }
+    if (driver_load(s->library, &w->driver, err, sizeof err) != 0) {
+        hawser_log(HAWSER_ERROR, "cannot load the driver library: %s", err);
+        return -1;
+    }
+    w->objects = objects_new();
+    if (!w->objects || !staging_new(w) || output_capture(w) != 0) return -1;
+    dprintf(s->control, "%s\n", bound);
+    close(s->control);
+    w->init_result = w->driver.cuInit(0);
+    return 0;
+}
+
+static void usage(FILE *to)
+{
+    fprintf(to, "usage: hawser-worker --endpoint ENDPOINT --library FILE --control FD [--ports LO-HI]\n"
+                "Serves one guest process. hawserd starts it; it is of no use by itself.\n"
+                "  --help, --version\n");
+}
+
+static int parse(int argc, char **argv, struct settings *s)
+{
+    static const struct option options[] = {
+        {"endpoint", required_argument, NULL, 'e'}, {"library", required_argument, NULL, 'l'},
+        {"control", required_argument, NULL, 'c'},  {"ports", required_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0}};
+    int o;
+    *s = (struct settings){.control = -1};
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
+        switch (o) {
+        case 'e':
+            s->endpoint = optarg;
+            break;
+        case 'l':
+            s->library = optarg;
+            break;
+        case 'c':
+            s->control = atoi(optarg);
+            break;
+        case 'p':
+            if (sscanf(optarg, "%u-%u", &s->ports_lo, &s->ports_hi) != 2) return -1;
+            break;
+        case 'h':
+            usage(stdout);
+            exit(0);
+        case 'v':
+            printf("hawser-worker %s\n", HAWSER_VERSION);
+            exit(0);
+        default:
+            return -1;
+        }
+    return s->endpoint && s->library && s->control >= 0 ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+    static struct worker w; /* one per process: the session's */
+    struct settings s;
+    hawser_log_name("hawser-worker");
+    if (parse(argc, argv, &s) != 0) {
+        usage(stderr);
+        return 2;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* sessions end with their broker */
+    signal(SIGPIPE, SIG_IGN);
+    if (start(&w, &s) != 0) return 1;
+    int status = serve(&w);
+    /* Nothing to take down in order: the kernel frees all that the session held. */
+    _exit(status);
+}
