@@ -27,8 +27,8 @@ enum {
     SG_MAX_VECTOR = 64,          // elements of one { } operand (wmma/mma fragments are the longest)
     SG_MAX_EXPR_DEPTH = 64,      // nesting of constant expressions
     SG_MAX_INIT_DEPTH = 16,      // nesting of initializer braces and array dimensions
+    SG_MAX_REGS = 1 << 20,       // registers of one function
     SG_MAX_PARAMS = 4096,        // parameters of one function
-    SG_MAX_CALL_DEPTH_SCAN = 4096, // functions in the call closure of one kernel
     SG_MAX_DIAG_TEXT = 256,
 };
 #define SG_MAX_TEXT_BYTES ((size_t)512 << 20)   // one PTX text or one decompressed image
@@ -215,9 +215,9 @@ enum sg_operand_kind {
 
 struct sg_operand {
     uint8_t kind; // enum sg_operand_kind
-    uint8_t n;    // SG_OPND_VEC: elements
     bool neg;     // logical negation of a predicate register
     bool generic; // SG_OPND_SYM: generic(sym)
+    uint16_t n;    // SG_OPND_VEC: elements
     uint16_t sreg; // enum sg_sreg
     int32_t reg;   // index into fn->regs, or -1
     uint32_t block;
@@ -281,6 +281,7 @@ struct sg_reg {
     uint8_t bytes; // 1 for a predicate, else 1, 2, 4, 8, 16
     bool uniform;  // certainly the same value in all lanes of a warp that execute its definitions
     const char *name;
+    int32_t number; // of %r<n>: name "%r", number 0..n-1; else -1
 };
 
 // A parameter or return value, in order of declaration.
@@ -366,7 +367,7 @@ struct sg_function {
     uint32_t nclosure;
 
     void *exec; // executor's
-    struct sg_body *body; // the front end's
+    struct sg_body *body; // the front end's; NULL if no text defines the function
 };
 
 // ---- symbols and modules --------------------------------------------------------------------
@@ -389,6 +390,8 @@ struct sg_symbol {
     bool visible, weak, common, managed;
     bool dynamic;  // extern .shared array without a size
     bool function_scope;
+    bool entry_param; // SG_PARAM: a kernel's own parameter, at `offset` in the launch's parameter
+                      // buffer; all other SG_PARAM symbols live in the per-thread .param frame
     uint64_t size, align; // bytes; size 0 for dynamic
     uint64_t offset;      // SG_LOCAL, SG_PARAM: in the function's frame
     const uint8_t *init;  // init_size bytes, NULL if none; the rest is zero

@@ -59,6 +59,7 @@ static void lay_out_params(struct sg_function *fn) {
         if (!param->sym) continue;
         offset = (offset + param->align - 1) & ~(param->align - 1);
         param->offset = param->sym->offset = offset;
+        param->sym->entry_param = fn->entry;
         offset += param->size;
     }
     fn->param_bytes = offset;
@@ -159,7 +160,7 @@ static struct sg_function *declare_function(struct sg_parser *p, const struct sg
 
 static void index_body(struct sg_parser *p, struct sg_function *fn) {
     fn->body = sg_alloc(p, 1, sizeof *fn->body);
-    *fn->body = (struct sg_body){p->unit, p->lexer.next, p->lexer.line};
+    *fn->body = (struct sg_body){.unit = p->unit, .text = p->lexer.next, .line = p->lexer.line};
     fn->sym->external = false;
     if (!sg_lex_skip_braces(&p->lexer))
         sg_fail(p, SG_INVALID_PTX, "the body of '%s' never ends", fn->name);
@@ -299,6 +300,14 @@ static void index_statement(struct sg_parser *p) {
     }
 }
 
+// Apart from the setjmp below, so that no local of either can be clobbered.
+static __attribute__((noinline)) void index_text(struct sg_parser *p) {
+    sg_advance(p);
+    while (p->tok.kind != SG_TOK_END) index_statement(p);
+    if (p->unit->version == 0) sg_fail(p, SG_INVALID_PTX, "the text has no .version");
+    sg_resolve_relocs(p);
+}
+
 static enum sg_code index_unit(struct sg_module *module, struct sg_unit *unit,
                                struct sg_diag *diag) {
     struct sg_parser p = {
@@ -309,10 +318,7 @@ static enum sg_code index_unit(struct sg_module *module, struct sg_unit *unit,
         .diag = diag,
     };
     if (setjmp(p.fail)) return diag->code;
-    sg_advance(&p);
-    while (p.tok.kind != SG_TOK_END) index_statement(&p);
-    if (unit->version == 0) sg_fail(&p, SG_INVALID_PTX, "the text has no .version");
-    sg_resolve_relocs(&p);
+    index_text(&p);
     return SG_OK;
 }
 
@@ -354,6 +360,9 @@ static enum sg_code link_units(struct sg_module *module, struct sg_diag *diag) {
     for (uint32_t i = 0; i < module->nsymbols; i++) { // aliases of what another text defines
         struct sg_symbol *sym = module->symbols[i];
         sym->definition = sym->definition->definition;
+    }
+    for (uint32_t i = 0; i < module->nsymbols; i++) {
+        struct sg_symbol *sym = module->symbols[i];
         for (uint32_t r = 0; r < sym->nrelocs; r++)
             sym->relocs[r].sym = sym->relocs[r].sym->definition;
     }

@@ -88,6 +88,12 @@ void *sg_alloc(struct sg_parser *p, size_t count, size_t size) {
     return memory;
 }
 
+void *sg_scratch(struct sg_parser *p, size_t count, size_t size) {
+    void *memory = sg_arena_alloc(p->scratch, count, size);
+    if (!memory) sg_fail(p, SG_NO_MEMORY, "out of memory");
+    return memory;
+}
+
 void *sg_grow(struct sg_parser *p, void *array, uint32_t used, uint32_t *capacity, size_t size) {
     if (used < *capacity) return array;
     if (used > UINT32_MAX / 4) sg_fail(p, SG_NO_MEMORY, "too many items");

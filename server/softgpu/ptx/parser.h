@@ -24,6 +24,7 @@ struct sg_body {
     struct sg_unit *unit;
     const char *text; // just behind the opening brace
     uint32_t line;
+    struct sg_diag diag; // of the failed parse
 };
 
 struct sg_module_private {
@@ -65,7 +66,6 @@ struct sg_fixup {
     struct sg_operand *operand;
     struct sg_names *scope;
     struct sg_token name;
-    bool targets; // the name of a .branchtargets list
 };
 
 struct sg_pending_reloc {
@@ -77,13 +77,16 @@ struct sg_parser {
     struct sg_lexer lexer;
     struct sg_token tok;
     struct sg_module *module;
-    struct sg_arena *arena;
+    struct sg_arena *arena;  // the module's
+    struct sg_arena *scratch; // until the end of this parse
     struct sg_unit *unit;
     struct sg_function *fn; // being parsed, NULL at module scope
     struct sg_names *scope;
     const char *insn_text;
     uint32_t insn_line;
-    uint32_t depth;
+    uint32_t depth, scopes;
+    uint64_t frame_next; // next free byte of the .param frame
+    uint32_t callee_capacity;
     uint32_t insn_capacity, reg_capacity, nfixups, fixup_capacity;
     struct sg_fixup *fixups;
     uint32_t npending, pending_capacity;
@@ -135,29 +138,44 @@ void sg_parse_variables(struct sg_parser *p, struct sg_linkage linkage, sg_add_s
 struct sg_param *sg_parse_params(struct sg_parser *p, uint32_t *count);
 void sg_resolve_relocs(struct sg_parser *p);
 
-// body.c
+// body.c: p->tok is just behind the opening brace.
 void sg_parse_body(struct sg_parser *p);
-struct sg_name *sg_lookup(struct sg_parser *p, struct sg_names *scope, const struct sg_token *name,
-                          int32_t *reg);
-int32_t sg_new_reg(struct sg_parser *p, enum sg_type type, const char *name);
-void sg_declare(struct sg_parser *p, const struct sg_token *token, struct sg_name *name);
-void sg_add_label_fixup(struct sg_parser *p, struct sg_operand *operand, bool targets);
+int32_t sg_new_reg(struct sg_parser *p, enum sg_type type, const char *name, int32_t number);
 
 // operand.c
+// The innermost declaration of a name; `reg` gets the register's index if it is one.
+struct sg_name *sg_lookup(struct sg_names *scope, const struct sg_token *name, int32_t *reg);
 struct sg_symbol *sg_lookup_symbol(struct sg_parser *p, const struct sg_token *name);
+// Reads one operand. A constant stays untyped until sg_type_constant: `n` holds its token kind,
+// `generic` its signedness. A label's operand holds in `block` the index of its fix-up, whose
+// `operand` must be set to where the operand comes to rest.
 void sg_parse_operand(struct sg_parser *p, struct sg_operand *operand);
-struct sg_operand *sg_parse_operand_list(struct sg_parser *p, int end, uint16_t *count);
-// Deferred constants: an operand of kind SG_OPND_IMM holds the constant's kind in `n` (enum
-// sg_token_kind) and its signedness in `generic` until insn.c gives it a type.
+void sg_type_constant(struct sg_parser *p, struct sg_operand *operand, enum sg_type type);
+void sg_parse_label_operand(struct sg_parser *p, struct sg_operand *operand);
+
+// call.c: behind the modifiers of a call.
+void sg_parse_call(struct sg_parser *p, struct sg_insn *insn);
 
 // insn.c
-// At the mnemonic. Appends one instruction to p->fn.
-void sg_parse_insn(struct sg_parser *p, int32_t guard, bool guard_neg);
+// Behind the mnemonic. Appends one instruction to p->fn.
+void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
+                   bool guard_neg);
+// The register fits an instruction of the type; `wider` registers are allowed for ld, st, cvt.
+void sg_check_reg(struct sg_parser *p, int32_t reg, enum sg_type type, bool wider);
 
-// cfg.c, liveness.c, frontier.c, uniform.c: each fills its part of the function; -1 for no memory.
-int sg_build_cfg(struct sg_function *fn, struct sg_arena *arena);
-int sg_compute_liveness(struct sg_function *fn, struct sg_arena *arena);
-int sg_compute_uniformity(struct sg_function *fn, struct sg_arena *arena);
-int sg_compute_frontiers(struct sg_function *fn, struct sg_arena *arena);
+// Derived from the instructions, in this order. Temporary memory is p->scratch.
+void sg_build_cfg(struct sg_parser *p);
+void sg_compute_liveness(struct sg_parser *p);
+void sg_compute_frontiers(struct sg_parser *p);
+void *sg_scratch(struct sg_parser *p, size_t count, size_t size);
+
+// liveness.c: calls `visit` for each register an instruction reads, or writes.
+typedef void (*sg_visit_reg)(void *context, int32_t reg);
+void sg_visit_uses(const struct sg_insn *insn, sg_visit_reg visit, void *context);
+void sg_visit_defs(const struct sg_insn *insn, sg_visit_reg visit, void *context);
+
+// uniform.c: lowers what is no longer certain to be uniform, given the frontiers so far. True if
+// anything changed.
+bool sg_lower_uniformity(struct sg_function *fn);
 
 #endif
