@@ -85,7 +85,7 @@ int hawser_endpoint_reachable(const struct hawser_endpoint *e, int timeout_ms, c
 {
     if (e->kind == HAWSER_IPC) {
         struct sockaddr_un un = {.sun_family = AF_UNIX};
-        snprintf(un.sun_path, sizeof un.sun_path, "%s", e->path);
+        memcpy(un.sun_path, e->path, strnlen(e->path, sizeof un.sun_path - 1));
         int code = try_connect(AF_UNIX, (struct sockaddr *)&un, sizeof un, timeout_ms);
         if (code == 0) return 0;
         snprintf(err, err_size, "no server at ipc://%s: %s", e->path, strerror(code));

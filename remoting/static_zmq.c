@@ -5,6 +5,7 @@
  * every guest. These definitions satisfy the linker instead. None can be reached: only a norm:// or
  * pgm:// endpoint or the ZMQ_GSSAPI_* options lead there, and endpoint.c accepts neither.
  */
+#include <dlfcn.h>
 #include <stdlib.h>
 
 #define UNREACHABLE(name)                                                                           \
@@ -39,6 +40,10 @@ UNREACHABLE(pgm_send) UNREACHABLE(pgm_setsockopt) UNREACHABLE(pgm_socket)
 /* Data, and the two functions that zmq_ctx_new and zmq_ctx_term call; 1 is success. */
 const void *const GSS_C_NT_HOSTBASED_SERVICE = NULL;
 const void *const GSS_C_NT_USER_NAME = NULL;
+const void *const NORM_INSTANCE_INVALID = NULL;
+const void *const NORM_SESSION_INVALID = NULL;
+const void *const NORM_OBJECT_INVALID = NULL;
+const unsigned long NORM_NODE_ANY = 0;
 
 int pgm_init(void *error);
 int pgm_init(void *error)
@@ -51,4 +56,19 @@ int pgm_shutdown(void);
 int pgm_shutdown(void)
 {
     return 1;
+}
+
+/*
+ * Debian's static libraries are compiled for executables: they reach libc's variables in a way that only
+ * works within one object. Hidden copies of our own keep them right inside a shared library.
+ */
+#define HIDDEN __attribute__((visibility("hidden")))
+HIDDEN char __libc_single_threaded = 0; /* "there may be threads": always safe */
+HIDDEN const unsigned char in6addr_any[16] = {0};
+HIDDEN void *stderr_copy __asm__("stderr"); /* libzmq writes there before it aborts */
+
+__attribute__((constructor)) static void copy_stderr(void)
+{
+    void **real = dlsym(RTLD_DEFAULT, "stderr");
+    if (real) stderr_copy = *real;
 }
