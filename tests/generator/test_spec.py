@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""The API spec and its generator: what is wrong in the spec fails the build, and docs/coverage.md is current.
+
+    test_spec.py [INCLUDE_DIR]      (default: the CUDA Toolkit's)
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+SPEC = os.path.join(ROOT, "remoting", "api", "cuda.spec")
+CUDA = next((d for d in (os.environ.get("CUDA_HOME", "") + "/include", os.environ.get("CUDA_PATH", "") + "/include",
+                         "/usr/local/cuda/include") if os.path.exists(os.path.join(d, "cuda.h"))), None)
+
+
+def generate(spec_text, *more):
+    """Runs the generator on a spec; (exit status, what it said, output folder)."""
+    folder = tempfile.mkdtemp(prefix="hawser-spec-")
+    path = os.path.join(folder, "cuda.spec")
+    with open(path, "w") as f:
+        f.write(spec_text)
+    run = subprocess.run([sys.executable, os.path.join(ROOT, "remoting", "gen", "generate.py"), "--spec", path,
+                          "--cc", "cc", "--include", CUDA, "--out", folder, *more],
+                         capture_output=True, text=True)
+    return run.returncode, run.stderr, folder
+
+
+class Spec(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with open(SPEC) as f:
+            cls.spec = f.read()
+
+    def refused(self, old, new, *expected):
+        self.assertIn(old, self.spec)
+        status, said, _ = generate(self.spec.replace(old, new, 1))
+        self.assertNotEqual(status, 0, "the generator accepted it")
+        for text in expected:
+            self.assertIn(text, said)
+
+    def test_the_spec_as_it_is_passes(self):
+        status, said, _ = generate(self.spec)
+        self.assertEqual(status, 0, said)
+
+    def test_a_wrong_parameter_type_is_refused(self):
+        self.refused("cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)",
+                     "cuMemAlloc_v2(CUdeviceptr *dptr, unsigned int bytesize)", "cuMemAlloc_v2", "size_t")
+
+    def test_a_missing_parameter_is_refused(self):
+        self.refused("cuStreamCreate(CUstream *phStream, unsigned int Flags)", "cuStreamCreate(CUstream *phStream)",
+                     "cuStreamCreate")
+
+    def test_a_function_that_the_header_lacks_is_refused(self):
+        self.refused("local cuInit(unsigned int Flags)", "local cuInit(unsigned int Flags)\nlocal cuNoSuch(int x)",
+                     "cuNoSuch")
+
+    def test_a_forgotten_function_is_refused(self):
+        self.refused("local cuInit(unsigned int Flags)\n", "", "cuInit")
+
+    def test_a_number_used_twice_is_refused(self):
+        self.refused("call 102 cuCtxGetLimit", "call 101 cuCtxGetLimit", "101")
+
+    def test_a_function_without_its_number_is_refused(self):
+        self.refused("call 102 cuCtxGetLimit", "call cuCtxGetLimit", "number")
+
+    def test_a_signature_that_slips_through_the_generator_fails_to_compile(self):
+        """The compiler checks once more: the generated assertions hold the header's types against ours."""
+        status, said, folder = generate(self.spec)
+        self.assertEqual(status, 0, said)
+        path = os.path.join(folder, "cuda_api.c")
+        with open(path) as f:
+            text = f.read()
+        asserts = "\n".join(l for l in text.splitlines() if l.startswith("_Static_assert"))
+        self.assertIn("cuMemAlloc_v2", asserts)
+
+        def compiles(body):
+            source = '#define __CUDA_API_VERSION_INTERNAL\n#include <cuda.h>\n#include <cudaProfiler.h>\n' + body
+            return subprocess.run(["cc", "-fsyntax-only", f"-I{CUDA}", "-x", "c", "-"], input=source,
+                                  capture_output=True, text=True).returncode == 0
+
+        self.assertTrue(compiles(asserts))
+        self.assertFalse(compiles(asserts.replace("CUdeviceptr *dptr, size_t bytesize",
+                                                  "CUdeviceptr *dptr, unsigned int bytesize")))
+
+    def test_coverage_page_is_current(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fresh = os.path.join(folder, "coverage.md")
+            subprocess.run([sys.executable, os.path.join(ROOT, "remoting", "gen", "generate.py"), "--spec", SPEC,
+                            "--cc", "cc", "--include", CUDA, "--coverage", fresh, "--softgpu",
+                            os.path.join(ROOT, "server", "softgpu", "driver")], check=True)
+            with open(fresh) as a, open(os.path.join(ROOT, "docs", "coverage.md")) as b:
+                self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
+
+
+if __name__ == "__main__":
+    if not CUDA:
+        sys.exit("cuda.h not found")
+    unittest.main()
