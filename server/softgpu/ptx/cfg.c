@@ -181,6 +181,23 @@ static uint32_t sort_blocks(struct sg_parser *p, const struct layout *layout, ui
     return s.norder;
 }
 
+static bool only_leaves(const struct sg_function *fn, const struct sg_block *block) {
+    const struct sg_insn *insn = &fn->insns[block->first];
+    return block->count == 1 && insn->guard < 0 && (insn->op == SG_OP_RET || insn->op == SG_OP_EXIT);
+}
+
+// Blocks that only leave come right behind the entry. Lanes that fail a kernel's bounds check then
+// leave at once instead of waiting at its end, pending, while all the rest runs.
+static void leave_early(struct sg_parser *p, const struct layout *layout, uint32_t *order,
+                        uint32_t n) {
+    uint32_t *sorted = sg_scratch(p, n, sizeof *sorted), count = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (i == 0 || only_leaves(p->fn, &layout->blocks[order[i]])) sorted[count++] = order[i];
+    for (uint32_t i = 1; i < n; i++)
+        if (!only_leaves(p->fn, &layout->blocks[order[i]])) sorted[count++] = order[i];
+    memcpy(order, sorted, n * sizeof *order);
+}
+
 void sg_build_cfg(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
     close_body(p);
@@ -189,6 +206,7 @@ void sg_build_cfg(struct sg_parser *p) {
     uint32_t *order = sg_scratch(p, layout.n, sizeof *order);
     uint32_t *number = sg_scratch(p, layout.n, sizeof *number);
     fn->nblocks = sort_blocks(p, &layout, order);
+    leave_early(p, &layout, order, fn->nblocks);
     fn->blocks = sg_alloc(p, fn->nblocks, sizeof *fn->blocks);
     for (uint32_t i = 0; i < layout.n; i++) number[i] = NO_BLOCK;
     for (uint32_t i = 0; i < fn->nblocks; i++) {

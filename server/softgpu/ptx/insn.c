@@ -478,7 +478,8 @@ void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t
     else parse_typed(p, &state);
     sg_expect(p, ';');
     struct sg_function *fn = p->fn;
-    if (insn.op == SG_OP_BAR || insn.op == SG_OP_BARRIER) fn->has_barrier = true;
+    if ((insn.op == SG_OP_BAR || insn.op == SG_OP_BARRIER) && insn.mode != SG_BAR_WARP_SYNC)
+        fn->has_barrier = true;
     fn->insns = sg_grow(p, fn->insns, fn->ninsns, &p->insn_capacity, sizeof *fn->insns);
     fn->insns[fn->ninsns++] = insn;
 }

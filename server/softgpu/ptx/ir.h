@@ -305,9 +305,12 @@ struct sg_proto {
     uint32_t nparams, nreturns;
 };
 
-// A basic block. fn->blocks is in scheduling order: a reverse post-order in which each loop's
-// blocks lie together; blocks[0] is the entry. A correct executor keeps a pending mask per block
-// and always runs the lowest-numbered block that has pending lanes.
+// A basic block. fn->blocks is in scheduling order: blocks[0] is the entry, then come the blocks that
+// only leave (a bare ret or exit), then the others in a reverse post-order in which each loop's
+// blocks lie together. A correct executor keeps a pending mask per block
+// and always runs the lowest-numbered block that has pending lanes. Frontiers, blend, uniform and
+// uniform_branch hold for that rule alone: an executor that departs from it (to break a spin, or to
+// park lanes at a barrier) must then go by its run-time masks.
 struct sg_block {
     uint32_t first, count; // instructions fn->insns[first .. first + count)
     // Successors. A guarded bra: succ[0] taken, succ[1] not taken. brx: the targets as written,
@@ -353,7 +356,8 @@ struct sg_function {
     struct sg_block *blocks;
     uint64_t local_bytes, local_align;  // per-thread frame of .local variables (sym->offset)
     uint64_t frame_bytes, frame_align;  // per-thread frame of .param variables: formals and locals
-    bool has_indirect_call, has_barrier;
+    bool has_indirect_call;
+    bool has_barrier; // of the block or cluster; not bar.warp.sync
     uint32_t ncallees;
     struct sg_function **callees; // direct ones, each once
 
