@@ -36,7 +36,6 @@ static const struct sg_row rows[SG_OP_COUNT] = {
 #undef SG_OP
 };
 
-// Mnemonics hashed once: parsing is dominated by look-ups otherwise.
 static enum sg_op find_op(const struct sg_token *token) {
     for (int op = SG_OP_NONE + 1; op < SG_OP_COUNT; op++) {
         const char *name = rows[op].name;
@@ -455,25 +454,87 @@ static void parse_typed(struct sg_parser *p, struct sg_words *state) {
     store_operands(p, state->insn, &operands, ndst);
 }
 
-void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
-                   bool guard_neg) {
-    struct sg_insn insn = {.guard = guard, .guard_neg = guard_neg, .line = mnemonic->line};
-    insn.op = find_op(mnemonic);
-    if (insn.op == SG_OP_NONE)
+static void check_mode(struct sg_parser *p, struct sg_words *state) {
+    if (*state->src != '!') return;
+    if (state->insn->mode == SG_MODE_NONE)
+        sg_fail(p, SG_INVALID_PTX, "%s wants a mode", state->row->name);
+    state->src++;
+}
+
+static void parse_words(struct sg_parser *p, const struct sg_token *mnemonic,
+                        struct sg_words *state) {
+    struct sg_insn *insn = state->insn;
+    insn->op = find_op(mnemonic);
+    if (insn->op == SG_OP_NONE)
         sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "unknown instruction '%.*s'",
                 (int)(mnemonic->length < 80 ? mnemonic->length : 80), mnemonic->text);
-    const struct sg_row *row = &rows[insn.op];
-    struct sg_words state = {.row = row, .insn = &insn, .dst = row->dst, .src = row->src};
+    state->row = &rows[insn->op];
+    state->dst = state->row->dst;
+    state->src = state->row->src;
     for (; p->tok.kind == SG_TOK_DOT; sg_advance(p))
-        if (!sg_apply_word(&state, p->tok.text + 1, p->tok.length - 1))
-            sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "%s has no '%.*s' here", row->name,
+        if (!sg_apply_word(state, p->tok.text + 1, p->tok.length - 1))
+            sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "%s has no '%.*s' here", state->row->name,
                     (int)(p->tok.length < 80 ? p->tok.length : 80), p->tok.text);
-    if (*state.src == '!') {
-        if (insn.mode == SG_MODE_NONE) sg_fail(p, SG_INVALID_PTX, "%s wants a mode", row->name);
-        state.src++;
+    check_mode(p, state);
+    if (insn->vec == 0) insn->vec = 1;
+    check_words(p, state);
+}
+
+// A module uses few of the possible forms, each many times; so the words of each are read once.
+// The form is the run of characters that mnemonics and dotted words are made of.
+static uint32_t form_length(const struct sg_parser *p, const char *form) {
+    const char *c = form;
+    while (c < p->lexer.end && ((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ||
+                                (*c >= 'A' && *c <= 'Z') || *c == '_' || *c == '.' || *c == ':'))
+        c++;
+    return (uint32_t)(c - form);
+}
+
+struct form {
+    struct sg_words state;
+    struct sg_insn insn;
+};
+
+static void parse_form(struct sg_parser *p, const struct sg_token *mnemonic,
+                       struct sg_words *state) {
+    struct sg_map *forms = &p->module->priv->forms;
+    uint32_t length = form_length(p, mnemonic->text);
+    struct form *known = sg_map_get(forms, mnemonic->text, length);
+    if (known) {
+        struct sg_lexer before = p->lexer;
+        struct sg_token tok = p->tok;
+        p->lexer.next = mnemonic->text + length;
+        p->lexer.line = mnemonic->line;
+        sg_advance(p);
+        if (p->tok.kind != SG_TOK_DOT) {
+            struct sg_insn *insn = state->insn;
+            *insn = known->insn;
+            *state = known->state;
+            state->insn = insn;
+            return;
+        }
+        p->lexer = before; // more words stand apart
+        p->tok = tok;
     }
-    if (insn.vec == 0) insn.vec = 1;
-    check_words(p, &state);
+    parse_words(p, mnemonic, state);
+    // Not if words stood apart: then the run of characters does not say it all.
+    const char *c = mnemonic->text + length;
+    while (c < p->lexer.end && (*c == ' ' || *c == '\t')) c++;
+    if (c != p->tok.text) return;
+    struct form *form = sg_alloc(p, 1, sizeof *form);
+    *form = (struct form){*state, *state->insn};
+    if (sg_map_put(forms, p->arena, mnemonic->text, length, form))
+        sg_fail(p, SG_NO_MEMORY, "out of memory");
+}
+
+void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
+                   bool guard_neg) {
+    struct sg_insn insn = {0};
+    struct sg_words state = {.insn = &insn};
+    parse_form(p, mnemonic, &state);
+    insn.guard = guard;
+    insn.guard_neg = guard_neg;
+    insn.line = mnemonic->line;
     if (insn.op == SG_OP_CALL) sg_parse_call(p, &insn);
     else parse_typed(p, &state);
     sg_expect(p, ';');

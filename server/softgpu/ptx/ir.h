@@ -135,6 +135,7 @@ enum sg_mode {
     SG_MBAR_PENDING_COUNT,
     SG_WMMA_LOAD_A, SG_WMMA_LOAD_B, SG_WMMA_LOAD_C, SG_WMMA_STORE_D, SG_WMMA_MMA,
     SG_GDC_LAUNCH_DEPENDENTS, SG_GDC_WAIT,
+    SG_CVT_PACK, // type: each packed field's, type2: the sources', src[2] if given: packed above
 };
 
 enum sg_flag {

@@ -33,6 +33,7 @@ struct sg_module_private {
     size_t nunits;
     struct sg_map visible; // linkage by name across texts
     struct sg_map local;   // the first symbol of a name that is visible in its text only
+    struct sg_map forms;   // insn.c: instructions' words already read
     uint32_t symbol_capacity, function_capacity;
 };
 

@@ -22,7 +22,8 @@ static bool varying_op(const struct sg_insn *insn) {
         return insn->space == SG_LOCAL || insn->space == SG_PARAM;
     case SG_OP_LD:
     case SG_OP_LDU: // each lane has its own frame; a kernel's parameters are common
-        if (insn->space == SG_LOCAL) return true;
+        // Lanes may be served one after another, and another thread may write in between.
+        if (insn->space == SG_LOCAL || insn->sem != SG_WEAK) return true;
         if (insn->src[0].sym && insn->src[0].sym->entry_param) return false;
         return insn->space == SG_PARAM || insn->space == SG_GENERIC;
     default:

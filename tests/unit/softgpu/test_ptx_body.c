@@ -8,7 +8,7 @@
 Test(ptx_body, forms_of_every_kind_parse) {
     static const char *const good[] = {
         "add.s32 %r1, %r2, -5;", "add.sat.s32 %r1, %r2, %r3;", "add.rn.ftz.f32 %f1, %f2, 0f3F800000;",
-        "mul.wide.u32 %d1, %r1, 12;", "mad.lo.s64 %d1, %d2, %d3, %d1;", "mad.wide.s16 %r1, %h1, %h2, %r2;",
+        "mul.wide.u32 %d1, %r1, 12;", "mad.lo.s64 %d1, %d2, %d3, %d1;", "mad.wide.s16 %r1, %h1, %h2, %r2;", "cvt.pack.sat.s8.s32.b32 %r1, %r2, %r3, 0;",
         "fma.rn.f16x2 %r1, %r2, %r3, %r4;", "fma.rn.relu.bf16 %h1, %h2, %h3, %h4;",
         "div.full.f32 %f1, %f2, %f3;", "setp.lt.and.s32 %p1|%p2, %r1, 4, !%p3;", "setp.neu.f16x2 %p1|%p2, %r1, %r2;",
         "set.eq.u32.f16x2 %r1, %r2, %r3;", "slct.s32.f32 %r1, %r2, %r3, %f1;", "selp.f32 %f1, 0f00000000, %f2, %p1;",
@@ -103,6 +103,18 @@ Test(ptx_body, immediates_take_the_type_of_their_instruction) {
                                       0x3ff8000000000000, 0x3fc00000, 0xbfc00000};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         cr_expect_eq(k->insns[i].src[0].imm, wanted[i], "%zu: %lx", i, k->insns[i].src[0].imm);
+    sg_module_free(module);
+}
+
+Test(ptx_body, words_may_stand_apart_from_their_mnemonic) {
+    struct sg_module *module = load_text(HEADER
+        ".visible .entry k() { .reg .b32 %r<3>; add.s32 %r1, %r1, 1; add.s32 .sat %r1, %r1, 1;\n"
+        " add .sat\n.s32 %r1, %r1, 1; add.s32 %r1, %r1, 1; }\n");
+    struct sg_function *k = prepared(module, "k");
+    cr_expect_eq(k->insns[0].flags, 0);
+    cr_expect_eq(k->insns[1].flags, SG_F_SAT);
+    cr_expect_eq(k->insns[2].flags, SG_F_SAT);
+    cr_expect_eq(k->insns[3].flags, 0);
     sg_module_free(module);
 }
 
