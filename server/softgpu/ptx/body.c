@@ -44,7 +44,7 @@ static void add_frame_symbol(struct sg_parser *p, struct sg_symbol *sym) {
     *next = (*next + sym->align - 1) & ~(sym->align - 1);
     sym->offset = *next;
     *next += sym->size;
-    if (*next > SG_MAX_SYMBOL_BYTES) sg_fail(p, SG_INVALID_PTX, "the function's frame is too large");
+    if (*next > SG_MAX_FRAME_BYTES) sg_fail(p, SG_INVALID_PTX, "the function's frame is too large");
     if (*align < sym->align) *align = sym->align;
     if (fn->frame_bytes < p->frame_next) fn->frame_bytes = p->frame_next;
 }

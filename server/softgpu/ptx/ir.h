@@ -29,6 +29,7 @@ enum {
     SG_MAX_INIT_DEPTH = 16,      // nesting of initializer braces and array dimensions
     SG_MAX_REGS = 1 << 20,       // registers of one function
     SG_MAX_PARAMS = 4096,        // parameters of one function
+    SG_MAX_FRAME_BYTES = 512 << 10, // .local, and .param, of one function; as on a GPU
     SG_MAX_DIAG_TEXT = 256,
 };
 #define SG_MAX_TEXT_BYTES ((size_t)512 << 20)   // one PTX text or one decompressed image
@@ -415,7 +416,9 @@ struct sg_module {
     uint32_t version;  // 10 * major + minor of the newest text
     uint32_t target;   // SM number of the newest text
     bool debug;
-    uint32_t nsymbols; // module-scope variables (global, const, shared) and functions
+    // Module-scope variables (global, const, shared) and functions of all texts. Memory is wanted for
+    // those with space SG_GLOBAL or SG_CONST, `definition` pointing to themselves and not external.
+    uint32_t nsymbols;
     struct sg_symbol **symbols;
     uint32_t nfunctions;
     struct sg_function **functions;
