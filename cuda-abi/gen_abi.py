@@ -85,7 +85,7 @@ def phrase(name):
 def errors(results):
     out = [HEAD, "const struct abi_error hawser_abi_errors[] = {"]
     text = {0: "no error", 999: "unknown error", 700: "an illegal memory access was encountered",
-            35: "CUDA driver is a stub library"}
+            34: "CUDA driver is a stub library"}
     out += [f'    {{{value}, "{name}", "{text.get(value, phrase(name))}"}},'
             for name, value in sorted(results.items(), key=lambda r: r[1])]
     out += ["};", f"const unsigned hawser_abi_n_errors = {len(results)};", ""]

@@ -90,7 +90,8 @@ CUresult cuGetErrorString(CUresult error, const char **pStr)
 
 /* ---- the default stream ---- */
 
-static __thread CUstream default_stream;
+/* initial-exec: reading it never allocates, whatever thread or signal handler it is in. */
+static __thread CUstream default_stream __attribute__((tls_model("initial-exec")));
 
 CUstream hawser_abi_default_stream(void)
 {

@@ -1,6 +1,7 @@
 /*
- * MD2 (RFC 1319), which the handshake is built on. Its permutation of the bytes 0..255 comes from the
- * digits of pi: a shuffle driven by them, as the RFC says. It is given here as the RFC prints it.
+ * MD2 (RFC 1319), which the handshake is built on. Its permutation of the bytes 0..255 comes from
+ * the digits of pi: a shuffle driven by them, as the RFC says. It is given here as the RFC prints
+ * it.
  */
 #include "abi_internal.h"
 
@@ -17,18 +18,17 @@ static const uint8_t pi_bytes[256] = {
     56,  210, 150, 164, 125, 182, 118, 252, 107, 226, 156, 116, 4,   241, 69,  157, 112, 89,  100,
     113, 135, 32,  134, 91,  207, 101, 230, 45,  168, 2,   27,  96,  37,  173, 174, 176, 185, 246,
     28,  70,  97,  105, 52,  64,  126, 15,  85,  71,  163, 35,  221, 81,  175, 58,  195, 92,  249,
-    206, 186, 197, 234, 44,  83,  13,  110, 133, 40,  132, 9,   211, 223, 205, 244, 65,  129, 77,
-    82,  106, 220, 55,  200, 108, 193, 171, 250, 36,  225, 123, 8,   12,  189, 177, 74,  120, 136,
-    149, 139, 227, 99,  232, 109, 233, 203, 213, 254, 59,  0,   29,  57,  242, 239, 183, 14,  102,
-    88,  208, 228, 166, 119, 114, 248, 235, 117, 75,  10,  49,  68,  80,  180, 143, 237, 31,  26,
-    219, 153, 141, 51,  159, 17,  131, 20};
+    206, 186, 197, 234, 38,  44,  83,  13,  110, 133, 40,  132, 9,   211, 223, 205, 244, 65,  129,
+    77,  82,  106, 220, 55,  200, 108, 193, 171, 250, 36,  225, 123, 8,   12,  189, 177, 74,  120,
+    136, 149, 139, 227, 99,  232, 109, 233, 203, 213, 254, 59,  0,   29,  57,  242, 239, 183, 14,
+    102, 88,  208, 228, 166, 119, 114, 248, 235, 117, 75,  10,  49,  68,  80,  180, 143, 237, 31,
+    26,  219, 153, 141, 51,  159, 17,  131, 20};
 
 struct md2 {
     uint8_t state[16], checksum[16];
 };
 
-static void block(struct md2 *m, const uint8_t *data, bool with_checksum)
-{
+static void block(struct md2 *m, const uint8_t *data, bool with_checksum) {
     uint8_t x[48];
     uint8_t last = m->checksum[15];
     for (int i = 0; i < 16; i++) {
@@ -48,8 +48,7 @@ static void block(struct md2 *m, const uint8_t *data, bool with_checksum)
     memcpy(m->state, x, 16);
 }
 
-void hawser_abi_md2(const uint8_t *data, size_t size, uint8_t *digest)
-{
+void hawser_abi_md2(const uint8_t *data, size_t size, uint8_t *digest) {
     struct md2 m = {0};
     uint8_t last[16], checksum[16];
     for (; size >= 16; data += 16, size -= 16)
