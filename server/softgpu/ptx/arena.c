@@ -54,7 +54,8 @@ struct sg_map_slot {
 
 static uint64_t hash_bytes(const char *key, size_t length) {
     uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
-    for (size_t i = 0; i < length; i++) hash = (hash ^ (uint8_t)key[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (uint8_t)key[i]) * 0x100000001b3u;
     return hash ^ (hash >> 29);
 }
 

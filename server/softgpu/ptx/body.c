@@ -51,7 +51,8 @@ static void add_frame_symbol(struct sg_parser *p, struct sg_symbol *sym) {
 
 static void add_function_symbol(struct sg_parser *p, struct sg_symbol *sym) {
     if (sym->init) sg_fail(p, SG_INVALID_PTX, "'%s': no initializers in functions", sym->name);
-    if (sym->space == SG_LOCAL || sym->space == SG_PARAM) add_frame_symbol(p, sym);
+    if (sym->space == SG_LOCAL || sym->space == SG_PARAM)
+        add_frame_symbol(p, sym);
     else if (sym->space != SG_SHARED)
         sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "'%s': only .local, .param and .shared in functions",
                 sym->name);
@@ -79,7 +80,8 @@ static void parse_registers(struct sg_parser *p) {
         const char *prefix = sg_copy_name(p, &token);
         range->reg = (int32_t)p->fn->nregs;
         range->count = (uint32_t)count;
-        for (uint32_t i = 0; i < count; i++) sg_new_reg(p, type, prefix, (int32_t)i);
+        for (uint32_t i = 0; i < count; i++)
+            sg_new_reg(p, type, prefix, (int32_t)i);
     } while (sg_accept(p, ','));
     sg_expect(p, ';');
 }
@@ -92,12 +94,13 @@ static void parse_target_list(struct sg_parser *p, const struct sg_token *label)
     struct sg_operand *list = NULL;
     uint32_t capacity = 0, first = p->nfixups;
     do {
-        if (name->count == UINT16_MAX) sg_fail(p, SG_INVALID_PTX, "too many branch targets");
+        if (name->count == SG_MAX_BRANCH_TARGETS) sg_fail(p, SG_INVALID_PTX, "too many branch targets");
         list = sg_grow(p, list, name->count, &capacity, sizeof *list);
         sg_parse_label_operand(p, &list[name->count++]);
     } while (sg_accept(p, ','));
     sg_expect(p, ';');
-    for (uint32_t i = 0; i < name->count; i++) p->fixups[first + i].operand = &list[i];
+    for (uint32_t i = 0; i < name->count; i++)
+        p->fixups[first + i].operand = &list[i];
     name->targets = list;
 }
 
@@ -133,9 +136,12 @@ static void parse_call_targets(struct sg_parser *p, const struct sg_token *label
 }
 
 static void parse_label(struct sg_parser *p, const struct sg_token *label) {
-    if (sg_accept_word(p, ".branchtargets")) parse_target_list(p, label);
-    else if (sg_accept_word(p, ".callprototype")) parse_prototype(p, label);
-    else if (sg_accept_word(p, ".calltargets")) parse_call_targets(p, label);
+    if (sg_accept_word(p, ".branchtargets"))
+        parse_target_list(p, label);
+    else if (sg_accept_word(p, ".callprototype"))
+        parse_prototype(p, label);
+    else if (sg_accept_word(p, ".calltargets"))
+        parse_call_targets(p, label);
     else
         declare(p, &p->scope->names, label->text, label->length, SG_NAME_LABEL)->insn =
             p->fn->ninsns;
@@ -149,7 +155,8 @@ static void resolve_labels(struct sg_parser *p) {
         struct sg_name *name = sg_lookup(fixup->scope, &fixup->name, &reg);
         p->insn_text = NULL;
         p->tok = fixup->name;
-        if (!fixup->operand || !name || (name->kind != SG_NAME_LABEL && name->kind != SG_NAME_TARGETS))
+        if (!fixup->operand || !name ||
+            (name->kind != SG_NAME_LABEL && name->kind != SG_NAME_TARGETS))
             sg_fail(p, SG_INVALID_PTX, "unknown name '%.*s'", (int)fixup->name.length,
                     fixup->name.text);
         if (name->kind == SG_NAME_LABEL) {
@@ -180,15 +187,18 @@ static void skip_statement(struct sg_parser *p) {
 }
 
 static void parse_directive(struct sg_parser *p) {
-    if (sg_at_word(p, ".reg")) parse_registers(p);
+    if (sg_at_word(p, ".reg"))
+        parse_registers(p);
     else if (sg_space_of_word(&p->tok) != SG_GENERIC)
         sg_parse_variables(p, (struct sg_linkage){0}, add_function_symbol);
     else if (sg_at_word(p, ".extern") || sg_at_word(p, ".visible") || sg_at_word(p, ".weak")) {
         struct sg_linkage linkage = {.external = sg_at_word(p, ".extern")};
         sg_advance(p);
         sg_parse_variables(p, linkage, add_function_symbol);
-    } else if (sg_at_word(p, ".loc") || sg_at_word(p, ".file")) skip_line(p);
-    else if (sg_at_word(p, ".pragma")) skip_statement(p);
+    } else if (sg_at_word(p, ".loc") || sg_at_word(p, ".file"))
+        skip_line(p);
+    else if (sg_at_word(p, ".pragma"))
+        skip_statement(p);
     else
         sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "unknown directive '%.*s'", (int)p->tok.length,
                 p->tok.text);
@@ -201,7 +211,8 @@ static void parse_guarded(struct sg_parser *p) {
     int32_t reg;
     sg_lookup(p->scope, &token, &reg);
     if (reg < 0 || p->fn->regs[reg].type != SG_PRED)
-        sg_fail(p, SG_INVALID_PTX, "'%.*s' is no predicate register", (int)token.length, token.text);
+        sg_fail(p, SG_INVALID_PTX, "'%.*s' is no predicate register", (int)token.length,
+                token.text);
     struct sg_token mnemonic = sg_expect_name(p);
     sg_parse_insn(p, &mnemonic, reg, negated);
 }
@@ -215,8 +226,10 @@ static void parse_statement(struct sg_parser *p) {
         p->insn_line = p->tok.line;
         struct sg_lexer ahead = p->lexer;
         struct sg_token next = sg_lex(&ahead);
-        if (next.kind == SG_TOK_PUNCT && next.punct == '@') skip_line(p); // @@DWARF
-        else parse_guarded(p);
+        if (next.kind == SG_TOK_PUNCT && next.punct == '@')
+            skip_line(p); // @@DWARF
+        else
+            parse_guarded(p);
     } else if (p->tok.kind == SG_TOK_NAME) {
         struct sg_token token = p->tok;
         sg_advance(p);
@@ -245,8 +258,10 @@ static void declare_formals(struct sg_parser *p, struct sg_param *params, uint32
         }
         struct sg_name *name = declare(p, &p->scope->names, param->name, strlen(param->name),
                                        param->sym ? SG_NAME_SYM : SG_NAME_REG);
-        if (param->sym) name->sym = param->sym;
-        else name->reg = param->reg = sg_new_reg(p, param->type, param->name, -1);
+        if (param->sym)
+            name->sym = param->sym;
+        else
+            name->reg = param->reg = sg_new_reg(p, param->type, param->name, -1);
     }
 }
 

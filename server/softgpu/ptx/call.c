@@ -49,7 +49,8 @@ static void check_arguments(struct sg_parser *p, struct sg_operand *arguments, u
     if (n != nformals)
         sg_fail(p, SG_INVALID_PTX, "%u %s given where %u are declared", n,
                 is_return ? "results" : "arguments", nformals);
-    for (uint32_t i = 0; i < n; i++) check_argument(p, &arguments[i], &formals[i], is_return);
+    for (uint32_t i = 0; i < n; i++)
+        check_argument(p, &arguments[i], &formals[i], is_return);
 }
 
 static void add_callee(struct sg_parser *p, struct sg_function *callee) {
@@ -81,8 +82,10 @@ void sg_parse_call(struct sg_parser *p, struct sg_insn *insn) {
     if (nresults > UINT8_MAX) sg_fail(p, SG_INVALID_PTX, "too many results");
     sg_parse_operand(p, &target);
     if (sg_accept(p, ',')) {
-        if (sg_at(p, '(')) arguments = parse_list(p, &narguments);
-        else insn->proto = parse_prototype(p);
+        if (sg_at(p, '('))
+            arguments = parse_list(p, &narguments);
+        else
+            insn->proto = parse_prototype(p);
         if (sg_accept(p, ',')) insn->proto = parse_prototype(p);
     }
     if (target.kind == SG_OPND_SYM && target.sym->space == SG_FUNC) {

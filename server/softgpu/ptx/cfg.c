@@ -42,7 +42,8 @@ static struct layout split(struct sg_parser *p) {
         if (ends_block(&fn->insns[i])) leader[i + 1] = 1;
     for (uint32_t i = 0; i < p->nfixups; i++)
         if (p->fixups[i].operand->kind == SG_OPND_LABEL) leader[p->fixups[i].operand->block] = 1;
-    for (uint32_t i = 0; i < fn->ninsns; i++) layout.n += leader[i];
+    for (uint32_t i = 0; i < fn->ninsns; i++)
+        layout.n += leader[i];
     layout.blocks = sg_scratch(p, layout.n, sizeof *layout.blocks);
     uint32_t block = 0;
     for (uint32_t i = 0; i < fn->ninsns; i++) {
@@ -84,12 +85,12 @@ struct sorter {
     uint32_t *edge;        // next successor to visit
     uint32_t *path, *open; // stacks: the walk, the nodes without a component
     bool *is_open;
-    uint32_t *sorted;      // components of the sub-graph at hand, filled from the end
+    uint32_t *sorted; // components of the sub-graph at hand, filled from the end
     uint32_t next_part, *order, norder;
 };
 
-// Visits what can be reached from `root` in its part. Components end up in sorted[..*top), the later
-// in topological order the later, each with its root first.
+// Visits what can be reached from `root` in its part. Components end up in sorted[..*top), the
+// later in topological order the later, each with its root first.
 static void tarjan(struct sorter *s, uint32_t root, uint32_t *counter, uint32_t *top) {
     uint32_t depth = 0, nopen = 0, part = s->part[root];
     s->path[depth++] = root;
@@ -106,8 +107,10 @@ static void tarjan(struct sorter *s, uint32_t root, uint32_t *counter, uint32_t 
             // Last successor first, so that what falls through comes after what is branched to.
             uint32_t w = block->succ[--s->edge[v]];
             if (s->part[w] != part) continue;
-            if (s->index[w] == 0) s->path[depth++] = w;
-            else if (s->is_open[w] && s->index[w] < s->low[v]) s->low[v] = s->index[w];
+            if (s->index[w] == 0)
+                s->path[depth++] = w;
+            else if (s->is_open[w] && s->index[w] < s->low[v])
+                s->low[v] = s->index[w];
             continue;
         }
         depth--;
@@ -125,26 +128,31 @@ static void tarjan(struct sorter *s, uint32_t root, uint32_t *counter, uint32_t 
 // Orders nodes[0..n), all of one part; nodes[0] is its entry.
 static void sort_part(struct sorter *s, uint32_t *nodes, uint32_t n, unsigned depth) {
     uint32_t counter = 0, top = n;
-    for (uint32_t i = 0; i < n; i++) s->index[nodes[i]] = 0;
+    for (uint32_t i = 0; i < n; i++)
+        s->index[nodes[i]] = 0;
     for (uint32_t i = 0; i < n; i++)
         if (s->index[nodes[i]] == 0) tarjan(s, nodes[i], &counter, &top);
     memcpy(nodes, s->sorted, n * sizeof *nodes);
     // low[] equals its root's index throughout a component only after this pass: a component runs
     // from a root (low == index) to the next.
     uint32_t *starts = s->edge; // free again
-    for (uint32_t i = 0; i < n; i++) starts[nodes[i]] = s->low[nodes[i]] == s->index[nodes[i]];
+    for (uint32_t i = 0; i < n; i++)
+        starts[nodes[i]] = s->low[nodes[i]] == s->index[nodes[i]];
     for (uint32_t i = 0; i < n;) {
         uint32_t end = i + 1;
-        while (end < n && !starts[nodes[end]]) end++;
+        while (end < n && !starts[nodes[end]])
+            end++;
         s->order[s->norder++] = nodes[i];
         s->part[nodes[i]] = 0;
         if (end - i > 1 && depth < MAX_LOOP_DEPTH) {
             uint32_t part = ++s->next_part;
-            for (uint32_t j = i + 1; j < end; j++) s->part[nodes[j]] = part;
+            for (uint32_t j = i + 1; j < end; j++)
+                s->part[nodes[j]] = part;
             // The recursion uses edge[] of its own nodes alone, all before `end`.
             sort_part(s, nodes + i + 1, end - i - 1, depth + 1);
         } else {
-            for (uint32_t j = i + 1; j < end; j++) s->order[s->norder++] = nodes[j];
+            for (uint32_t j = i + 1; j < end; j++)
+                s->order[s->norder++] = nodes[j];
         }
         i = end;
     }
@@ -183,7 +191,8 @@ static uint32_t sort_blocks(struct sg_parser *p, const struct layout *layout, ui
 
 static bool only_leaves(const struct sg_function *fn, const struct sg_block *block) {
     const struct sg_insn *insn = &fn->insns[block->first];
-    return block->count == 1 && insn->guard < 0 && (insn->op == SG_OP_RET || insn->op == SG_OP_EXIT);
+    return block->count == 1 && insn->guard < 0 &&
+           (insn->op == SG_OP_RET || insn->op == SG_OP_EXIT);
 }
 
 // Blocks that only leave come right behind the entry. Lanes that fail a kernel's bounds check then
@@ -208,7 +217,8 @@ void sg_build_cfg(struct sg_parser *p) {
     fn->nblocks = sort_blocks(p, &layout, order);
     leave_early(p, &layout, order, fn->nblocks);
     fn->blocks = sg_alloc(p, fn->nblocks, sizeof *fn->blocks);
-    for (uint32_t i = 0; i < layout.n; i++) number[i] = NO_BLOCK;
+    for (uint32_t i = 0; i < layout.n; i++)
+        number[i] = NO_BLOCK;
     for (uint32_t i = 0; i < fn->nblocks; i++) {
         fn->blocks[i] = layout.blocks[order[i]];
         number[order[i]] = i;

@@ -37,7 +37,8 @@ static void parse_attribute(struct sg_parser *p, struct head *head) {
         if (p->tok.kind == SG_TOK_END) sg_fail(p, SG_INVALID_PTX, "the text ends in .attribute");
         if (sg_at_word(p, ".managed")) head->managed = true;
         if (sg_at(p, '(')) { // .unified(a, b)
-            while (!sg_at(p, ')') && p->tok.kind != SG_TOK_END) sg_advance(p);
+            while (!sg_at(p, ')') && p->tok.kind != SG_TOK_END)
+                sg_advance(p);
         }
         sg_advance(p);
     }
@@ -100,7 +101,8 @@ struct init {
 static void reserve(struct sg_parser *p, struct init *init, uint64_t size) {
     if (size <= init->capacity) return;
     uint64_t grown = init->capacity ? init->capacity : 64;
-    while (grown < size) grown *= 2;
+    while (grown < size)
+        grown *= 2;
     if (grown > SG_MAX_TEXT_BYTES) sg_fail(p, SG_INVALID_PTX, "initializer too large");
     uint8_t *bytes = sg_alloc(p, grown, 1);
     if (init->end) memcpy(bytes, init->bytes, init->end);
@@ -114,8 +116,8 @@ static void add_reloc(struct sg_parser *p, struct init *init, uint64_t offset, b
     int64_t addend = 0;
     if (generic) sg_expect(p, ')');
     if (sg_at(p, '+') || sg_at(p, '-')) addend = sg_parse_int_const(p);
-    init->relocs = sg_grow(p, init->relocs, init->nrelocs, &init->reloc_capacity,
-                           sizeof *init->relocs);
+    init->relocs =
+        sg_grow(p, init->relocs, init->nrelocs, &init->reloc_capacity, sizeof *init->relocs);
     init->relocs[init->nrelocs++] = (struct sg_reloc){
         .offset = offset,
         .addend = addend,
@@ -223,7 +225,8 @@ static void parse_dims(struct sg_parser *p, struct dims *dims, const struct head
         if (dims->count == SG_MAX_INIT_DEPTH - 2) sg_fail(p, SG_INVALID_PTX, "too many dimensions");
         int64_t extent = sg_at(p, ']') ? 0 : sg_parse_int_const(p);
         if (extent < 0) sg_fail(p, SG_INVALID_PTX, "an array of negative extent");
-        if (extent == 0 && dims->count) sg_fail(p, SG_INVALID_PTX, "an inner dimension without extent");
+        if (extent == 0 && dims->count)
+            sg_fail(p, SG_INVALID_PTX, "an inner dimension without extent");
         if (extent == 0) dims->unsized = true;
         dims->extent[dims->count++] = (uint64_t)extent;
         sg_expect(p, ']');
@@ -241,8 +244,10 @@ static void parse_dims(struct sg_parser *p, struct dims *dims, const struct head
 static void parse_initializer(struct sg_parser *p, struct sg_symbol *sym, const struct dims *dims) {
     struct init init = {.sym = sym, .element = sg_type_bytes(sym->type)};
     uint64_t count = 0;
-    if (dims->count) count = parse_level(p, &init, 0, dims->stride + 1, dims->extent, dims->count);
-    else parse_scalar(p, &init, 0);
+    if (dims->count)
+        count = parse_level(p, &init, 0, dims->stride + 1, dims->extent, dims->count);
+    else
+        parse_scalar(p, &init, 0);
     if (dims->unsized) sym->size = count * dims->stride[1];
     if (sym->size > SG_MAX_SYMBOL_BYTES) sg_fail(p, SG_INVALID_PTX, "variable too large");
     if (init.end > sym->size) sg_fail(p, SG_INVALID_PTX, "more initializers than elements");
@@ -288,7 +293,8 @@ void sg_parse_variables(struct sg_parser *p, struct sg_linkage linkage, sg_add_s
                 char *numbered = sg_alloc(p, (size_t)name.length + 8, 1);
                 memcpy(numbered, name.text, name.length);
                 unsigned at = name.length, digits = 1;
-                for (uint64_t v = i; v > 9; v /= 10) digits++;
+                for (uint64_t v = i; v > 9; v /= 10)
+                    digits++;
                 for (uint64_t v = i, d = digits; d-- > 0; v /= 10)
                     numbered[at + d] = (char)('0' + v % 10);
                 sym->name = numbered;

@@ -47,19 +47,22 @@ static struct sg_const unary(struct sg_parser *p) {
     struct sg_const value = unary(p);
     p->depth--;
     if (op == '+') return value;
-    if (op == '-' && value.kind == SG_TOK_F32) value.value ^= 1u << 31;
-    else if (op == '-' && value.kind == SG_TOK_F64) value.value ^= (uint64_t)1 << 63;
-    else if (need_int(p, value), op == '-') value = integer((int64_t)-value.value, false);
-    else value.value = op == '~' ? ~value.value : !value.value;
+    if (op == '-' && value.kind == SG_TOK_F32)
+        value.value ^= 1u << 31;
+    else if (op == '-' && value.kind == SG_TOK_F64)
+        value.value ^= (uint64_t)1 << 63;
+    else if (need_int(p, value), op == '-')
+        value = integer((int64_t)-value.value, false);
+    else
+        value.value = op == '~' ? ~value.value : !value.value;
     return value;
 }
 
 static const struct {
     int punct, precedence;
-} binary_ops[] = {{SG_P_OR, 1},  {SG_P_AND, 2}, {'|', 3}, {'^', 4},     {'&', 5},
-                  {SG_P_EQ, 6},  {SG_P_NE, 6},  {'<', 7}, {'>', 7},     {SG_P_LE, 7},
-                  {SG_P_GE, 7},  {SG_P_SHL, 8}, {'+', 9}, {SG_P_SHR, 8}, {'-', 9},
-                  {'*', 10},     {'/', 10},     {'%', 10}};
+} binary_ops[] = {{SG_P_OR, 1}, {SG_P_AND, 2}, {'|', 3}, {'^', 4},     {'&', 5},     {SG_P_EQ, 6},
+                  {SG_P_NE, 6}, {'<', 7},      {'>', 7}, {SG_P_LE, 7}, {SG_P_GE, 7}, {SG_P_SHL, 8},
+                  {'+', 9},     {SG_P_SHR, 8}, {'-', 9}, {'*', 10},    {'/', 10},    {'%', 10}};
 
 static int precedence_of(const struct sg_parser *p) {
     if (p->tok.kind != SG_TOK_PUNCT) return 0;
@@ -82,25 +85,41 @@ static struct sg_const apply(struct sg_parser *p, int op, struct sg_const x, str
     uint64_t a = x.value, b = y.value;
     int order = u ? (a > b) - (a < b) : ((int64_t)a > (int64_t)b) - ((int64_t)a < (int64_t)b);
     switch (op) {
-    case SG_P_OR: return integer(a || b, false);
-    case SG_P_AND: return integer(a && b, false);
-    case '|': return integer((int64_t)(a | b), u);
-    case '^': return integer((int64_t)(a ^ b), u);
-    case '&': return integer((int64_t)(a & b), u);
-    case SG_P_EQ: return integer(a == b, false);
-    case SG_P_NE: return integer(a != b, false);
-    case '<': return integer(order < 0, false);
-    case '>': return integer(order > 0, false);
-    case SG_P_LE: return integer(order <= 0, false);
-    case SG_P_GE: return integer(order >= 0, false);
-    case SG_P_SHL: return integer((int64_t)(b > 63 ? 0 : a << b), x.is_unsigned);
+    case SG_P_OR:
+        return integer(a || b, false);
+    case SG_P_AND:
+        return integer(a && b, false);
+    case '|':
+        return integer((int64_t)(a | b), u);
+    case '^':
+        return integer((int64_t)(a ^ b), u);
+    case '&':
+        return integer((int64_t)(a & b), u);
+    case SG_P_EQ:
+        return integer(a == b, false);
+    case SG_P_NE:
+        return integer(a != b, false);
+    case '<':
+        return integer(order < 0, false);
+    case '>':
+        return integer(order > 0, false);
+    case SG_P_LE:
+        return integer(order <= 0, false);
+    case SG_P_GE:
+        return integer(order >= 0, false);
+    case SG_P_SHL:
+        return integer((int64_t)(b > 63 ? 0 : a << b), x.is_unsigned);
     case SG_P_SHR:
         if (x.is_unsigned) return integer((int64_t)(b > 63 ? 0 : a >> b), true);
         return integer((int64_t)a >> (b > 63 ? 63 : b), false);
-    case '+': return integer((int64_t)(a + b), u);
-    case '-': return integer((int64_t)(a - b), u);
-    case '*': return integer((int64_t)(a * b), u);
-    default: return integer((int64_t)divide(p, a, b, u, op == '%'), u);
+    case '+':
+        return integer((int64_t)(a + b), u);
+    case '-':
+        return integer((int64_t)(a - b), u);
+    case '*':
+        return integer((int64_t)(a * b), u);
+    default:
+        return integer((int64_t)divide(p, a, b, u, op == '%'), u);
     }
 }
 
@@ -146,7 +165,8 @@ uint64_t sg_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type 
     unsigned bytes = sg_type_bytes(type);
     if (value.kind == SG_TOK_INT) {
         if (type == SG_F32 || type == SG_F64)
-            sg_fail(p, SG_INVALID_PTX, "an integer constant where .%s is wanted", sg_type_name(type));
+            sg_fail(p, SG_INVALID_PTX, "an integer constant where .%s is wanted",
+                    sg_type_name(type));
         if (type == SG_PRED) return value.value != 0;
         uint64_t bits = truncate_bits(value.value, bytes);
         if (sg_type_is_signed(type) && bytes < 8)
@@ -173,7 +193,6 @@ uint64_t sg_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type 
     bool bit_type = type == SG_B32 || type == SG_B64; // mov.b32 %r, 0f3F800000 keeps the bits
     if (!bit_type && type != SG_F32 && type != SG_F64)
         sg_fail(p, SG_INVALID_PTX, "a floating constant where .%s is wanted", sg_type_name(type));
-    if (bit_type && bytes != written)
-        return sg_const_bits(p, value, bytes == 4 ? SG_F32 : SG_F64);
+    if (bit_type && bytes != written) return sg_const_bits(p, value, bytes == 4 ? SG_F32 : SG_F64);
     return value.value;
 }

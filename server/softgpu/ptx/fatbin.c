@@ -109,7 +109,8 @@ int sg_fatbin_next(const void *fatbin, size_t size, uint64_t *offset, struct sg_
     if (*offset > body || body - *offset < ENTRY_BYTES) return -1;
     const uint8_t *e = p + header + *offset;
     uint64_t left = body - *offset, entry_header = get32(e + 4), stored = get64(e + 8);
-    if (entry_header < ENTRY_BYTES || entry_header > left || stored > left - entry_header) return -1;
+    if (entry_header < ENTRY_BYTES || entry_header > left || stored > left - entry_header)
+        return -1;
     *entry = (struct sg_fat_entry){
         .kind = get16(e),
         .sm = get32(e + 28),
@@ -147,14 +148,16 @@ static enum sg_code unpack(const struct sg_fat_entry *entry, struct sg_text *tex
     }
     if (flags == FLAG_OLD_COMPRESSION)
         return fail(diag, SG_INVALID_IMAGE, "the PTX is compressed in a form older than CUDA 11");
-    if (entry->uncompressed == 0 || entry->uncompressed > SG_MAX_TEXT_BYTES || entry->compressed == 0)
+    if (entry->uncompressed == 0 || entry->uncompressed > SG_MAX_TEXT_BYTES ||
+        entry->compressed == 0)
         return fail(diag, SG_INVALID_IMAGE, "PTX of %llu bytes compressed to %llu",
                     (unsigned long long)entry->uncompressed, (unsigned long long)entry->compressed);
     char *memory = malloc(entry->uncompressed);
     if (!memory) return fail(diag, SG_NO_MEMORY, "out of memory");
     bool ok;
     if (flags & FLAG_ZSTD) {
-        size_t got = ZSTD_decompress(memory, entry->uncompressed, entry->payload, entry->compressed);
+        size_t got =
+            ZSTD_decompress(memory, entry->uncompressed, entry->payload, entry->compressed);
         ok = !ZSTD_isError(got) && got == entry->uncompressed;
     } else {
         int got = LZ4_decompress_safe((const char *)entry->payload, memory, (int)entry->compressed,
@@ -184,8 +187,8 @@ static enum sg_code choose(const struct sg_text *part, unsigned capability, stru
     if (more < 0) return fail(diag, SG_INVALID_IMAGE, "a fat binary's entries overrun it");
     if (best.kind) return unpack(&best, text, owned, diag);
     if (highest)
-        return fail(diag, SG_NO_BINARY_FOR_GPU, "its PTX is for sm_%u, the device is sm_%u", highest,
-                    capability);
+        return fail(diag, SG_NO_BINARY_FOR_GPU, "its PTX is for sm_%u, the device is sm_%u",
+                    highest, capability);
     return fail(diag, SG_NO_BINARY_FOR_GPU, "%u machine code entries and no PTX", seen);
 }
 
@@ -224,7 +227,8 @@ enum sg_code sg_image_open(const struct sg_text *parts, size_t nparts, unsigned 
 static enum sg_code open_list(const void *const *list, unsigned capability, struct sg_image *image,
                               struct sg_diag *diag) {
     size_t n = 0;
-    while (list[n] && n < MAX_PARTS) n++;
+    while (list[n] && n < MAX_PARTS)
+        n++;
     struct sg_text *parts = calloc(n ? n : 1, sizeof *parts);
     if (!parts) return fail(diag, SG_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < n; i++)
@@ -251,7 +255,8 @@ enum sg_code sg_image_open_memory(const void *data, unsigned capability, struct 
 }
 
 void sg_image_close(struct sg_image *image) {
-    for (size_t i = 0; i < image->count && image->owned; i++) free(image->owned[i]);
+    for (size_t i = 0; i < image->count && image->owned; i++)
+        free(image->owned[i]);
     free(image->texts);
     free(image->owned);
     *image = (struct sg_image){0};

@@ -18,7 +18,13 @@ struct sg_fat_wrapper {
     const void *const *more; // version 2: NULL-terminated list of the pre-link fat binaries
 };
 
-enum sg_image_kind { SG_IMAGE_UNKNOWN, SG_IMAGE_WRAPPER, SG_IMAGE_FATBIN, SG_IMAGE_ELF, SG_IMAGE_PTX };
+enum sg_image_kind {
+    SG_IMAGE_UNKNOWN,
+    SG_IMAGE_WRAPPER,
+    SG_IMAGE_FATBIN,
+    SG_IMAGE_ELF,
+    SG_IMAGE_PTX
+};
 
 // By the first bytes; `size` may be as little as 4.
 enum sg_image_kind sg_image_kind(const void *image, size_t size);
@@ -36,9 +42,10 @@ struct sg_image {
 };
 
 // The texts of `parts`: each a fat binary, of which the best entry is taken, or a PTX text.
-// `capability` is 10 * major + minor: the highest SM not above it wins; entries for one architecture
-// only ("a") need that very one, entries for a family ("f") the same major and no higher minor.
-// SG_NO_BINARY_FOR_GPU if a part has no PTX for the device, SG_INVALID_IMAGE if it is corrupt.
+// `capability` is 10 * major + minor: the highest SM not above it wins; entries for one
+// architecture only ("a") need that very one, entries for a family ("f") the same major and no
+// higher minor. SG_NO_BINARY_FOR_GPU if a part has no PTX for the device, SG_INVALID_IMAGE if it is
+// corrupt.
 enum sg_code sg_image_open(const struct sg_text *parts, size_t nparts, unsigned capability,
                            struct sg_image *image, struct sg_diag *diag);
 // The same for an image in this process, with or without its wrapper.
@@ -48,14 +55,15 @@ void sg_image_close(struct sg_image *image);
 
 // One entry of a fat binary, for tools that list them.
 struct sg_fat_entry {
-    uint16_t kind;          // 1 PTX, 2 ELF, 8 LTO-IR
+    uint16_t kind; // 1 PTX, 2 ELF, 8 LTO-IR
     uint32_t sm;
-    unsigned version;       // 10 * major + minor of the PTX ISA
+    unsigned version; // 10 * major + minor of the PTX ISA
     uint64_t flags;
     const uint8_t *payload;
     uint64_t stored, compressed, uncompressed; // bytes; the latter two 0 if stored plainly
 };
-// Steps through the entries: *offset starts at 0. 1 with *entry filled, 0 at the end, -1 if corrupt.
+// Steps through the entries: *offset starts at 0. 1 with *entry filled, 0 at the end, -1 if
+// corrupt.
 int sg_fatbin_next(const void *fatbin, size_t size, uint64_t *offset, struct sg_fat_entry *entry);
 
 #endif

@@ -45,7 +45,8 @@ static bool spread(struct frontiers *f, uint32_t certain) {
 static bool may_exit(const struct sg_function *fn, const struct sg_block *block) {
     for (uint32_t i = 0; i < block->count; i++) {
         uint16_t op = fn->insns[block->first + i].op;
-        if (op == SG_OP_CALL || op == SG_OP_EXIT || op == SG_OP_RET || op == SG_OP_TRAP) return true;
+        if (op == SG_OP_CALL || op == SG_OP_EXIT || op == SG_OP_RET || op == SG_OP_TRAP)
+            return true;
     }
     return false;
 }
@@ -128,7 +129,8 @@ static void mark_blends(struct sg_parser *p) {
         if (block->nfrontier == 0) continue;
         memset(live, 0, words * sizeof *live);
         for (uint32_t x = 0; x < block->nfrontier; x++)
-            for (size_t w = 0; w < words; w++) live[w] |= fn->blocks[block->frontier[x]].live_in[w];
+            for (size_t w = 0; w < words; w++)
+                live[w] |= fn->blocks[block->frontier[x]].live_in[w];
         for (uint32_t i = 0; i < block->count; i++) {
             struct sg_insn *insn = &fn->insns[block->first + i];
             struct blending blending = {live, false};
@@ -140,10 +142,12 @@ static void mark_blends(struct sg_parser *p) {
 
 void sg_compute_frontiers(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
-    for (uint32_t r = 0; r < fn->nregs; r++) fn->regs[r].uniform = true;
+    for (uint32_t r = 0; r < fn->nregs; r++)
+        fn->regs[r].uniform = true;
     for (uint32_t i = 0; i < fn->nparams; i++)
         if (fn->params[i].reg >= 0) fn->regs[fn->params[i].reg].uniform = false;
-    for (uint32_t b = 0; b < fn->nblocks; b++) fn->blocks[b].uniform_branch = true;
+    for (uint32_t b = 0; b < fn->nblocks; b++)
+        fn->blocks[b].uniform_branch = true;
     if (fn->nblocks > MAX_BLOCKS) {
         assume_all(p);
     } else {
@@ -152,7 +156,8 @@ void sg_compute_frontiers(struct sg_parser *p) {
         f.pending = sg_scratch(p, f.words, sizeof *f.pending);
         f.dirty = sg_scratch(p, fn->nblocks, sizeof *f.dirty);
         do { // less uniformity makes larger frontiers and the reverse, so this ends
-            for (uint32_t b = 0; b < fn->nblocks; b++) f.dirty[b] = true;
+            for (uint32_t b = 0; b < fn->nblocks; b++)
+                f.dirty[b] = true;
             iterate(&f);
         } while (sg_lower_uniformity(fn));
         list_frontiers(p, &f);

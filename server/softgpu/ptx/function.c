@@ -69,8 +69,8 @@ static enum sg_code add(struct sg_function *kernel, struct closure *closure,
     return SG_OK;
 }
 
-// Everything the kernel may call. An indirect call may reach every function of the module. Functions
-// that no text defines are the executor's to provide.
+// Everything the kernel may call. An indirect call may reach every function of the module.
+// Functions that no text defines are the executor's to provide.
 static enum sg_code close_calls(struct sg_function *kernel, struct closure *closure,
                                 struct sg_diag *diag) {
     struct sg_module *module = kernel->module;

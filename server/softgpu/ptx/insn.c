@@ -30,7 +30,7 @@ static const struct sg_row rows[SG_OP_COUNT] = {
 #define NOINC SG_F_NOINC
 #define READ SG_F_READ
 #define POPC SG_F_POPC
-#define SG_OP(id, name, words, flags, types, dst, src) \
+#define SG_OP(id, name, words, flags, types, dst, src)                                             \
     [SG_OP_##id] = {name, words, flags, types, dst, src},
 #include "ops.def"
 #undef SG_OP
@@ -50,30 +50,44 @@ static enum sg_op find_op(const struct sg_token *token) {
 
 static uint64_t bits_of(const enum sg_type *types, size_t n) {
     uint64_t set = 0;
-    for (size_t i = 0; i < n; i++) set |= (uint64_t)1 << types[i];
+    for (size_t i = 0; i < n; i++)
+        set |= (uint64_t)1 << types[i];
     return set;
 }
 
-#define SET(...) \
-    bits_of((const enum sg_type[]){__VA_ARGS__}, sizeof((enum sg_type[]){__VA_ARGS__}) / sizeof(enum sg_type))
+#define SET(...)                                                                                   \
+    bits_of((const enum sg_type[]){__VA_ARGS__},                                                   \
+            sizeof((enum sg_type[]){__VA_ARGS__}) / sizeof(enum sg_type))
 
 static uint64_t class_set(char letter) {
     switch (letter) {
-    case 'i': return SET(SG_U16, SG_U32, SG_U64, SG_S16, SG_S32, SG_S64);
-    case 'b': return SET(SG_B16, SG_B32, SG_B64);
-    case 'f': return SET(SG_F32, SG_F64);
-    case 'h': return SET(SG_F16, SG_F16X2, SG_BF16, SG_BF16X2);
-    case 'p': return SET(SG_PRED);
-    case '8': return SET(SG_B8, SG_U8, SG_S8);
-    case '1': return SET(SG_B128);
-    case 'x': return SET(SG_F32X2);
-    case 'y': return SET(SG_U16X2, SG_S16X2);
-    case 't': return SET(SG_TF32);
-    case 'n': return SET(SG_B1, SG_B4, SG_U4, SG_S4);
+    case 'i':
+        return SET(SG_U16, SG_U32, SG_U64, SG_S16, SG_S32, SG_S64);
+    case 'b':
+        return SET(SG_B16, SG_B32, SG_B64);
+    case 'f':
+        return SET(SG_F32, SG_F64);
+    case 'h':
+        return SET(SG_F16, SG_F16X2, SG_BF16, SG_BF16X2);
+    case 'p':
+        return SET(SG_PRED);
+    case '8':
+        return SET(SG_B8, SG_U8, SG_S8);
+    case '1':
+        return SET(SG_B128);
+    case 'x':
+        return SET(SG_F32X2);
+    case 'y':
+        return SET(SG_U16X2, SG_S16X2);
+    case 't':
+        return SET(SG_TF32);
+    case 'n':
+        return SET(SG_B1, SG_B4, SG_U4, SG_S4);
     case 'q':
         return SET(SG_E4M3, SG_E5M2, SG_E4M3X2, SG_E5M2X2, SG_E4M3X4, SG_E5M2X4, SG_E2M1X2,
                    SG_E2M3X2, SG_E3M2X2, SG_E2M1X4, SG_E2M3X4, SG_E3M2X4, SG_UE8M0X2);
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
@@ -86,7 +100,8 @@ static void check_types(struct sg_parser *p, const struct sg_words *state) {
         bool optional = *c == '?';
         if (optional) c++;
         uint64_t set = 0;
-        for (; *c && *c != ' '; c++) set |= class_set(*c);
+        for (; *c && *c != ' '; c++)
+            set |= class_set(*c);
         if (*c == ' ') c++;
         if (slot == state->ntypes) {
             if (!optional) sg_fail(p, SG_INVALID_PTX, "a type is missing");
@@ -102,11 +117,16 @@ static void check_types(struct sg_parser *p, const struct sg_words *state) {
 
 static enum sg_type doubled(enum sg_type type) {
     switch (type) {
-    case SG_U16: return SG_U32;
-    case SG_U32: return SG_U64;
-    case SG_S16: return SG_S32;
-    case SG_S32: return SG_S64;
-    default: return SG_NONE;
+    case SG_U16:
+        return SG_U32;
+    case SG_U32:
+        return SG_U64;
+    case SG_S16:
+        return SG_S32;
+    case SG_S32:
+        return SG_S64;
+    default:
+        return SG_NONE;
     }
 }
 
@@ -189,7 +209,8 @@ static void check_vector(struct match *m, struct sg_operand *operand, enum sg_ty
         return;
     }
     if (operand->n != count) mismatch(m, "a vector of the instruction's length");
-    for (unsigned i = 0; i < count; i++) check_scalar(m, &operand->vec[i], type, true);
+    for (unsigned i = 0; i < count; i++)
+        check_scalar(m, &operand->vec[i], type, true);
 }
 
 // Fragments: each register of 32 bits, or 64 for f64.
@@ -214,35 +235,64 @@ static void check_base(struct match *m, struct sg_operand *operand) {
 
 static void check_cvt_source(struct match *m, struct sg_operand *operand, enum sg_type type) {
     if (operand->kind == SG_OPND_VEC)
-        for (unsigned i = 0; i < operand->n; i++) check_scalar(m, &operand->vec[i], type, true);
-    else check_scalar(m, operand, type, true);
+        for (unsigned i = 0; i < operand->n; i++)
+            check_scalar(m, &operand->vec[i], type, true);
+    else
+        check_scalar(m, operand, type, true);
 }
 
 static void check_untyped(struct match *m, struct sg_operand *operand) {
-    if (operand->kind == SG_OPND_IMM) sg_type_constant(m->p, operand, SG_B64);
-    else if (operand->kind == SG_OPND_LABEL) check_scalar(m, operand, SG_B64, false);
+    if (operand->kind == SG_OPND_IMM)
+        sg_type_constant(m->p, operand, SG_B64);
+    else if (operand->kind == SG_OPND_LABEL)
+        check_scalar(m, operand, SG_B64, false);
 }
 
 static void check_operand(struct match *m, struct sg_operand *operand, char letter) {
     struct sg_insn *insn = m->insn;
     bool wide = insn->flags & SG_F_WIDE;
     switch (letter) {
-    case 'T': check_scalar(m, operand, insn->type, false); break;
-    case 'U': check_scalar(m, operand, insn->type2, false); break;
-    case 'W': check_scalar(m, operand, wide ? doubled(insn->type) : insn->type, false); break;
-    case 'R': check_scalar(m, operand, insn->type, true); break;
-    case 'S': check_cvt_source(m, operand, insn->type2); break;
-    case 'v': check_vector(m, operand, insn->type); break;
-    case 'M': check_fragment(m, operand); break;
-    case 'B': check_base(m, operand); break;
-    case 'p': check_predicate(m, operand); break;
-    case 'h': check_scalar(m, operand, SG_B16, false); break;
-    case 'i': check_scalar(m, operand, SG_U32, false); break;
-    case 'l': check_scalar(m, operand, SG_U64, false); break;
+    case 'T':
+        check_scalar(m, operand, insn->type, false);
+        break;
+    case 'U':
+        check_scalar(m, operand, insn->type2, false);
+        break;
+    case 'W':
+        check_scalar(m, operand, wide ? doubled(insn->type) : insn->type, false);
+        break;
+    case 'R':
+        check_scalar(m, operand, insn->type, true);
+        break;
+    case 'S':
+        check_cvt_source(m, operand, insn->type2);
+        break;
+    case 'v':
+        check_vector(m, operand, insn->type);
+        break;
+    case 'M':
+        check_fragment(m, operand);
+        break;
+    case 'B':
+        check_base(m, operand);
+        break;
+    case 'p':
+        check_predicate(m, operand);
+        break;
+    case 'h':
+        check_scalar(m, operand, SG_B16, false);
+        break;
+    case 'i':
+        check_scalar(m, operand, SG_U32, false);
+        break;
+    case 'l':
+        check_scalar(m, operand, SG_U64, false);
+        break;
     case 'w':
         if (operand->kind == SG_OPND_REG && m->p->fn->regs[operand->reg].bytes == 4)
             check_scalar(m, operand, SG_B32, false);
-        else check_scalar(m, operand, SG_B64, false);
+        else
+            check_scalar(m, operand, SG_B64, false);
         break;
     case 'A':
         if (operand->kind != SG_OPND_ADDR) mismatch(m, "an address");
@@ -250,7 +300,8 @@ static void check_operand(struct match *m, struct sg_operand *operand, char lett
     case 'L':
         if (operand->kind != SG_OPND_LABEL) mismatch(m, "a label");
         break;
-    default: check_untyped(m, operand);
+    default:
+        check_untyped(m, operand);
     }
 }
 
@@ -268,8 +319,10 @@ static void parse_operands(struct sg_parser *p, struct operands *operands) {
     while (!sg_at(p, ';')) {
         if (operands->n == MAX_OPERANDS) sg_fail(p, SG_INVALID_PTX, "too many operands");
         sg_parse_operand(p, &operands->list[operands->n++]);
-        if (sg_accept(p, '|')) operands->pairs |= 1u << operands->n;
-        else if (!sg_accept(p, ',')) break;
+        if (sg_accept(p, '|'))
+            operands->pairs |= 1u << operands->n;
+        else if (!sg_accept(p, ','))
+            break;
     }
     if (!sg_at(p, ';')) sg_expect(p, ';');
 }
@@ -285,12 +338,15 @@ static void count_letters(const char *letters, unsigned *least, unsigned *most) 
         }
         bool optional = c[1] == '?';
         ++*most;
-        if (optional) c++;
-        else ++*least;
+        if (optional)
+            c++;
+        else
+            ++*least;
     }
 }
 
-static unsigned match_destinations(struct match *m, struct operands *operands, const char *letters) {
+static unsigned match_destinations(struct match *m, struct operands *operands,
+                                   const char *letters) {
     unsigned used = 0;
     m->is_dst = true;
     for (const char *c = letters; *c; c++) {
@@ -387,7 +443,8 @@ static void check_words(struct sg_parser *p, struct sg_words *state) {
     case SG_OP_MUL24:
     case SG_OP_MAD24:
     case SG_OP_MADC:
-        require(p, !integer || (insn->flags & (SG_F_LO | SG_F_HI | SG_F_WIDE)), ".lo, .hi or .wide");
+        require(p, !integer || (insn->flags & (SG_F_LO | SG_F_HI | SG_F_WIDE)),
+                ".lo, .hi or .wide");
         if ((insn->flags & SG_F_WIDE) && doubled(insn->type) == SG_NONE)
             sg_fail(p, SG_INVALID_PTX, ".wide of this type");
         break;
@@ -519,7 +576,8 @@ static void parse_form(struct sg_parser *p, const struct sg_token *mnemonic,
     parse_words(p, mnemonic, state);
     // Not if words stood apart: then the run of characters does not say it all.
     const char *c = mnemonic->text + length;
-    while (c < p->lexer.end && (*c == ' ' || *c == '\t')) c++;
+    while (c < p->lexer.end && (*c == ' ' || *c == '\t'))
+        c++;
     if (c != p->tok.text) return;
     struct form *form = sg_alloc(p, 1, sizeof *form);
     *form = (struct form){*state, *state->insn};
@@ -535,8 +593,10 @@ void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t
     insn.guard = guard;
     insn.guard_neg = guard_neg;
     insn.line = mnemonic->line;
-    if (insn.op == SG_OP_CALL) sg_parse_call(p, &insn);
-    else parse_typed(p, &state);
+    if (insn.op == SG_OP_CALL)
+        sg_parse_call(p, &insn);
+    else
+        parse_typed(p, &state);
     sg_expect(p, ';');
     struct sg_function *fn = p->fn;
     if ((insn.op == SG_OP_BAR || insn.op == SG_OP_BARRIER) && insn.mode != SG_BAR_WARP_SYNC)

@@ -42,7 +42,8 @@ static bool skip_blank(struct sg_lexer *lexer) {
             lexer->next = eol ? eol : lexer->end;
         } else if (c == '/' && peek(lexer, 1) == '*') {
             const char *p = lexer->next + 2;
-            while (lexer->end - p >= 2 && (p[0] != '*' || p[1] != '/')) lexer->line += *p++ == '\n';
+            while (lexer->end - p >= 2 && (p[0] != '*' || p[1] != '/'))
+                lexer->line += *p++ == '\n';
             if (lexer->end - p < 2) return false;
             lexer->next = p + 2;
         } else {
@@ -154,18 +155,22 @@ static bool lex_decimal(const char *text, uint32_t length, struct sg_token *toke
 
 static void lex_number(struct sg_lexer *lexer, struct sg_token *token) {
     const char *p = lexer->next, *end = lexer->end;
-    while (p < end && has(*p, C_NAME)) p++;
+    while (p < end && has(*p, C_NAME))
+        p++;
     char second = p - lexer->next > 1 ? lexer->next[1] | 32 : 0;
     bool prefixed = *lexer->next == '0' && (second == 'f' || second == 'd' || second == 'x');
     bool fraction = false;
     if (!prefixed) {
         if (p + 1 < end && *p == '.' && has(p[1], C_DIGIT)) {
             fraction = true;
-            for (p++; p < end && has(*p, C_NAME);) p++;
+            for (p++; p < end && has(*p, C_NAME);)
+                p++;
         }
-        for (const char *q = lexer->next; q < p; q++) fraction |= (*q | 32) == 'e';
+        for (const char *q = lexer->next; q < p; q++)
+            fraction |= (*q | 32) == 'e';
         if (fraction && (p[-1] | 32) == 'e' && p < end && (*p == '+' || *p == '-'))
-            for (p++; p < end && has(*p, C_DIGIT);) p++;
+            for (p++; p < end && has(*p, C_DIGIT);)
+                p++;
     }
     token->length = (uint32_t)(p - lexer->next);
     lexer->next = p;
@@ -200,7 +205,7 @@ static void lex_punct(struct sg_lexer *lexer, struct sg_token *token) {
     static const struct {
         char text[3];
         int punct;
-    } pairs[] = {{"<<", SG_P_SHL}, {">>", SG_P_SHR}, {"<=", SG_P_LE}, {">=", SG_P_GE},
+    } pairs[] = {{"<<", SG_P_SHL}, {">>", SG_P_SHR}, {"<=", SG_P_LE},  {">=", SG_P_GE},
                  {"==", SG_P_EQ},  {"!=", SG_P_NE},  {"&&", SG_P_AND}, {"||", SG_P_OR}};
     token->kind = SG_TOK_PUNCT;
     token->punct = peek(lexer, 0);
@@ -229,13 +234,15 @@ struct sg_token sg_lex(struct sg_lexer *lexer) {
         token.kind = SG_TOK_END;
         lexer->end = lexer->next; // a NUL ends the text
     } else if (has(c, C_START) && (c != '%' || has(d, C_NAME))) {
-        while (p < lexer->end && has(*p, C_NAME)) p++;
+        while (p < lexer->end && has(*p, C_NAME))
+            p++;
         token.kind = SG_TOK_NAME;
         token.length = (uint32_t)(p - token.text);
         lexer->next = p;
     } else if (c == '.' && has(d, C_NAME)) {
         for (;;) {
-            while (p < lexer->end && has(*p, C_NAME)) p++;
+            while (p < lexer->end && has(*p, C_NAME))
+                p++;
             if (lexer->end - p < 3 || p[0] != ':' || p[1] != ':' || !has(p[2], C_NAME)) break;
             p += 2;
         }

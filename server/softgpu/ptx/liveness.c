@@ -12,14 +12,15 @@ static void visit_operand(const struct sg_operand *operand, bool addresses_only,
 
 void sg_visit_uses(const struct sg_insn *insn, sg_visit_reg visit, void *context) {
     if (insn->guard >= 0) visit(context, insn->guard);
-    for (unsigned i = 0; i < insn->nsrc; i++) visit_operand(&insn->src[i], false, visit, context);
-    for (unsigned i = 0; i < insn->ndst; i++) visit_operand(&insn->dst[i], true, visit, context);
+    for (unsigned i = 0; i < insn->nsrc; i++)
+        visit_operand(&insn->src[i], false, visit, context);
+    for (unsigned i = 0; i < insn->ndst; i++)
+        visit_operand(&insn->dst[i], true, visit, context);
 }
 
 void sg_visit_defs(const struct sg_insn *insn, sg_visit_reg visit, void *context) {
     for (unsigned i = 0; i < insn->ndst; i++)
-        if (insn->dst[i].kind != SG_OPND_ADDR)
-            visit_operand(&insn->dst[i], false, visit, context);
+        if (insn->dst[i].kind != SG_OPND_ADDR) visit_operand(&insn->dst[i], false, visit, context);
 }
 
 static void set_bit(void *context, int32_t reg) {
@@ -56,7 +57,8 @@ void sg_compute_liveness(struct sg_parser *p) {
     for (uint32_t i = 0; i < fn->nreturns; i++)
         if (fn->returns[i].reg >= 0) set_bit(returned, fn->returns[i].reg);
     bool *dirty = sg_scratch(p, fn->nblocks, sizeof *dirty);
-    for (uint32_t b = 0; b < fn->nblocks; b++) dirty[b] = true;
+    for (uint32_t b = 0; b < fn->nblocks; b++)
+        dirty[b] = true;
     for (bool changed = true; changed;) {
         changed = false;
         for (uint32_t b = fn->nblocks; b-- > 0;) {
@@ -66,7 +68,8 @@ void sg_compute_liveness(struct sg_parser *p) {
             const struct sg_insn *last = &fn->insns[block->first + block->count - 1];
             for (size_t w = 0; w < words; w++) {
                 uint64_t out = last->op == SG_OP_RET ? returned[w] : 0;
-                for (uint32_t e = 0; e < block->nsucc; e++) out |= fn->blocks[block->succ[e]].live_in[w];
+                for (uint32_t e = 0; e < block->nsucc; e++)
+                    out |= fn->blocks[block->succ[e]].live_in[w];
                 out_changed |= out != block->live_out[w];
                 block->live_out[w] = out;
             }

@@ -20,8 +20,8 @@ static void put(struct sg_parser *p, struct sg_map *map, struct sg_symbol *sym) 
 
 static bool same_shape(const struct sg_symbol *a, const struct sg_symbol *b) {
     if (a->space != b->space) return false;
-    return a->space == SG_FUNC || a->size == b->size || a->dynamic || b->dynamic ||
-           !a->size || !b->size;
+    return a->space == SG_FUNC || a->size == b->size || a->dynamic || b->dynamic || !a->size ||
+           !b->size;
 }
 
 // A second declaration of a name in one text: one may define what others only declare.
@@ -76,7 +76,8 @@ static void lay_out_params(struct sg_function *fn) {
 }
 
 static void parse_dimensions(struct sg_parser *p, uint32_t out[3]) {
-    for (int i = 0; i < 3; i++) out[i] = 1;
+    for (int i = 0; i < 3; i++)
+        out[i] = 1;
     for (int i = 0; i < 3; i++) {
         uint64_t value = sg_expect_int(p);
         if (value == 0 || value > UINT32_MAX)
@@ -99,15 +100,24 @@ static void parse_function_directives(struct sg_parser *p, struct sg_function *f
     while (p->tok.kind == SG_TOK_DOT) {
         struct sg_token word = p->tok;
         sg_advance(p);
-        if (sg_token_is(&word, ".maxntid")) parse_dimensions(p, fn->maxntid);
-        else if (sg_token_is(&word, ".reqntid")) parse_dimensions(p, fn->reqntid);
-        else if (sg_token_is(&word, ".reqnctapercluster")) parse_dimensions(p, fn->reqnctapercluster);
-        else if (sg_token_is(&word, ".minnctapersm")) fn->minnctapersm = (uint32_t)sg_expect_int(p);
-        else if (sg_token_is(&word, ".maxnreg")) fn->maxnreg = (uint32_t)sg_expect_int(p);
-        else if (sg_token_is(&word, ".maxclusterrank")) fn->maxclusterrank = (uint32_t)sg_expect_int(p);
-        else if (sg_token_is(&word, ".explicitcluster")) fn->explicitcluster = true;
-        else if (sg_token_is(&word, ".noreturn")) fn->noreturn = true;
-        else if (sg_token_is(&word, ".pragma")) parse_pragma(p);
+        if (sg_token_is(&word, ".maxntid"))
+            parse_dimensions(p, fn->maxntid);
+        else if (sg_token_is(&word, ".reqntid"))
+            parse_dimensions(p, fn->reqntid);
+        else if (sg_token_is(&word, ".reqnctapercluster"))
+            parse_dimensions(p, fn->reqnctapercluster);
+        else if (sg_token_is(&word, ".minnctapersm"))
+            fn->minnctapersm = (uint32_t)sg_expect_int(p);
+        else if (sg_token_is(&word, ".maxnreg"))
+            fn->maxnreg = (uint32_t)sg_expect_int(p);
+        else if (sg_token_is(&word, ".maxclusterrank"))
+            fn->maxclusterrank = (uint32_t)sg_expect_int(p);
+        else if (sg_token_is(&word, ".explicitcluster"))
+            fn->explicitcluster = true;
+        else if (sg_token_is(&word, ".noreturn"))
+            fn->noreturn = true;
+        else if (sg_token_is(&word, ".pragma"))
+            parse_pragma(p);
         else if (sg_token_is(&word, ".maxnctapersm") || sg_token_is(&word, ".abi_preserve") ||
                  sg_token_is(&word, ".abi_preserve_control"))
             sg_expect_int(p);
@@ -172,7 +182,8 @@ static void index_function(struct sg_parser *p, struct sg_linkage linkage) {
     struct sg_function header = {.entry = sg_at_word(p, ".entry")};
     sg_advance(p);
     if (sg_accept_word(p, ".attribute"))
-        while (p->tok.kind != SG_TOK_END && !sg_accept(p, ')')) sg_advance(p);
+        while (p->tok.kind != SG_TOK_END && !sg_accept(p, ')'))
+            sg_advance(p);
     if (sg_accept_word(p, ".noreturn")) header.noreturn = true;
     if (!header.entry && sg_at(p, '(')) header.returns = sg_parse_params(p, &header.nreturns);
     struct sg_token name = sg_expect_name(p);
@@ -195,8 +206,10 @@ static void index_function(struct sg_parser *p, struct sg_linkage linkage) {
     }
     fn->visible = fn->sym->visible;
     fn->weak = fn->sym->weak;
-    if (has_body) index_body(p, fn);
-    else sg_expect(p, ';');
+    if (has_body)
+        index_body(p, fn);
+    else
+        sg_expect(p, ';');
     fn->external = fn->body == NULL;
 }
 
@@ -221,11 +234,16 @@ static void index_alias(struct sg_parser *p) {
 static struct sg_linkage parse_linkage(struct sg_parser *p) {
     struct sg_linkage linkage = {0};
     for (;;) {
-        if (sg_accept_word(p, ".extern")) linkage.external = true;
-        else if (sg_accept_word(p, ".visible")) linkage.visible = true;
-        else if (sg_accept_word(p, ".weak")) linkage.weak = linkage.visible = true;
-        else if (sg_accept_word(p, ".common")) linkage.common = linkage.visible = true;
-        else return linkage;
+        if (sg_accept_word(p, ".extern"))
+            linkage.external = true;
+        else if (sg_accept_word(p, ".visible"))
+            linkage.visible = true;
+        else if (sg_accept_word(p, ".weak"))
+            linkage.weak = linkage.visible = true;
+        else if (sg_accept_word(p, ".common"))
+            linkage.common = linkage.visible = true;
+        else
+            return linkage;
     }
 }
 
@@ -292,8 +310,10 @@ static void index_statement(struct sg_parser *p) {
         skip_line(p);
     } else {
         struct sg_linkage linkage = parse_linkage(p);
-        if (sg_at_word(p, ".entry") || sg_at_word(p, ".func")) index_function(p, linkage);
-        else if (sg_space_of_word(&p->tok) != SG_GENERIC) sg_parse_variables(p, linkage, add_module_symbol);
+        if (sg_at_word(p, ".entry") || sg_at_word(p, ".func"))
+            index_function(p, linkage);
+        else if (sg_space_of_word(&p->tok) != SG_GENERIC)
+            sg_parse_variables(p, linkage, add_module_symbol);
         else
             sg_fail(p, SG_INVALID_PTX, "a directive expected at '%.*s'",
                     (int)(p->tok.length < 60 ? p->tok.length : 60), p->tok.text);
@@ -303,7 +323,8 @@ static void index_statement(struct sg_parser *p) {
 // Apart from the setjmp below, so that no local of either can be clobbered.
 static __attribute__((noinline)) void index_text(struct sg_parser *p) {
     sg_advance(p);
-    while (p->tok.kind != SG_TOK_END) index_statement(p);
+    while (p->tok.kind != SG_TOK_END)
+        index_statement(p);
     if (p->unit->version == 0) sg_fail(p, SG_INVALID_PTX, "the text has no .version");
     sg_resolve_relocs(p);
 }

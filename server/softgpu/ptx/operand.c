@@ -66,9 +66,11 @@ static enum sg_sreg find_sreg(const char *name) {
         if (!strcmp(sregs[i].name, name)) return sregs[i].sreg;
     unsigned n;
     int end = 0;
-    if (sscanf(name, "%%envreg%u%n", &n, &end) == 1 && !name[end] && n < 32) return SG_SREG_ENVREG0 + n;
+    if (sscanf(name, "%%envreg%u%n", &n, &end) == 1 && !name[end] && n < 32)
+        return SG_SREG_ENVREG0 + n;
     end = 0;
-    if (sscanf(name, "%%pm%u%n", &n, &end) == 1 && n < 8 && (!name[end] || !strcmp(name + end, "_64")))
+    if (sscanf(name, "%%pm%u%n", &n, &end) == 1 && n < 8 &&
+        (!name[end] || !strcmp(name + end, "_64")))
         return SG_SREG_PM0 + n;
     return SG_SREG_NONE;
 }
@@ -122,7 +124,8 @@ struct sg_symbol *sg_lookup_symbol(struct sg_parser *p, const struct sg_token *n
     return sym ? sym->definition : NULL;
 }
 
-static void add_fixup(struct sg_parser *p, struct sg_operand *operand, const struct sg_token *name) {
+static void add_fixup(struct sg_parser *p, struct sg_operand *operand,
+                      const struct sg_token *name) {
     p->fixups = sg_grow(p, p->fixups, p->nfixups, &p->fixup_capacity, sizeof *p->fixups);
     p->fixups[p->nfixups] = (struct sg_fixup){.scope = p->scope, .name = *name};
     operand->kind = SG_OPND_LABEL;
@@ -142,8 +145,10 @@ static void use_symbol(struct sg_parser *p, struct sg_operand *operand, struct s
 }
 
 static int64_t parse_offset(struct sg_parser *p) {
-    if (sg_at(p, '+')) sg_advance(p);
-    else if (!sg_at(p, '-')) return 0;
+    if (sg_at(p, '+'))
+        sg_advance(p);
+    else if (!sg_at(p, '-'))
+        return 0;
     return sg_parse_int_const(p);
 }
 

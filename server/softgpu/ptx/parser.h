@@ -78,7 +78,7 @@ struct sg_parser {
     struct sg_lexer lexer;
     struct sg_token tok;
     struct sg_module *module;
-    struct sg_arena *arena;  // the module's
+    struct sg_arena *arena;   // the module's
     struct sg_arena *scratch; // until the end of this parse
     struct sg_unit *unit;
     struct sg_function *fn; // being parsed, NULL at module scope

@@ -13,10 +13,26 @@ static bool varying_sreg(unsigned sreg) {
 // Instructions whose result may differ by lane though their operands do not.
 static bool varying_op(const struct sg_insn *insn) {
     switch (insn->op) {
-    case SG_OP_ATOM: case SG_OP_SHFL: case SG_OP_VOTE: case SG_OP_MATCH: case SG_OP_ACTIVEMASK:
-    case SG_OP_REDUX: case SG_OP_ELECT: case SG_OP_CALL: case SG_OP_ALLOCA: case SG_OP_STACKSAVE:
-    case SG_OP_ADDC: case SG_OP_SUBC: case SG_OP_MADC: case SG_OP_MBARRIER: case SG_OP_LDMATRIX:
-    case SG_OP_MOVMATRIX: case SG_OP_MMA: case SG_OP_WMMA: case SG_OP_BAR: case SG_OP_BARRIER:
+    case SG_OP_ATOM:
+    case SG_OP_SHFL:
+    case SG_OP_VOTE:
+    case SG_OP_MATCH:
+    case SG_OP_ACTIVEMASK:
+    case SG_OP_REDUX:
+    case SG_OP_ELECT:
+    case SG_OP_CALL:
+    case SG_OP_ALLOCA:
+    case SG_OP_STACKSAVE:
+    case SG_OP_ADDC:
+    case SG_OP_SUBC:
+    case SG_OP_MADC:
+    case SG_OP_MBARRIER:
+    case SG_OP_LDMATRIX:
+    case SG_OP_MOVMATRIX:
+    case SG_OP_MMA:
+    case SG_OP_WMMA:
+    case SG_OP_BAR:
+    case SG_OP_BARRIER:
         return true;
     case SG_OP_CVTA:
         return insn->space == SG_LOCAL || insn->space == SG_PARAM;
@@ -44,7 +60,8 @@ static bool uniform_result(const struct sg_function *fn, const struct sg_insn *i
     for (unsigned i = 0; i < insn->nsrc; i++) {
         const struct sg_operand *src = &insn->src[i];
         if (src->kind == SG_OPND_SREG && varying_sreg(src->sreg)) uniform = false;
-        if (src->kind == SG_OPND_SYM && src->generic && src->sym->space == SG_LOCAL) uniform = false;
+        if (src->kind == SG_OPND_SYM && src->generic && src->sym->space == SG_LOCAL)
+            uniform = false;
     }
     return uniform;
 }

@@ -13,8 +13,7 @@
 
 static inline struct sg_module *load_text(const char *text) {
     struct sg_diag diag;
-    struct sg_module *module =
-        sg_module_load(&(struct sg_text){text, strlen(text)}, 1, &diag);
+    struct sg_module *module = sg_module_load(&(struct sg_text){text, strlen(text)}, 1, &diag);
     cr_assert_not_null(module, "line %u: %s", diag.line, diag.message);
     return module;
 }

@@ -46,7 +46,8 @@ static uint8_t *add(struct image *image, unsigned kind, unsigned sm, uint64_t fl
     return entry;
 }
 
-static enum sg_code open_image(const struct image *image, unsigned capability, struct sg_image *out) {
+static enum sg_code open_image(const struct image *image, unsigned capability,
+                               struct sg_image *out) {
     struct sg_diag diag;
     struct sg_text part = {(const char *)image->bytes, image->size};
     return sg_image_open(&part, 1, capability, out, &diag);

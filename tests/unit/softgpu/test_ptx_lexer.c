@@ -12,8 +12,13 @@ Test(ptx_lexer, integers_of_every_base) {
     static const struct {
         const char *text;
         uint64_t value;
-    } cases[] = {{"0", 0},        {"42", 42},     {"0x1fF", 511},  {"0b101", 5},
-                 {"017", 15},     {"7U", 7},      {"0xffffffffffffffffU", UINT64_MAX},
+    } cases[] = {{"0", 0},
+                 {"42", 42},
+                 {"0x1fF", 511},
+                 {"0b101", 5},
+                 {"017", 15},
+                 {"7U", 7},
+                 {"0xffffffffffffffffU", UINT64_MAX},
                  {"18446744073709551615", UINT64_MAX}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sg_token token = lex_one(cases[i].text);
@@ -32,7 +37,7 @@ Test(ptx_lexer, floats_keep_their_bits) {
 }
 
 Test(ptx_lexer, bad_numbers_and_open_comments_are_no_tokens) {
-    static const char *const bad[] = {"0f3F80", "09",       "0xg", "99999999999999999999",
+    static const char *const bad[] = {"0f3F80", "09",       "0xg",    "99999999999999999999",
                                       "12ab",   "/* open ", "\"open", "#"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(lex_one(bad[i]).kind, SG_TOK_BAD, "%s", bad[i]);
