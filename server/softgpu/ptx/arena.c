@@ -19,7 +19,7 @@ static char *new_chunk(struct sg_arena *arena, size_t payload) {
     return (char *)(chunk + 1);
 }
 
-void *sg_arena_alloc(struct sg_arena *arena, size_t count, size_t size) {
+void *sgp_arena_alloc(struct sg_arena *arena, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - 15) return NULL;
     bytes = (bytes + 15) & ~(size_t)15;
@@ -36,7 +36,7 @@ void *sg_arena_alloc(struct sg_arena *arena, size_t count, size_t size) {
     return result;
 }
 
-void sg_arena_free(struct sg_arena *arena) {
+void sgp_arena_free(struct sg_arena *arena) {
     while (arena->chunks) {
         struct sg_arena_chunk *chunk = arena->chunks;
         arena->chunks = chunk->next;
@@ -70,16 +70,16 @@ static struct sg_map_slot *find_slot(const struct sg_map *map, const char *key, 
     }
 }
 
-void *sg_map_get(const struct sg_map *map, const char *key, size_t length) {
+void *sgp_map_get(const struct sg_map *map, const char *key, size_t length) {
     if (!map->used) return NULL;
     return find_slot(map, key, length, hash_bytes(key, length))->value;
 }
 
-int sg_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length,
-               void *value) {
+int sgp_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length,
+                void *value) {
     if ((map->used + 1) * 4 > map->capacity * 3) {
         struct sg_map grown = {.capacity = map->capacity ? map->capacity * 2 : 16};
-        grown.slots = sg_arena_alloc(arena, grown.capacity, sizeof *grown.slots);
+        grown.slots = sgp_arena_alloc(arena, grown.capacity, sizeof *grown.slots);
         if (!grown.slots) return -1;
         for (uint32_t i = 0; i < map->capacity; i++) {
             struct sg_map_slot *old = &map->slots[i];

@@ -13,8 +13,8 @@ struct sg_arena {
 };
 
 // Zeroed and aligned to 16, NULL if there is no memory. `count * size` is checked.
-void *sg_arena_alloc(struct sg_arena *arena, size_t count, size_t size);
-void sg_arena_free(struct sg_arena *arena);
+void *sgp_arena_alloc(struct sg_arena *arena, size_t count, size_t size);
+void sgp_arena_free(struct sg_arena *arena);
 
 struct sg_map_slot;
 struct sg_map {
@@ -23,9 +23,9 @@ struct sg_map {
 };
 
 // The value stored under key[0..length), or NULL.
-void *sg_map_get(const struct sg_map *map, const char *key, size_t length);
+void *sgp_map_get(const struct sg_map *map, const char *key, size_t length);
 // Stores or replaces. The key's bytes must outlive the map. -1 if there is no memory.
-int sg_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length,
-               void *value);
+int sgp_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length,
+                void *value);
 
 #endif

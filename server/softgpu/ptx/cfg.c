@@ -21,7 +21,7 @@ static void close_body(struct sg_parser *p) {
         open = p->fixups[i].operand->kind == SG_OPND_LABEL &&
                p->fixups[i].operand->block == fn->ninsns;
     if (!open) return;
-    fn->insns = sg_grow(p, fn->insns, fn->ninsns, &p->insn_capacity, sizeof *fn->insns);
+    fn->insns = sgp_grow(p, fn->insns, fn->ninsns, &p->insn_capacity, sizeof *fn->insns);
     fn->insns[fn->ninsns] = (struct sg_insn){.op = SG_OP_RET, .guard = -1, .vec = 1};
     fn->insns[fn->ninsns].line = fn->ninsns ? fn->insns[fn->ninsns - 1].line : fn->line;
     fn->ninsns++;
@@ -35,8 +35,8 @@ struct layout {
 
 static struct layout split(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
-    struct layout layout = {.block_at = sg_scratch(p, fn->ninsns, sizeof(uint32_t))};
-    uint8_t *leader = sg_scratch(p, fn->ninsns + 1, 1);
+    struct layout layout = {.block_at = sgp_scratch(p, fn->ninsns, sizeof(uint32_t))};
+    uint8_t *leader = sgp_scratch(p, fn->ninsns + 1, 1);
     leader[0] = 1;
     for (uint32_t i = 0; i < fn->ninsns; i++)
         if (ends_block(&fn->insns[i])) leader[i + 1] = 1;
@@ -44,7 +44,7 @@ static struct layout split(struct sg_parser *p) {
         if (p->fixups[i].operand->kind == SG_OPND_LABEL) leader[p->fixups[i].operand->block] = 1;
     for (uint32_t i = 0; i < fn->ninsns; i++)
         layout.n += leader[i];
-    layout.blocks = sg_scratch(p, layout.n, sizeof *layout.blocks);
+    layout.blocks = sgp_scratch(p, layout.n, sizeof *layout.blocks);
     uint32_t block = 0;
     for (uint32_t i = 0; i < fn->ninsns; i++) {
         if (leader[i]) layout.blocks[block++].first = i;
@@ -67,7 +67,7 @@ static void connect(struct sg_parser *p, struct layout *layout) {
         struct sg_block *block = &layout->blocks[b];
         const struct sg_insn *last = &fn->insns[block->first + block->count - 1];
         uint32_t targets = last->op == SG_OP_BRX ? last->src[1].n : 1;
-        block->succ = sg_alloc(p, targets + 1, sizeof *block->succ);
+        block->succ = sgp_alloc(p, targets + 1, sizeof *block->succ);
         if (last->op == SG_OP_BRA) add_succ(block, layout->block_at[last->src[0].block]);
         for (uint32_t t = 0; last->op == SG_OP_BRX && t < targets; t++)
             add_succ(block, layout->block_at[last->src[1].vec[t].block]);
@@ -161,7 +161,7 @@ static void sort_part(struct sorter *s, uint32_t *nodes, uint32_t n, unsigned de
 // Fills order[] with the blocks reachable from the first; returns how many.
 static uint32_t sort_blocks(struct sg_parser *p, const struct layout *layout, uint32_t *order) {
     uint32_t n = layout->n;
-    uint32_t *numbers = sg_scratch(p, 7 * (size_t)n, sizeof *numbers);
+    uint32_t *numbers = sgp_scratch(p, 7 * (size_t)n, sizeof *numbers);
     struct sorter s = {
         .blocks = layout->blocks,
         .part = numbers,
@@ -171,11 +171,11 @@ static uint32_t sort_blocks(struct sg_parser *p, const struct layout *layout, ui
         .path = numbers + 4 * (size_t)n,
         .open = numbers + 5 * (size_t)n,
         .sorted = numbers + 6 * (size_t)n,
-        .is_open = sg_scratch(p, n, sizeof(bool)),
+        .is_open = sgp_scratch(p, n, sizeof(bool)),
         .next_part = 1,
         .order = order,
     };
-    uint32_t *nodes = sg_scratch(p, n, sizeof *nodes), reachable = 0;
+    uint32_t *nodes = sgp_scratch(p, n, sizeof *nodes), reachable = 0;
     nodes[reachable++] = 0;
     s.part[0] = 1;
     for (uint32_t i = 0; i < reachable; i++)
@@ -199,7 +199,7 @@ static bool only_leaves(const struct sg_function *fn, const struct sg_block *blo
 // leave at once instead of waiting at its end, pending, while all the rest runs.
 static void leave_early(struct sg_parser *p, const struct layout *layout, uint32_t *order,
                         uint32_t n) {
-    uint32_t *sorted = sg_scratch(p, n, sizeof *sorted), count = 0;
+    uint32_t *sorted = sgp_scratch(p, n, sizeof *sorted), count = 0;
     for (uint32_t i = 0; i < n; i++)
         if (i == 0 || only_leaves(p->fn, &layout->blocks[order[i]])) sorted[count++] = order[i];
     for (uint32_t i = 1; i < n; i++)
@@ -207,16 +207,16 @@ static void leave_early(struct sg_parser *p, const struct layout *layout, uint32
     memcpy(order, sorted, n * sizeof *order);
 }
 
-void sg_build_cfg(struct sg_parser *p) {
+void sgp_build_cfg(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
     close_body(p);
     struct layout layout = split(p);
     connect(p, &layout);
-    uint32_t *order = sg_scratch(p, layout.n, sizeof *order);
-    uint32_t *number = sg_scratch(p, layout.n, sizeof *number);
+    uint32_t *order = sgp_scratch(p, layout.n, sizeof *order);
+    uint32_t *number = sgp_scratch(p, layout.n, sizeof *number);
     fn->nblocks = sort_blocks(p, &layout, order);
     leave_early(p, &layout, order, fn->nblocks);
-    fn->blocks = sg_alloc(p, fn->nblocks, sizeof *fn->blocks);
+    fn->blocks = sgp_alloc(p, fn->nblocks, sizeof *fn->blocks);
     for (uint32_t i = 0; i < layout.n; i++)
         number[i] = NO_BLOCK;
     for (uint32_t i = 0; i < fn->nblocks; i++) {

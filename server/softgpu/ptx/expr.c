@@ -9,41 +9,41 @@ static struct sg_const integer(int64_t value, bool is_unsigned) {
 
 static void need_int(struct sg_parser *p, struct sg_const value) {
     if (value.kind != SG_TOK_INT)
-        sg_fail(p, SG_INVALID_PTX, "floating constants have no operators but unary minus");
+        sgp_fail(p, SG_INVALID_PTX, "floating constants have no operators but unary minus");
 }
 
 static struct sg_const primary(struct sg_parser *p) {
     struct sg_token tok = p->tok;
     if (tok.kind == SG_TOK_INT || tok.kind == SG_TOK_F32 || tok.kind == SG_TOK_F64) {
-        sg_advance(p);
+        sgp_advance(p);
         return (struct sg_const){tok.kind, tok.is_unsigned, tok.value};
     }
-    if (sg_accept_word(p, "WARP_SZ")) return integer(32, false);
-    if (!sg_accept(p, '(')) {
-        if (tok.kind == SG_TOK_END) sg_fail(p, SG_INVALID_PTX, "the text ends in an expression");
-        sg_fail(p, SG_INVALID_PTX, "a constant expected at '%.*s'",
-                (int)(tok.length < 60 ? tok.length : 60), tok.text);
+    if (sgp_accept_word(p, "WARP_SZ")) return integer(32, false);
+    if (!sgp_accept(p, '(')) {
+        if (tok.kind == SG_TOK_END) sgp_fail(p, SG_INVALID_PTX, "the text ends in an expression");
+        sgp_fail(p, SG_INVALID_PTX, "a constant expected at '%.*s'",
+                 (int)(tok.length < 60 ? tok.length : 60), tok.text);
     }
-    if (sg_at_word(p, ".s64") || sg_at_word(p, ".u64")) { // a cast
-        bool is_unsigned = sg_at_word(p, ".u64");
-        sg_advance(p);
-        sg_expect(p, ')');
-        if (++p->depth > SG_MAX_EXPR_DEPTH) sg_fail(p, SG_INVALID_PTX, "expression too deep");
+    if (sgp_at_word(p, ".s64") || sgp_at_word(p, ".u64")) { // a cast
+        bool is_unsigned = sgp_at_word(p, ".u64");
+        sgp_advance(p);
+        sgp_expect(p, ')');
+        if (++p->depth > SG_MAX_EXPR_DEPTH) sgp_fail(p, SG_INVALID_PTX, "expression too deep");
         struct sg_const value = primary(p);
         p->depth--;
         need_int(p, value);
         return integer((int64_t)value.value, is_unsigned);
     }
     struct sg_const value = ternary(p);
-    sg_expect(p, ')');
+    sgp_expect(p, ')');
     return value;
 }
 
 static struct sg_const unary(struct sg_parser *p) {
     int op = p->tok.kind == SG_TOK_PUNCT ? p->tok.punct : 0;
     if (op != '-' && op != '+' && op != '!' && op != '~') return primary(p);
-    sg_advance(p);
-    if (++p->depth > SG_MAX_EXPR_DEPTH) sg_fail(p, SG_INVALID_PTX, "expression too deep");
+    sgp_advance(p);
+    if (++p->depth > SG_MAX_EXPR_DEPTH) sgp_fail(p, SG_INVALID_PTX, "expression too deep");
     struct sg_const value = unary(p);
     p->depth--;
     if (op == '+') return value;
@@ -72,7 +72,7 @@ static int precedence_of(const struct sg_parser *p) {
 }
 
 static uint64_t divide(struct sg_parser *p, uint64_t a, uint64_t b, bool is_unsigned, bool rest) {
-    if (b == 0) sg_fail(p, SG_INVALID_PTX, "division by zero in a constant expression");
+    if (b == 0) sgp_fail(p, SG_INVALID_PTX, "division by zero in a constant expression");
     if (is_unsigned) return rest ? a % b : a / b;
     if (b == UINT64_MAX) return rest ? 0 : -a; // INT64_MIN / -1 would trap
     return (uint64_t)(rest ? (int64_t)a % (int64_t)b : (int64_t)a / (int64_t)b);
@@ -127,19 +127,19 @@ static struct sg_const binary(struct sg_parser *p, int minimum) {
     struct sg_const left = unary(p);
     for (int precedence; (precedence = precedence_of(p)) >= minimum && precedence;) {
         int op = p->tok.punct;
-        sg_advance(p);
+        sgp_advance(p);
         left = apply(p, op, left, binary(p, precedence + 1));
     }
     return left;
 }
 
 static struct sg_const ternary(struct sg_parser *p) {
-    if (++p->depth > SG_MAX_EXPR_DEPTH) sg_fail(p, SG_INVALID_PTX, "expression too deep");
+    if (++p->depth > SG_MAX_EXPR_DEPTH) sgp_fail(p, SG_INVALID_PTX, "expression too deep");
     struct sg_const value = binary(p, 1);
-    if (sg_accept(p, '?')) {
+    if (sgp_accept(p, '?')) {
         need_int(p, value);
         struct sg_const yes = ternary(p);
-        sg_expect(p, ':');
+        sgp_expect(p, ':');
         struct sg_const no = ternary(p);
         value = value.value ? yes : no;
     }
@@ -147,11 +147,11 @@ static struct sg_const ternary(struct sg_parser *p) {
     return value;
 }
 
-struct sg_const sg_parse_const(struct sg_parser *p) {
+struct sg_const sgp_parse_const(struct sg_parser *p) {
     return ternary(p);
 }
 
-int64_t sg_parse_int_const(struct sg_parser *p) {
+int64_t sgp_parse_int_const(struct sg_parser *p) {
     struct sg_const value = ternary(p);
     need_int(p, value);
     return (int64_t)value.value;
@@ -161,12 +161,12 @@ static uint64_t truncate_bits(uint64_t value, unsigned bytes) {
     return bytes >= 8 ? value : value & (((uint64_t)1 << bytes * 8) - 1);
 }
 
-uint64_t sg_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type type) {
+uint64_t sgp_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type type) {
     unsigned bytes = sg_type_bytes(type);
     if (value.kind == SG_TOK_INT) {
         if (type == SG_F32 || type == SG_F64)
-            sg_fail(p, SG_INVALID_PTX, "an integer constant where .%s is wanted",
-                    sg_type_name(type));
+            sgp_fail(p, SG_INVALID_PTX, "an integer constant where .%s is wanted",
+                     sg_type_name(type));
         if (type == SG_PRED) return value.value != 0;
         uint64_t bits = truncate_bits(value.value, bytes);
         if (sg_type_is_signed(type) && bytes < 8)
@@ -192,7 +192,7 @@ uint64_t sg_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type 
     unsigned written = value.kind == SG_TOK_F32 ? 4 : 8;
     bool bit_type = type == SG_B32 || type == SG_B64; // mov.b32 %r, 0f3F800000 keeps the bits
     if (!bit_type && type != SG_F32 && type != SG_F64)
-        sg_fail(p, SG_INVALID_PTX, "a floating constant where .%s is wanted", sg_type_name(type));
-    if (bit_type && bytes != written) return sg_const_bits(p, value, bytes == 4 ? SG_F32 : SG_F64);
+        sgp_fail(p, SG_INVALID_PTX, "a floating constant where .%s is wanted", sg_type_name(type));
+    if (bit_type && bytes != written) return sgp_const_bits(p, value, bytes == 4 ? SG_F32 : SG_F64);
     return value.value;
 }

@@ -90,7 +90,7 @@ static void list_frontiers(struct sg_parser *p, struct frontiers *f) {
     for (uint32_t b = 0; b < f->fn->nblocks; b++) {
         struct sg_block *block = &f->fn->blocks[b];
         if (block->nfrontier == 0) continue;
-        block->frontier = sg_alloc(p, block->nfrontier, sizeof *block->frontier);
+        block->frontier = sgp_alloc(p, block->nfrontier, sizeof *block->frontier);
         uint32_t n = 0;
         for (uint32_t x = b + 1; x < f->fn->nblocks; x++)
             if (has(f->sets + f->words * b, x)) block->frontier[n++] = x;
@@ -99,13 +99,13 @@ static void list_frontiers(struct sg_parser *p, struct frontiers *f) {
 
 static void assume_all(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
-    uint32_t *all = sg_alloc(p, fn->nblocks, sizeof *all);
+    uint32_t *all = sgp_alloc(p, fn->nblocks, sizeof *all);
     for (uint32_t b = 0; b < fn->nblocks; b++) {
         all[b] = b;
         fn->blocks[b].frontier = all + b + 1;
         fn->blocks[b].nfrontier = fn->nblocks - b - 1;
     }
-    sg_lower_uniformity(fn);
+    sgp_lower_uniformity(fn);
 }
 
 // ---- blending -------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ static void check_blend(void *context, int32_t reg) {
 static void mark_blends(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
     size_t words = ((size_t)fn->nregs + 63) / 64;
-    uint64_t *live = sg_scratch(p, words + 1, sizeof *live);
+    uint64_t *live = sgp_scratch(p, words + 1, sizeof *live);
     for (uint32_t b = 0; b < fn->nblocks; b++) {
         const struct sg_block *block = &fn->blocks[b];
         if (block->nfrontier == 0) continue;
@@ -134,13 +134,13 @@ static void mark_blends(struct sg_parser *p) {
         for (uint32_t i = 0; i < block->count; i++) {
             struct sg_insn *insn = &fn->insns[block->first + i];
             struct blending blending = {live, false};
-            sg_visit_defs(insn, check_blend, &blending);
+            sgp_visit_defs(insn, check_blend, &blending);
             insn->blend = blending.needed;
         }
     }
 }
 
-void sg_compute_frontiers(struct sg_parser *p) {
+void sgp_compute_frontiers(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
     for (uint32_t r = 0; r < fn->nregs; r++)
         fn->regs[r].uniform = true;
@@ -152,14 +152,14 @@ void sg_compute_frontiers(struct sg_parser *p) {
         assume_all(p);
     } else {
         struct frontiers f = {.fn = fn, .words = ((size_t)fn->nblocks + 63) / 64};
-        f.sets = sg_scratch(p, f.words * fn->nblocks, sizeof *f.sets);
-        f.pending = sg_scratch(p, f.words, sizeof *f.pending);
-        f.dirty = sg_scratch(p, fn->nblocks, sizeof *f.dirty);
+        f.sets = sgp_scratch(p, f.words * fn->nblocks, sizeof *f.sets);
+        f.pending = sgp_scratch(p, f.words, sizeof *f.pending);
+        f.dirty = sgp_scratch(p, fn->nblocks, sizeof *f.dirty);
         do { // less uniformity makes larger frontiers and the reverse, so this ends
             for (uint32_t b = 0; b < fn->nblocks; b++)
                 f.dirty[b] = true;
             iterate(&f);
-        } while (sg_lower_uniformity(fn));
+        } while (sgp_lower_uniformity(fn));
         list_frontiers(p, &f);
     }
     mark_blends(p);

@@ -2,11 +2,11 @@
 #include "parser.h"
 
 static __attribute__((noinline)) void parse_all(struct sg_parser *p) {
-    sg_parse_body(p);
+    sgp_parse_body(p);
     p->insn_text = NULL;
-    sg_build_cfg(p);
-    sg_compute_liveness(p);
-    sg_compute_frontiers(p);
+    sgp_build_cfg(p);
+    sgp_compute_liveness(p);
+    sgp_compute_frontiers(p);
 }
 
 // The module is locked.
@@ -27,7 +27,7 @@ static enum sg_code parse(struct sg_function *fn, struct sg_diag *diag) {
         .diag = &fn->body->diag,
     };
     if (!setjmp(p.fail)) parse_all(&p);
-    sg_arena_free(&scratch);
+    sgp_arena_free(&scratch);
     fn->parse_code = fn->body->diag.code;
     fn->parsed = true;
     *diag = fn->body->diag;
@@ -55,16 +55,16 @@ static enum sg_code add(struct sg_function *kernel, struct closure *closure,
     struct sg_arena *arena = &kernel->module->priv->arena;
     // Keyed by address: functions of different texts may share a name.
     const char *key = (const char *)&fn->sym->function;
-    if (sg_map_get(&closure->seen, key, sizeof fn)) return SG_OK;
+    if (sgp_map_get(&closure->seen, key, sizeof fn)) return SG_OK;
     if (closure->n == closure->capacity) {
         uint32_t grown = closure->capacity ? closure->capacity * 2 : 16;
-        struct sg_function **list = sg_arena_alloc(arena, grown, sizeof *list);
+        struct sg_function **list = sgp_arena_alloc(arena, grown, sizeof *list);
         if (!list) return SG_NO_MEMORY;
         if (closure->n) memcpy(list, closure->list, closure->n * sizeof *list);
         closure->list = list;
         closure->capacity = grown;
     }
-    if (sg_map_put(&closure->seen, arena, key, sizeof fn, fn)) return SG_NO_MEMORY;
+    if (sgp_map_put(&closure->seen, arena, key, sizeof fn, fn)) return SG_NO_MEMORY;
     closure->list[closure->n++] = fn;
     return SG_OK;
 }
@@ -104,10 +104,10 @@ static void use_shared(struct shared_layout *layout, struct sg_symbol *sym) {
     struct sg_function *kernel = layout->kernel;
     struct sg_arena *arena = &kernel->module->priv->arena;
     const char *key = (const char *)&sym->definition; // unique to the symbol, and lasting
-    if (sg_map_get(&layout->seen, key, sizeof sym)) return;
+    if (sgp_map_get(&layout->seen, key, sizeof sym)) return;
     if (kernel->nshared == layout->capacity) {
         uint32_t grown = layout->capacity ? layout->capacity * 2 : 16;
-        struct sg_shared_use *uses = sg_arena_alloc(arena, grown, sizeof *uses);
+        struct sg_shared_use *uses = sgp_arena_alloc(arena, grown, sizeof *uses);
         if (!uses) {
             layout->code = SG_NO_MEMORY;
             return;
@@ -116,7 +116,7 @@ static void use_shared(struct shared_layout *layout, struct sg_symbol *sym) {
         kernel->shared = uses;
         layout->capacity = grown;
     }
-    if (sg_map_put(&layout->seen, arena, key, sizeof sym, sym)) layout->code = SG_NO_MEMORY;
+    if (sgp_map_put(&layout->seen, arena, key, sizeof sym, sym)) layout->code = SG_NO_MEMORY;
     if (sym->dynamic) {
         if (layout->dynamic_align < sym->align) layout->dynamic_align = sym->align;
     } else {

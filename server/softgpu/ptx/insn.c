@@ -104,15 +104,15 @@ static void check_types(struct sg_parser *p, const struct sg_words *state) {
             set |= class_set(*c);
         if (*c == ' ') c++;
         if (slot == state->ntypes) {
-            if (!optional) sg_fail(p, SG_INVALID_PTX, "a type is missing");
+            if (!optional) sgp_fail(p, SG_INVALID_PTX, "a type is missing");
             continue;
         }
         if (!(set >> given[slot] & 1))
-            sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "%s has no type .%s", state->row->name,
-                    sg_type_name(given[slot]));
+            sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "%s has no type .%s", state->row->name,
+                     sg_type_name(given[slot]));
         slot++;
     }
-    if (slot < state->ntypes) sg_fail(p, SG_INVALID_PTX, "too many types");
+    if (slot < state->ntypes) sgp_fail(p, SG_INVALID_PTX, "too many types");
 }
 
 static enum sg_type doubled(enum sg_type type) {
@@ -138,7 +138,7 @@ static bool is_bits(enum sg_type type) {
     return (type >= SG_B8 && type <= SG_B128) || type == SG_PRED;
 }
 
-void sg_check_reg(struct sg_parser *p, int32_t reg, enum sg_type type, bool wider) {
+void sgp_check_reg(struct sg_parser *p, int32_t reg, enum sg_type type, bool wider) {
     const struct sg_reg *r = &p->fn->regs[reg];
     unsigned bytes = sg_type_bytes(type);
     bool fits = wider ? r->bytes >= bytes : r->bytes == bytes;
@@ -147,9 +147,9 @@ void sg_check_reg(struct sg_parser *p, int32_t reg, enum sg_type type, bool wide
     if (is_plain_float(type) && !is_bits(r->type) && r->type != type) fits = false;
     if (is_plain_float(r->type) && !is_bits(type) && r->type != type) fits = false;
     if (fits) return;
-    sg_fail(p, SG_INVALID_PTX, "register %s%.*d of type .%s where .%s is wanted", r->name,
-            r->number < 0 ? 0 : 1, r->number < 0 ? 0 : r->number, sg_type_name(r->type),
-            sg_type_name(type));
+    sgp_fail(p, SG_INVALID_PTX, "register %s%.*d of type .%s where .%s is wanted", r->name,
+             r->number < 0 ? 0 : 1, r->number < 0 ? 0 : r->number, sg_type_name(r->type),
+             sg_type_name(type));
 }
 
 // ---- operands -------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ struct match {
 };
 
 static _Noreturn void mismatch(struct match *m, const char *wanted) {
-    sg_fail(m->p, SG_INVALID_PTX, "operand %u: %s expected", m->position, wanted);
+    sgp_fail(m->p, SG_INVALID_PTX, "operand %u: %s expected", m->position, wanted);
 }
 
 static void check_scalar(struct match *m, struct sg_operand *operand, enum sg_type type,
@@ -170,11 +170,11 @@ static void check_scalar(struct match *m, struct sg_operand *operand, enum sg_ty
     switch (operand->kind) {
     case SG_OPND_REG:
         if (operand->neg) mismatch(m, "a register that is not negated");
-        sg_check_reg(m->p, operand->reg, type, wider);
+        sgp_check_reg(m->p, operand->reg, type, wider);
         break;
     case SG_OPND_IMM:
         if (m->is_dst) mismatch(m, "a register");
-        sg_type_constant(m->p, operand, type);
+        sgp_type_constant(m->p, operand, type);
         break;
     case SG_OPND_SINK:
         if (!m->is_dst) mismatch(m, "a value");
@@ -185,7 +185,7 @@ static void check_scalar(struct match *m, struct sg_operand *operand, enum sg_ty
         break;
     case SG_OPND_LABEL: {
         const struct sg_token *name = &m->p->fixups[operand->block].name;
-        sg_fail(m->p, SG_INVALID_PTX, "unknown name '%.*s'", (int)name->length, name->text);
+        sgp_fail(m->p, SG_INVALID_PTX, "unknown name '%.*s'", (int)name->length, name->text);
     }
     default:
         mismatch(m, "a register or constant");
@@ -219,7 +219,7 @@ static void check_fragment(struct match *m, struct sg_operand *operand) {
     struct sg_operand *elements = operand->kind == SG_OPND_VEC ? operand->vec : operand;
     for (unsigned i = 0; i < n; i++) {
         if (elements[i].kind == SG_OPND_IMM && !m->is_dst) {
-            sg_type_constant(m->p, &elements[i], m->insn->type == SG_F64 ? SG_F64 : SG_B32);
+            sgp_type_constant(m->p, &elements[i], m->insn->type == SG_F64 ? SG_F64 : SG_B32);
             continue;
         }
         if (elements[i].kind != SG_OPND_REG || elements[i].neg) mismatch(m, "registers");
@@ -243,7 +243,7 @@ static void check_cvt_source(struct match *m, struct sg_operand *operand, enum s
 
 static void check_untyped(struct match *m, struct sg_operand *operand) {
     if (operand->kind == SG_OPND_IMM)
-        sg_type_constant(m->p, operand, SG_B64);
+        sgp_type_constant(m->p, operand, SG_B64);
     else if (operand->kind == SG_OPND_LABEL)
         check_scalar(m, operand, SG_B64, false);
 }
@@ -316,15 +316,15 @@ struct operands {
 static void parse_operands(struct sg_parser *p, struct operands *operands) {
     operands->n = 0;
     operands->pairs = 0;
-    while (!sg_at(p, ';')) {
-        if (operands->n == MAX_OPERANDS) sg_fail(p, SG_INVALID_PTX, "too many operands");
-        sg_parse_operand(p, &operands->list[operands->n++]);
-        if (sg_accept(p, '|'))
+    while (!sgp_at(p, ';')) {
+        if (operands->n == MAX_OPERANDS) sgp_fail(p, SG_INVALID_PTX, "too many operands");
+        sgp_parse_operand(p, &operands->list[operands->n++]);
+        if (sgp_accept(p, '|'))
             operands->pairs |= 1u << operands->n;
-        else if (!sg_accept(p, ','))
+        else if (!sgp_accept(p, ','))
             break;
     }
-    if (!sg_at(p, ';')) sg_expect(p, ';');
+    if (!sgp_at(p, ';')) sgp_expect(p, ';');
 }
 
 // How many operands the letters take: at least, at most (MAX_OPERANDS with `*`).
@@ -370,8 +370,8 @@ static void match_sources(struct match *m, struct operands *operands, unsigned f
     unsigned least, most, given = operands->n - first;
     count_letters(letters, &least, &most);
     if (given < least || given > most)
-        sg_fail(m->p, SG_INVALID_PTX, "%u source operands where %u%s are wanted", given, least,
-                most > least ? " or more" : "");
+        sgp_fail(m->p, SG_INVALID_PTX, "%u source operands where %u%s are wanted", given, least,
+                 most > least ? " or more" : "");
     unsigned spare = given - least;
     m->is_dst = false;
     for (const char *c = letters; *c && first < operands->n; c++) {
@@ -396,7 +396,7 @@ static void match_sources(struct match *m, struct operands *operands, unsigned f
 // mov: register, constant, special register, address of a symbol, packing and unpacking.
 static void match_mov(struct match *m, struct operands *operands) {
     struct sg_parser *p = m->p;
-    if (operands->n != 2) sg_fail(p, SG_INVALID_PTX, "mov has two operands");
+    if (operands->n != 2) sgp_fail(p, SG_INVALID_PTX, "mov has two operands");
     enum sg_type type = m->insn->type;
     for (unsigned i = 0; i < 2; i++) {
         struct sg_operand *operand = &operands->list[i];
@@ -426,7 +426,7 @@ static void match_mov(struct match *m, struct operands *operands) {
 // ---- the whole ------------------------------------------------------------------------------
 
 static void require(struct sg_parser *p, bool given, const char *what) {
-    if (!given) sg_fail(p, SG_INVALID_PTX, "%s is missing", what);
+    if (!given) sgp_fail(p, SG_INVALID_PTX, "%s is missing", what);
 }
 
 static void check_words(struct sg_parser *p, struct sg_words *state) {
@@ -446,7 +446,7 @@ static void check_words(struct sg_parser *p, struct sg_words *state) {
         require(p, !integer || (insn->flags & (SG_F_LO | SG_F_HI | SG_F_WIDE)),
                 ".lo, .hi or .wide");
         if ((insn->flags & SG_F_WIDE) && doubled(insn->type) == SG_NONE)
-            sg_fail(p, SG_INVALID_PTX, ".wide of this type");
+            sgp_fail(p, SG_INVALID_PTX, ".wide of this type");
         break;
     case SG_OP_ATOM:
     case SG_OP_RED:
@@ -477,7 +477,7 @@ static void check_words(struct sg_parser *p, struct sg_words *state) {
 
 static void store_operands(struct sg_parser *p, struct sg_insn *insn, struct operands *operands,
                            unsigned ndst) {
-    struct sg_operand *all = sg_alloc(p, operands->n ? operands->n : 1, sizeof *all);
+    struct sg_operand *all = sgp_alloc(p, operands->n ? operands->n : 1, sizeof *all);
     memcpy(all, operands->list, operands->n * sizeof *all);
     for (unsigned i = 0; i < operands->n; i++)
         if (all[i].kind == SG_OPND_LABEL) p->fixups[all[i].block].operand = &all[i];
@@ -492,11 +492,11 @@ static void parse_typed(struct sg_parser *p, struct sg_words *state) {
     struct match m = {.p = p, .insn = state->insn};
     parse_operands(p, &operands);
     if (state->policy) {
-        if (operands.n < 2) sg_fail(p, SG_INVALID_PTX, "the cache policy is missing");
+        if (operands.n < 2) sgp_fail(p, SG_INVALID_PTX, "the cache policy is missing");
         operands.n--;
     }
     if (state->insn->op == SG_OP_BRX && operands.n == 2 && operands.list[1].kind == SG_OPND_REG)
-        sg_fail(p, SG_INVALID_PTX, "brx.idx wants a list of targets");
+        sgp_fail(p, SG_INVALID_PTX, "brx.idx wants a list of targets");
     unsigned ndst;
     if (state->insn->op == SG_OP_MOV) {
         match_mov(&m, &operands);
@@ -506,15 +506,15 @@ static void parse_typed(struct sg_parser *p, struct sg_words *state) {
         match_sources(&m, &operands, ndst, state->src);
     }
     for (unsigned i = 0; i < operands.n; i++)
-        if ((operands.pairs >> i & 1) && i != 1) sg_fail(p, SG_INVALID_PTX, "'|' between sources");
-    if ((operands.pairs & 2) && ndst < 2) sg_fail(p, SG_INVALID_PTX, "no second destination here");
+        if ((operands.pairs >> i & 1) && i != 1) sgp_fail(p, SG_INVALID_PTX, "'|' between sources");
+    if ((operands.pairs & 2) && ndst < 2) sgp_fail(p, SG_INVALID_PTX, "no second destination here");
     store_operands(p, state->insn, &operands, ndst);
 }
 
 static void check_mode(struct sg_parser *p, struct sg_words *state) {
     if (*state->src != '!') return;
     if (state->insn->mode == SG_MODE_NONE)
-        sg_fail(p, SG_INVALID_PTX, "%s wants a mode", state->row->name);
+        sgp_fail(p, SG_INVALID_PTX, "%s wants a mode", state->row->name);
     state->src++;
 }
 
@@ -523,15 +523,15 @@ static void parse_words(struct sg_parser *p, const struct sg_token *mnemonic,
     struct sg_insn *insn = state->insn;
     insn->op = find_op(mnemonic);
     if (insn->op == SG_OP_NONE)
-        sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "unknown instruction '%.*s'",
-                (int)(mnemonic->length < 80 ? mnemonic->length : 80), mnemonic->text);
+        sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "unknown instruction '%.*s'",
+                 (int)(mnemonic->length < 80 ? mnemonic->length : 80), mnemonic->text);
     state->row = &rows[insn->op];
     state->dst = state->row->dst;
     state->src = state->row->src;
-    for (; p->tok.kind == SG_TOK_DOT; sg_advance(p))
-        if (!sg_apply_word(state, p->tok.text + 1, p->tok.length - 1))
-            sg_fail(p, SG_UNSUPPORTED_INSTRUCTION, "%s has no '%.*s' here", state->row->name,
-                    (int)(p->tok.length < 80 ? p->tok.length : 80), p->tok.text);
+    for (; p->tok.kind == SG_TOK_DOT; sgp_advance(p))
+        if (!sgp_apply_word(state, p->tok.text + 1, p->tok.length - 1))
+            sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "%s has no '%.*s' here", state->row->name,
+                     (int)(p->tok.length < 80 ? p->tok.length : 80), p->tok.text);
     check_mode(p, state);
     if (insn->vec == 0) insn->vec = 1;
     check_words(p, state);
@@ -556,13 +556,13 @@ static void parse_form(struct sg_parser *p, const struct sg_token *mnemonic,
                        struct sg_words *state) {
     struct sg_map *forms = &p->module->priv->forms;
     uint32_t length = form_length(p, mnemonic->text);
-    struct form *known = sg_map_get(forms, mnemonic->text, length);
+    struct form *known = sgp_map_get(forms, mnemonic->text, length);
     if (known) {
         struct sg_lexer before = p->lexer;
         struct sg_token tok = p->tok;
         p->lexer.next = mnemonic->text + length;
         p->lexer.line = mnemonic->line;
-        sg_advance(p);
+        sgp_advance(p);
         if (p->tok.kind != SG_TOK_DOT) {
             struct sg_insn *insn = state->insn;
             *insn = known->insn;
@@ -579,14 +579,14 @@ static void parse_form(struct sg_parser *p, const struct sg_token *mnemonic,
     while (c < p->lexer.end && (*c == ' ' || *c == '\t'))
         c++;
     if (c != p->tok.text) return;
-    struct form *form = sg_alloc(p, 1, sizeof *form);
+    struct form *form = sgp_alloc(p, 1, sizeof *form);
     *form = (struct form){*state, *state->insn};
-    if (sg_map_put(forms, p->arena, mnemonic->text, length, form))
-        sg_fail(p, SG_NO_MEMORY, "out of memory");
+    if (sgp_map_put(forms, p->arena, mnemonic->text, length, form))
+        sgp_fail(p, SG_NO_MEMORY, "out of memory");
 }
 
-void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
-                   bool guard_neg) {
+void sgp_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
+                    bool guard_neg) {
     struct sg_insn insn = {0};
     struct sg_words state = {.insn = &insn};
     parse_form(p, mnemonic, &state);
@@ -594,13 +594,13 @@ void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t
     insn.guard_neg = guard_neg;
     insn.line = mnemonic->line;
     if (insn.op == SG_OP_CALL)
-        sg_parse_call(p, &insn);
+        sgp_parse_call(p, &insn);
     else
         parse_typed(p, &state);
-    sg_expect(p, ';');
+    sgp_expect(p, ';');
     struct sg_function *fn = p->fn;
     if ((insn.op == SG_OP_BAR || insn.op == SG_OP_BARRIER) && insn.mode != SG_BAR_WARP_SYNC)
         fn->has_barrier = true;
-    fn->insns = sg_grow(p, fn->insns, fn->ninsns, &p->insn_capacity, sizeof *fn->insns);
+    fn->insns = sgp_grow(p, fn->insns, fn->ninsns, &p->insn_capacity, sizeof *fn->insns);
     fn->insns[fn->ninsns++] = insn;
 }

@@ -52,13 +52,13 @@ static bool skip_blank(struct sg_lexer *lexer) {
     }
 }
 
-void sg_lex_skip_line(struct sg_lexer *lexer) {
+void sgp_lex_skip_line(struct sg_lexer *lexer) {
     const char *eol = memchr(lexer->next, '\n', (size_t)(lexer->end - lexer->next));
     if (eol) lexer->line++;
     lexer->next = eol ? eol + 1 : lexer->end;
 }
 
-bool sg_lex_skip_braces(struct sg_lexer *lexer) {
+bool sgp_lex_skip_braces(struct sg_lexer *lexer) {
     // Only these bytes matter; strings and comments may hold braces that do not count.
     static const uint8_t stops[256] = {
         [0] = 1, ['{'] = 1, ['}'] = 1, ['"'] = 1, ['/'] = 1, ['\n'] = 1};
@@ -93,7 +93,7 @@ bool sg_lex_skip_braces(struct sg_lexer *lexer) {
             p = lexer->next == p ? p + 1 : lexer->next;
             break;
         default:
-            if (sg_lex(lexer).kind == SG_TOK_BAD) return false;
+            if (sgp_lex(lexer).kind == SG_TOK_BAD) return false;
             p = lexer->next;
         }
     }
@@ -219,7 +219,7 @@ static void lex_punct(struct sg_lexer *lexer, struct sg_token *token) {
     lexer->next += token->length;
 }
 
-struct sg_token sg_lex(struct sg_lexer *lexer) {
+struct sg_token sgp_lex(struct sg_lexer *lexer) {
     struct sg_token token = {.kind = SG_TOK_BAD};
     bool closed = skip_blank(lexer);
     token.text = lexer->next;
@@ -259,7 +259,7 @@ struct sg_token sg_lex(struct sg_lexer *lexer) {
     return token;
 }
 
-bool sg_token_is(const struct sg_token *token, const char *text) {
+bool sgp_token_is(const struct sg_token *token, const char *text) {
     return (token->kind == SG_TOK_NAME || token->kind == SG_TOK_DOT) &&
            strlen(text) == token->length && !memcmp(token->text, text, token->length);
 }

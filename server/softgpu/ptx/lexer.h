@@ -35,12 +35,12 @@ struct sg_lexer {
     uint32_t line;
 };
 
-struct sg_token sg_lex(struct sg_lexer *lexer);
+struct sg_token sgp_lex(struct sg_lexer *lexer);
 // Just after a `{`: moves behind the matching `}`. False at the end of the text.
-bool sg_lex_skip_braces(struct sg_lexer *lexer);
+bool sgp_lex_skip_braces(struct sg_lexer *lexer);
 // Moves to the start of the next line.
-void sg_lex_skip_line(struct sg_lexer *lexer);
+void sgp_lex_skip_line(struct sg_lexer *lexer);
 
-bool sg_token_is(const struct sg_token *token, const char *text);
+bool sgp_token_is(const struct sg_token *token, const char *text);
 
 #endif

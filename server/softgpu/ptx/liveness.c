@@ -10,7 +10,7 @@ static void visit_operand(const struct sg_operand *operand, bool addresses_only,
         if (operand->vec[i].kind == SG_OPND_REG) visit(context, operand->vec[i].reg);
 }
 
-void sg_visit_uses(const struct sg_insn *insn, sg_visit_reg visit, void *context) {
+void sgp_visit_uses(const struct sg_insn *insn, sg_visit_reg visit, void *context) {
     if (insn->guard >= 0) visit(context, insn->guard);
     for (unsigned i = 0; i < insn->nsrc; i++)
         visit_operand(&insn->src[i], false, visit, context);
@@ -18,7 +18,7 @@ void sg_visit_uses(const struct sg_insn *insn, sg_visit_reg visit, void *context
         visit_operand(&insn->dst[i], true, visit, context);
 }
 
-void sg_visit_defs(const struct sg_insn *insn, sg_visit_reg visit, void *context) {
+void sgp_visit_defs(const struct sg_insn *insn, sg_visit_reg visit, void *context) {
     for (unsigned i = 0; i < insn->ndst; i++)
         if (insn->dst[i].kind != SG_OPND_ADDR) visit_operand(&insn->dst[i], false, visit, context);
 }
@@ -36,27 +36,27 @@ static void walk_back(const struct sg_function *fn, const struct sg_block *block
     for (uint32_t i = block->count; i-- > 0;) {
         const struct sg_insn *insn = &fn->insns[block->first + i];
         // Under a guard the old value may survive.
-        if (insn->guard < 0) sg_visit_defs(insn, clear_bit, live);
-        sg_visit_uses(insn, set_bit, live);
+        if (insn->guard < 0) sgp_visit_defs(insn, clear_bit, live);
+        sgp_visit_uses(insn, set_bit, live);
     }
 }
 
-void sg_compute_liveness(struct sg_parser *p) {
+void sgp_compute_liveness(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
     size_t words = ((size_t)fn->nregs + 63) / 64;
     if (words * fn->nblocks > ((size_t)1 << 26))
-        sg_fail(p, SG_NO_MEMORY, "the function has too many blocks and registers");
-    uint64_t *sets = sg_alloc(p, 2 * words * fn->nblocks + 1, sizeof *sets);
-    uint64_t *live = sg_scratch(p, words + 1, sizeof *live);
+        sgp_fail(p, SG_NO_MEMORY, "the function has too many blocks and registers");
+    uint64_t *sets = sgp_alloc(p, 2 * words * fn->nblocks + 1, sizeof *sets);
+    uint64_t *live = sgp_scratch(p, words + 1, sizeof *live);
     for (uint32_t b = 0; b < fn->nblocks; b++) {
         fn->blocks[b].live_in = sets + 2 * words * b;
         fn->blocks[b].live_out = sets + 2 * words * b + words;
     }
     // A returning .reg parameter is read by the caller.
-    uint64_t *returned = sg_scratch(p, words + 1, sizeof *returned);
+    uint64_t *returned = sgp_scratch(p, words + 1, sizeof *returned);
     for (uint32_t i = 0; i < fn->nreturns; i++)
         if (fn->returns[i].reg >= 0) set_bit(returned, fn->returns[i].reg);
-    bool *dirty = sg_scratch(p, fn->nblocks, sizeof *dirty);
+    bool *dirty = sgp_scratch(p, fn->nblocks, sizeof *dirty);
     for (uint32_t b = 0; b < fn->nblocks; b++)
         dirty[b] = true;
     for (bool changed = true; changed;) {

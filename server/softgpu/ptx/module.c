@@ -8,14 +8,14 @@
 
 static void list_symbol(struct sg_parser *p, struct sg_symbol *sym) {
     struct sg_module *module = p->module;
-    module->symbols = sg_grow(p, module->symbols, module->nsymbols, &module->priv->symbol_capacity,
-                              sizeof *module->symbols);
+    module->symbols = sgp_grow(p, module->symbols, module->nsymbols, &module->priv->symbol_capacity,
+                               sizeof *module->symbols);
     module->symbols[module->nsymbols++] = sym;
 }
 
 static void put(struct sg_parser *p, struct sg_map *map, struct sg_symbol *sym) {
-    if (sg_map_put(map, p->arena, sym->name, strlen(sym->name), sym))
-        sg_fail(p, SG_NO_MEMORY, "out of memory");
+    if (sgp_map_put(map, p->arena, sym->name, strlen(sym->name), sym))
+        sgp_fail(p, SG_NO_MEMORY, "out of memory");
 }
 
 static bool same_shape(const struct sg_symbol *a, const struct sg_symbol *b) {
@@ -27,9 +27,9 @@ static bool same_shape(const struct sg_symbol *a, const struct sg_symbol *b) {
 // A second declaration of a name in one text: one may define what others only declare.
 static void merge(struct sg_parser *p, struct sg_symbol *old, struct sg_symbol *sym) {
     if (!same_shape(old, sym))
-        sg_fail(p, SG_INVALID_PTX, "'%s' is declared twice, differently", sym->name);
+        sgp_fail(p, SG_INVALID_PTX, "'%s' is declared twice, differently", sym->name);
     if (!old->external && !sym->external && !old->weak && !sym->weak && !old->common)
-        sg_fail(p, SG_INVALID_PTX, "'%s' is defined twice", sym->name);
+        sgp_fail(p, SG_INVALID_PTX, "'%s' is defined twice", sym->name);
     if (old->external && !sym->external) {
         uint32_t line = old->line;
         *old = *sym;
@@ -40,8 +40,8 @@ static void merge(struct sg_parser *p, struct sg_symbol *old, struct sg_symbol *
 
 static void add_module_symbol(struct sg_parser *p, struct sg_symbol *sym) {
     if (sym->space == SG_LOCAL || sym->space == SG_PARAM)
-        sg_fail(p, SG_INVALID_PTX, ".local and .param variables belong in functions");
-    struct sg_symbol *old = sg_map_get(&p->unit->names, sym->name, strlen(sym->name));
+        sgp_fail(p, SG_INVALID_PTX, ".local and .param variables belong in functions");
+    struct sg_symbol *old = sgp_map_get(&p->unit->names, sym->name, strlen(sym->name));
     if (old) {
         merge(p, old, sym);
         return;
@@ -79,57 +79,57 @@ static void parse_dimensions(struct sg_parser *p, uint32_t out[3]) {
     for (int i = 0; i < 3; i++)
         out[i] = 1;
     for (int i = 0; i < 3; i++) {
-        uint64_t value = sg_expect_int(p);
+        uint64_t value = sgp_expect_int(p);
         if (value == 0 || value > UINT32_MAX)
-            sg_fail(p, SG_INVALID_PTX, "a dimension of %llu", (unsigned long long)value);
+            sgp_fail(p, SG_INVALID_PTX, "a dimension of %llu", (unsigned long long)value);
         out[i] = (uint32_t)value;
-        if (i == 2 || !sg_accept(p, ',')) break;
+        if (i == 2 || !sgp_accept(p, ',')) break;
     }
 }
 
 static void parse_pragma(struct sg_parser *p) {
     do {
-        if (p->tok.kind != SG_TOK_STRING) sg_fail(p, SG_INVALID_PTX, ".pragma wants a string");
-        sg_advance(p);
-    } while (sg_accept(p, ','));
-    sg_accept(p, ';');
+        if (p->tok.kind != SG_TOK_STRING) sgp_fail(p, SG_INVALID_PTX, ".pragma wants a string");
+        sgp_advance(p);
+    } while (sgp_accept(p, ','));
+    sgp_accept(p, ';');
 }
 
 // The directives between the parameters and the body, in any order.
 static void parse_function_directives(struct sg_parser *p, struct sg_function *fn) {
     while (p->tok.kind == SG_TOK_DOT) {
         struct sg_token word = p->tok;
-        sg_advance(p);
-        if (sg_token_is(&word, ".maxntid"))
+        sgp_advance(p);
+        if (sgp_token_is(&word, ".maxntid"))
             parse_dimensions(p, fn->maxntid);
-        else if (sg_token_is(&word, ".reqntid"))
+        else if (sgp_token_is(&word, ".reqntid"))
             parse_dimensions(p, fn->reqntid);
-        else if (sg_token_is(&word, ".reqnctapercluster"))
+        else if (sgp_token_is(&word, ".reqnctapercluster"))
             parse_dimensions(p, fn->reqnctapercluster);
-        else if (sg_token_is(&word, ".minnctapersm"))
-            fn->minnctapersm = (uint32_t)sg_expect_int(p);
-        else if (sg_token_is(&word, ".maxnreg"))
-            fn->maxnreg = (uint32_t)sg_expect_int(p);
-        else if (sg_token_is(&word, ".maxclusterrank"))
-            fn->maxclusterrank = (uint32_t)sg_expect_int(p);
-        else if (sg_token_is(&word, ".explicitcluster"))
+        else if (sgp_token_is(&word, ".minnctapersm"))
+            fn->minnctapersm = (uint32_t)sgp_expect_int(p);
+        else if (sgp_token_is(&word, ".maxnreg"))
+            fn->maxnreg = (uint32_t)sgp_expect_int(p);
+        else if (sgp_token_is(&word, ".maxclusterrank"))
+            fn->maxclusterrank = (uint32_t)sgp_expect_int(p);
+        else if (sgp_token_is(&word, ".explicitcluster"))
             fn->explicitcluster = true;
-        else if (sg_token_is(&word, ".noreturn"))
+        else if (sgp_token_is(&word, ".noreturn"))
             fn->noreturn = true;
-        else if (sg_token_is(&word, ".pragma"))
+        else if (sgp_token_is(&word, ".pragma"))
             parse_pragma(p);
-        else if (sg_token_is(&word, ".maxnctapersm") || sg_token_is(&word, ".abi_preserve") ||
-                 sg_token_is(&word, ".abi_preserve_control"))
-            sg_expect_int(p);
-        else if (!sg_token_is(&word, ".blocksareclusters"))
-            sg_fail(p, SG_INVALID_PTX, "unknown directive '%.*s'", (int)word.length, word.text);
+        else if (sgp_token_is(&word, ".maxnctapersm") || sgp_token_is(&word, ".abi_preserve") ||
+                 sgp_token_is(&word, ".abi_preserve_control"))
+            sgp_expect_int(p);
+        else if (!sgp_token_is(&word, ".blocksareclusters"))
+            sgp_fail(p, SG_INVALID_PTX, "unknown directive '%.*s'", (int)word.length, word.text);
     }
 }
 
 static struct sg_symbol *function_symbol(struct sg_parser *p, const struct sg_token *name,
                                          struct sg_linkage linkage) {
-    struct sg_symbol *sym = sg_alloc(p, 1, sizeof *sym);
-    sym->name = sg_copy_name(p, name);
+    struct sg_symbol *sym = sgp_alloc(p, 1, sizeof *sym);
+    sym->name = sgp_copy_name(p, name);
     sym->space = SG_FUNC;
     sym->visible = linkage.visible || linkage.external;
     sym->weak = linkage.weak;
@@ -143,11 +143,11 @@ static struct sg_symbol *function_symbol(struct sg_parser *p, const struct sg_to
 // A declaration and the definition of one function share one sg_function, filled by the latter.
 static struct sg_function *declare_function(struct sg_parser *p, const struct sg_token *name,
                                             struct sg_linkage linkage, bool has_body) {
-    struct sg_symbol *sym = sg_map_get(&p->unit->names, name->text, name->length);
+    struct sg_symbol *sym = sgp_map_get(&p->unit->names, name->text, name->length);
     if (sym && sym->space != SG_FUNC)
-        sg_fail(p, SG_INVALID_PTX, "'%s' is both a variable and a function", sym->name);
+        sgp_fail(p, SG_INVALID_PTX, "'%s' is both a variable and a function", sym->name);
     if (sym && has_body && sym->function->body)
-        sg_fail(p, SG_INVALID_PTX, "function '%s' is defined twice", sym->name);
+        sgp_fail(p, SG_INVALID_PTX, "function '%s' is defined twice", sym->name);
     if (sym) {
         sym->visible |= linkage.visible;
         sym->weak |= linkage.weak;
@@ -156,44 +156,44 @@ static struct sg_function *declare_function(struct sg_parser *p, const struct sg
     sym = function_symbol(p, name, linkage);
     put(p, &p->unit->names, sym);
     list_symbol(p, sym);
-    struct sg_function *fn = sg_alloc(p, 1, sizeof *fn);
+    struct sg_function *fn = sgp_alloc(p, 1, sizeof *fn);
     fn->name = sym->name;
     fn->module = p->module;
     fn->sym = sym;
     sym->function = fn;
     struct sg_module *module = p->module;
-    module->functions = sg_grow(p, module->functions, module->nfunctions,
-                                &module->priv->function_capacity, sizeof *module->functions);
+    module->functions = sgp_grow(p, module->functions, module->nfunctions,
+                                 &module->priv->function_capacity, sizeof *module->functions);
     module->functions[module->nfunctions++] = fn;
     return fn;
 }
 
 static void index_body(struct sg_parser *p, struct sg_function *fn) {
-    fn->body = sg_alloc(p, 1, sizeof *fn->body);
+    fn->body = sgp_alloc(p, 1, sizeof *fn->body);
     *fn->body = (struct sg_body){.unit = p->unit, .text = p->lexer.next, .line = p->lexer.line};
     fn->sym->external = false;
-    if (!sg_lex_skip_braces(&p->lexer))
-        sg_fail(p, SG_INVALID_PTX, "the body of '%s' never ends", fn->name);
-    sg_advance(p);
+    if (!sgp_lex_skip_braces(&p->lexer))
+        sgp_fail(p, SG_INVALID_PTX, "the body of '%s' never ends", fn->name);
+    sgp_advance(p);
 }
 
 // At .entry or .func.
 static void index_function(struct sg_parser *p, struct sg_linkage linkage) {
-    struct sg_function header = {.entry = sg_at_word(p, ".entry")};
-    sg_advance(p);
-    if (sg_accept_word(p, ".attribute"))
-        while (p->tok.kind != SG_TOK_END && !sg_accept(p, ')'))
-            sg_advance(p);
-    if (sg_accept_word(p, ".noreturn")) header.noreturn = true;
-    if (!header.entry && sg_at(p, '(')) header.returns = sg_parse_params(p, &header.nreturns);
-    struct sg_token name = sg_expect_name(p);
-    if (sg_at(p, '(')) header.params = sg_parse_params(p, &header.nparams);
+    struct sg_function header = {.entry = sgp_at_word(p, ".entry")};
+    sgp_advance(p);
+    if (sgp_accept_word(p, ".attribute"))
+        while (p->tok.kind != SG_TOK_END && !sgp_accept(p, ')'))
+            sgp_advance(p);
+    if (sgp_accept_word(p, ".noreturn")) header.noreturn = true;
+    if (!header.entry && sgp_at(p, '(')) header.returns = sgp_parse_params(p, &header.nreturns);
+    struct sg_token name = sgp_expect_name(p);
+    if (sgp_at(p, '(')) header.params = sgp_parse_params(p, &header.nparams);
     parse_function_directives(p, &header);
-    bool has_body = sg_at(p, '{');
+    bool has_body = sgp_at(p, '{');
     struct sg_function *fn = declare_function(p, &name, linkage, has_body);
     if (fn->params || fn->returns || fn->body) {
         if (fn->nparams != header.nparams || fn->nreturns != header.nreturns)
-            sg_fail(p, SG_INVALID_PTX, "function '%s' is declared twice, differently", fn->name);
+            sgp_fail(p, SG_INVALID_PTX, "function '%s' is declared twice, differently", fn->name);
     }
     if (has_body || !fn->body) {
         header.name = fn->name;
@@ -209,22 +209,22 @@ static void index_function(struct sg_parser *p, struct sg_linkage linkage) {
     if (has_body)
         index_body(p, fn);
     else
-        sg_expect(p, ';');
+        sgp_expect(p, ';');
     fn->external = fn->body == NULL;
 }
 
 // .alias a, b: `a` is another name of function b.
 static void index_alias(struct sg_parser *p) {
-    struct sg_token name = sg_expect_name(p);
-    sg_expect(p, ',');
-    struct sg_token target = sg_expect_name(p);
-    sg_expect(p, ';');
-    struct sg_symbol *alias = sg_map_get(&p->unit->names, name.text, name.length);
-    struct sg_symbol *sym = sg_map_get(&p->unit->names, target.text, target.length);
+    struct sg_token name = sgp_expect_name(p);
+    sgp_expect(p, ',');
+    struct sg_token target = sgp_expect_name(p);
+    sgp_expect(p, ';');
+    struct sg_symbol *alias = sgp_map_get(&p->unit->names, name.text, name.length);
+    struct sg_symbol *sym = sgp_map_get(&p->unit->names, target.text, target.length);
     if (!alias || !sym || alias->space != SG_FUNC || sym->space != SG_FUNC || alias == sym)
-        sg_fail(p, SG_INVALID_PTX, "alias of '%.*s' needs two declared functions",
-                (int)target.length, target.text);
-    if (alias->function->body) sg_fail(p, SG_INVALID_PTX, "alias '%s' has a body", alias->name);
+        sgp_fail(p, SG_INVALID_PTX, "alias of '%.*s' needs two declared functions",
+                 (int)target.length, target.text);
+    if (alias->function->body) sgp_fail(p, SG_INVALID_PTX, "alias '%s' has a body", alias->name);
     alias->definition = sym;
     alias->external = false;
 }
@@ -234,13 +234,13 @@ static void index_alias(struct sg_parser *p) {
 static struct sg_linkage parse_linkage(struct sg_parser *p) {
     struct sg_linkage linkage = {0};
     for (;;) {
-        if (sg_accept_word(p, ".extern"))
+        if (sgp_accept_word(p, ".extern"))
             linkage.external = true;
-        else if (sg_accept_word(p, ".visible"))
+        else if (sgp_accept_word(p, ".visible"))
             linkage.visible = true;
-        else if (sg_accept_word(p, ".weak"))
+        else if (sgp_accept_word(p, ".weak"))
             linkage.weak = linkage.visible = true;
-        else if (sg_accept_word(p, ".common"))
+        else if (sgp_accept_word(p, ".common"))
             linkage.common = linkage.visible = true;
         else
             return linkage;
@@ -248,20 +248,20 @@ static struct sg_linkage parse_linkage(struct sg_parser *p) {
 }
 
 static void skip_section(struct sg_parser *p) {
-    while (!sg_at(p, '{')) {
-        if (p->tok.kind == SG_TOK_END) sg_fail(p, SG_INVALID_PTX, ".section without a body");
-        sg_advance(p);
+    while (!sgp_at(p, '{')) {
+        if (p->tok.kind == SG_TOK_END) sgp_fail(p, SG_INVALID_PTX, ".section without a body");
+        sgp_advance(p);
     }
-    if (!sg_lex_skip_braces(&p->lexer)) sg_fail(p, SG_INVALID_PTX, ".section never ends");
-    sg_advance(p);
+    if (!sgp_lex_skip_braces(&p->lexer)) sgp_fail(p, SG_INVALID_PTX, ".section never ends");
+    sgp_advance(p);
 }
 
 // From the token at hand on, drops the rest of its line.
 static void skip_line(struct sg_parser *p) {
     p->lexer.next = p->tok.text;
     p->lexer.line = p->tok.line;
-    sg_lex_skip_line(&p->lexer);
-    sg_advance(p);
+    sgp_lex_skip_line(&p->lexer);
+    sgp_advance(p);
 }
 
 static void parse_version(struct sg_parser *p) {
@@ -270,63 +270,63 @@ static void parse_version(struct sg_parser *p) {
     char text[16] = {0};
     if (p->tok.length < sizeof text) memcpy(text, p->tok.text, p->tok.length);
     if (sscanf(text, "%u.%u", &major, &minor) != 2 || major == 0 || major > 99 || minor > 9)
-        sg_fail(p, SG_INVALID_PTX, ".version wants a number such as 9.0");
+        sgp_fail(p, SG_INVALID_PTX, ".version wants a number such as 9.0");
     p->unit->version = major * 10 + minor;
-    sg_advance(p);
+    sgp_advance(p);
 }
 
 static void parse_target(struct sg_parser *p) {
     do {
-        struct sg_token word = sg_expect_name(p);
+        struct sg_token word = sgp_expect_name(p);
         unsigned number = 0;
         char text[16] = {0};
         if (word.length < sizeof text) memcpy(text, word.text, word.length);
         if (sscanf(text, "sm_%u", &number) == 1 || sscanf(text, "compute_%u", &number) == 1)
             p->unit->target = number;
-        else if (sg_token_is(&word, "debug"))
+        else if (sgp_token_is(&word, "debug"))
             p->module->debug = true;
-    } while (sg_accept(p, ','));
+    } while (sgp_accept(p, ','));
 }
 
 static void index_statement(struct sg_parser *p) {
-    if (sg_at(p, ';')) {
-        sg_advance(p);
-    } else if (sg_accept_word(p, ".version")) {
+    if (sgp_at(p, ';')) {
+        sgp_advance(p);
+    } else if (sgp_accept_word(p, ".version")) {
         parse_version(p);
-    } else if (sg_accept_word(p, ".target")) {
+    } else if (sgp_accept_word(p, ".target")) {
         parse_target(p);
-    } else if (sg_accept_word(p, ".address_size")) {
-        if (sg_expect_int(p) != 64)
-            sg_fail(p, SG_INVALID_PTX, "only 64-bit addresses are supported");
-    } else if (sg_at_word(p, ".file") || sg_at_word(p, ".loc")) {
+    } else if (sgp_accept_word(p, ".address_size")) {
+        if (sgp_expect_int(p) != 64)
+            sgp_fail(p, SG_INVALID_PTX, "only 64-bit addresses are supported");
+    } else if (sgp_at_word(p, ".file") || sgp_at_word(p, ".loc")) {
         skip_line(p);
-    } else if (sg_at_word(p, ".section")) {
+    } else if (sgp_at_word(p, ".section")) {
         skip_section(p);
-    } else if (sg_accept_word(p, ".pragma")) {
+    } else if (sgp_accept_word(p, ".pragma")) {
         parse_pragma(p);
-    } else if (sg_accept_word(p, ".alias")) {
+    } else if (sgp_accept_word(p, ".alias")) {
         index_alias(p);
-    } else if (sg_at(p, '@')) { // @@DWARF lines of old compilers
+    } else if (sgp_at(p, '@')) { // @@DWARF lines of old compilers
         skip_line(p);
     } else {
         struct sg_linkage linkage = parse_linkage(p);
-        if (sg_at_word(p, ".entry") || sg_at_word(p, ".func"))
+        if (sgp_at_word(p, ".entry") || sgp_at_word(p, ".func"))
             index_function(p, linkage);
-        else if (sg_space_of_word(&p->tok) != SG_GENERIC)
-            sg_parse_variables(p, linkage, add_module_symbol);
+        else if (sgp_space_of_word(&p->tok) != SG_GENERIC)
+            sgp_parse_variables(p, linkage, add_module_symbol);
         else
-            sg_fail(p, SG_INVALID_PTX, "a directive expected at '%.*s'",
-                    (int)(p->tok.length < 60 ? p->tok.length : 60), p->tok.text);
+            sgp_fail(p, SG_INVALID_PTX, "a directive expected at '%.*s'",
+                     (int)(p->tok.length < 60 ? p->tok.length : 60), p->tok.text);
     }
 }
 
 // Apart from the setjmp below, so that no local of either can be clobbered.
 static __attribute__((noinline)) void index_text(struct sg_parser *p) {
-    sg_advance(p);
+    sgp_advance(p);
     while (p->tok.kind != SG_TOK_END)
         index_statement(p);
-    if (p->unit->version == 0) sg_fail(p, SG_INVALID_PTX, "the text has no .version");
-    sg_resolve_relocs(p);
+    if (p->unit->version == 0) sgp_fail(p, SG_INVALID_PTX, "the text has no .version");
+    sgp_resolve_relocs(p);
 }
 
 static enum sg_code index_unit(struct sg_module *module, struct sg_unit *unit,
@@ -360,7 +360,7 @@ static enum sg_code link_units(struct sg_module *module, struct sg_diag *diag) {
         struct sg_symbol *sym = module->symbols[i];
         size_t length = strlen(sym->name);
         struct sg_map *map = sym->visible ? &priv->visible : &priv->local;
-        struct sg_symbol *old = sg_map_get(map, sym->name, length), *best = old ? old : sym;
+        struct sg_symbol *old = sgp_map_get(map, sym->name, length), *best = old ? old : sym;
         if (old && sym->visible) {
             best = same_shape(old, sym) ? stronger(old, sym) : NULL;
             if (!best) {
@@ -370,13 +370,13 @@ static enum sg_code link_units(struct sg_module *module, struct sg_diag *diag) {
                 return diag->code;
             }
         }
-        if (best != old && sg_map_put(map, &priv->arena, best->name, length, best))
+        if (best != old && sgp_map_put(map, &priv->arena, best->name, length, best))
             return diag->code = SG_NO_MEMORY;
     }
     for (uint32_t i = 0; i < module->nsymbols; i++) {
         struct sg_symbol *sym = module->symbols[i];
         if (sym->visible && sym->definition == sym)
-            sym->definition = sg_map_get(&priv->visible, sym->name, strlen(sym->name));
+            sym->definition = sgp_map_get(&priv->visible, sym->name, strlen(sym->name));
     }
     for (uint32_t i = 0; i < module->nsymbols; i++) { // aliases of what another text defines
         struct sg_symbol *sym = module->symbols[i];
@@ -393,14 +393,14 @@ static enum sg_code link_units(struct sg_module *module, struct sg_diag *diag) {
 static enum sg_code load(struct sg_module *module, const struct sg_text *texts, size_t n,
                          struct sg_diag *diag) {
     struct sg_module_private *priv = module->priv;
-    priv->units = sg_arena_alloc(&priv->arena, n, sizeof *priv->units);
+    priv->units = sgp_arena_alloc(&priv->arena, n, sizeof *priv->units);
     if (!priv->units) return diag->code = SG_NO_MEMORY;
     priv->nunits = n;
     for (size_t i = 0; i < n; i++) {
         struct sg_unit *unit = &priv->units[i];
         unit->size = strnlen(texts[i].bytes, texts[i].size);
         if (unit->size > SG_MAX_TEXT_BYTES) return diag->code = SG_INVALID_IMAGE;
-        char *copy = sg_arena_alloc(&priv->arena, unit->size + 1, 1);
+        char *copy = sgp_arena_alloc(&priv->arena, unit->size + 1, 1);
         if (!copy) return diag->code = SG_NO_MEMORY;
         memcpy(copy, texts[i].bytes, unit->size);
         unit->text = copy;
@@ -429,7 +429,7 @@ struct sg_module *sg_module_load(const struct sg_text *texts, size_t n, struct s
 
 void sg_module_free(struct sg_module *module) {
     if (!module) return;
-    sg_arena_free(&module->priv->arena);
+    sgp_arena_free(&module->priv->arena);
     pthread_mutex_destroy(&module->lock);
     free(module->priv);
     free(module);
@@ -437,8 +437,8 @@ void sg_module_free(struct sg_module *module) {
 
 struct sg_symbol *sg_module_symbol(const struct sg_module *module, const char *name) {
     size_t length = strlen(name);
-    struct sg_symbol *sym = sg_map_get(&module->priv->visible, name, length);
-    if (!sym) sym = sg_map_get(&module->priv->local, name, length);
+    struct sg_symbol *sym = sgp_map_get(&module->priv->visible, name, length);
+    if (!sym) sym = sgp_map_get(&module->priv->local, name, length);
     return sym ? sym->definition : NULL;
 }
 

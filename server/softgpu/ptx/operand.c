@@ -84,7 +84,7 @@ static enum sg_sreg parse_sreg(struct sg_parser *p, const struct sg_token *token
                      p->tok.text == token->text + token->length;
     if (component) snprintf(name + length, sizeof name - (size_t)length, ".%c", p->tok.text[1]);
     enum sg_sreg sreg = find_sreg(name);
-    if (sreg != SG_SREG_NONE && component) sg_advance(p);
+    if (sreg != SG_SREG_NONE && component) sgp_advance(p);
     return sreg;
 }
 
@@ -99,7 +99,7 @@ static struct sg_name *lookup_range(struct sg_names *scope, const struct sg_toke
         unit *= 10;
         // Names such as %rd10: every split between prefix and digits may be the declared one.
         if (name->text[length] == '0' && name->length - length > 1) continue;
-        struct sg_name *range = sg_map_get(&scope->ranges, name->text, length);
+        struct sg_name *range = sgp_map_get(&scope->ranges, name->text, length);
         if (range && number < range->count) {
             *reg = range->reg + (int32_t)number;
             return range;
@@ -108,10 +108,10 @@ static struct sg_name *lookup_range(struct sg_names *scope, const struct sg_toke
     return NULL;
 }
 
-struct sg_name *sg_lookup(struct sg_names *scope, const struct sg_token *name, int32_t *reg) {
+struct sg_name *sgp_lookup(struct sg_names *scope, const struct sg_token *name, int32_t *reg) {
     *reg = -1;
     for (; scope; scope = scope->parent) {
-        struct sg_name *found = sg_map_get(&scope->names, name->text, name->length);
+        struct sg_name *found = sgp_map_get(&scope->names, name->text, name->length);
         if (found && found->kind == SG_NAME_REG) *reg = found->reg;
         if (!found && scope->ranges.used) found = lookup_range(scope, name, reg);
         if (found) return found;
@@ -119,44 +119,44 @@ struct sg_name *sg_lookup(struct sg_names *scope, const struct sg_token *name, i
     return NULL;
 }
 
-struct sg_symbol *sg_lookup_symbol(struct sg_parser *p, const struct sg_token *name) {
-    struct sg_symbol *sym = sg_map_get(&p->unit->names, name->text, name->length);
+struct sg_symbol *sgp_lookup_symbol(struct sg_parser *p, const struct sg_token *name) {
+    struct sg_symbol *sym = sgp_map_get(&p->unit->names, name->text, name->length);
     return sym ? sym->definition : NULL;
 }
 
 static void add_fixup(struct sg_parser *p, struct sg_operand *operand,
                       const struct sg_token *name) {
-    p->fixups = sg_grow(p, p->fixups, p->nfixups, &p->fixup_capacity, sizeof *p->fixups);
+    p->fixups = sgp_grow(p, p->fixups, p->nfixups, &p->fixup_capacity, sizeof *p->fixups);
     p->fixups[p->nfixups] = (struct sg_fixup){.scope = p->scope, .name = *name};
     operand->kind = SG_OPND_LABEL;
     operand->block = p->nfixups++;
 }
 
-void sg_parse_label_operand(struct sg_parser *p, struct sg_operand *operand) {
+void sgp_parse_label_operand(struct sg_parser *p, struct sg_operand *operand) {
     *operand = (struct sg_operand){.reg = -1};
-    struct sg_token name = sg_expect_name(p);
+    struct sg_token name = sgp_expect_name(p);
     add_fixup(p, operand, &name);
 }
 
 static void use_symbol(struct sg_parser *p, struct sg_operand *operand, struct sg_symbol *sym) {
     if (sym->external && !sym->dynamic && (sym->space == SG_GLOBAL || sym->space == SG_CONST))
-        sg_fail(p, SG_UNRESOLVED_SYMBOL, "no text defines variable '%s'", sym->name);
+        sgp_fail(p, SG_UNRESOLVED_SYMBOL, "no text defines variable '%s'", sym->name);
     operand->sym = sym;
 }
 
 static int64_t parse_offset(struct sg_parser *p) {
-    if (sg_at(p, '+'))
-        sg_advance(p);
-    else if (!sg_at(p, '-'))
+    if (sgp_at(p, '+'))
+        sgp_advance(p);
+    else if (!sgp_at(p, '-'))
         return 0;
-    return sg_parse_int_const(p);
+    return sgp_parse_int_const(p);
 }
 
 // A name in an operand. Names not known (yet) are labels; the end of the body tells.
 static void parse_name(struct sg_parser *p, struct sg_operand *operand) {
-    struct sg_token name = sg_expect_name(p);
+    struct sg_token name = sgp_expect_name(p);
     int32_t reg;
-    struct sg_name *found = sg_lookup(p->scope, &name, &reg);
+    struct sg_name *found = sgp_lookup(p->scope, &name, &reg);
     struct sg_symbol *sym = NULL;
     if (reg >= 0) {
         operand->kind = SG_OPND_REG;
@@ -170,7 +170,7 @@ static void parse_name(struct sg_parser *p, struct sg_operand *operand) {
             operand->sreg = sreg;
             return;
         }
-        sym = sg_lookup_symbol(p, &name);
+        sym = sgp_lookup_symbol(p, &name);
     } else if (found->kind == SG_NAME_SYM) {
         sym = found->sym;
     }
@@ -185,49 +185,49 @@ static void parse_name(struct sg_parser *p, struct sg_operand *operand) {
 
 static void parse_address(struct sg_parser *p, struct sg_operand *operand) {
     operand->kind = SG_OPND_ADDR;
-    if (p->tok.kind == SG_TOK_NAME && !sg_at_word(p, "WARP_SZ")) {
-        struct sg_token name = sg_expect_name(p);
+    if (p->tok.kind == SG_TOK_NAME && !sgp_at_word(p, "WARP_SZ")) {
+        struct sg_token name = sgp_expect_name(p);
         int32_t reg;
-        struct sg_name *found = sg_lookup(p->scope, &name, &reg);
+        struct sg_name *found = sgp_lookup(p->scope, &name, &reg);
         struct sg_symbol *sym = NULL;
         if (found && found->kind == SG_NAME_SYM) sym = found->sym;
-        if (!found) sym = sg_lookup_symbol(p, &name);
+        if (!found) sym = sgp_lookup_symbol(p, &name);
         if (reg < 0 && !sym)
-            sg_fail(p, SG_INVALID_PTX, "unknown name '%.*s' in an address", (int)name.length,
-                    name.text);
+            sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s' in an address", (int)name.length,
+                     name.text);
         operand->reg = reg;
         if (sym) use_symbol(p, operand, sym);
         if (reg >= 0) {
             const struct sg_reg *r = &p->fn->regs[reg];
             if ((r->bytes != 4 && r->bytes != 8) || r->type == SG_F32 || r->type == SG_F64)
-                sg_fail(p, SG_INVALID_PTX, "'%.*s' cannot hold an address", (int)name.length,
-                        name.text);
+                sgp_fail(p, SG_INVALID_PTX, "'%.*s' cannot hold an address", (int)name.length,
+                         name.text);
         }
         operand->off = parse_offset(p);
     } else {
-        operand->off = sg_parse_int_const(p);
+        operand->off = sgp_parse_int_const(p);
     }
-    sg_expect(p, ']');
-    sg_accept_word(p, ".unified");
+    sgp_expect(p, ']');
+    sgp_accept_word(p, ".unified");
 }
 
 static void parse_scalar(struct sg_parser *p, struct sg_operand *operand) {
     *operand = (struct sg_operand){.reg = -1};
-    if (sg_at_word(p, "_")) {
-        sg_advance(p);
+    if (sgp_at_word(p, "_")) {
+        sgp_advance(p);
         operand->kind = SG_OPND_SINK;
-    } else if (sg_at_word(p, "generic")) {
-        sg_advance(p);
-        sg_expect(p, '(');
+    } else if (sgp_at_word(p, "generic")) {
+        sgp_advance(p);
+        sgp_expect(p, '(');
         parse_name(p, operand);
-        if (operand->kind != SG_OPND_SYM) sg_fail(p, SG_INVALID_PTX, "generic() wants a variable");
+        if (operand->kind != SG_OPND_SYM) sgp_fail(p, SG_INVALID_PTX, "generic() wants a variable");
         operand->generic = true;
-        sg_expect(p, ')');
+        sgp_expect(p, ')');
         operand->off += parse_offset(p);
-    } else if (p->tok.kind == SG_TOK_NAME && !sg_at_word(p, "WARP_SZ")) {
+    } else if (p->tok.kind == SG_TOK_NAME && !sgp_at_word(p, "WARP_SZ")) {
         parse_name(p, operand);
     } else {
-        struct sg_const value = sg_parse_const(p);
+        struct sg_const value = sgp_parse_const(p);
         operand->kind = SG_OPND_IMM;
         operand->n = (uint8_t)value.kind;
         operand->generic = value.is_unsigned;
@@ -238,44 +238,44 @@ static void parse_scalar(struct sg_parser *p, struct sg_operand *operand) {
 static void parse_vector(struct sg_parser *p, struct sg_operand *operand) {
     struct sg_operand elements[SG_MAX_VECTOR];
     uint8_t n = 0;
-    while (!sg_at(p, '}')) {
-        if (n == SG_MAX_VECTOR) sg_fail(p, SG_INVALID_PTX, "a vector of too many elements");
+    while (!sgp_at(p, '}')) {
+        if (n == SG_MAX_VECTOR) sgp_fail(p, SG_INVALID_PTX, "a vector of too many elements");
         parse_scalar(p, &elements[n]);
         uint8_t kind = elements[n++].kind;
         if (kind == SG_OPND_LABEL || kind == SG_OPND_SYM || kind == SG_OPND_SREG)
-            sg_fail(p, SG_INVALID_PTX, "a vector wants registers and constants");
-        if (!sg_accept(p, ',')) break;
+            sgp_fail(p, SG_INVALID_PTX, "a vector wants registers and constants");
+        if (!sgp_accept(p, ',')) break;
     }
-    sg_expect(p, '}');
-    if (n == 0) sg_fail(p, SG_INVALID_PTX, "an empty vector");
+    sgp_expect(p, '}');
+    if (n == 0) sgp_fail(p, SG_INVALID_PTX, "an empty vector");
     operand->kind = SG_OPND_VEC;
     operand->n = n;
-    operand->vec = sg_alloc(p, n, sizeof *operand->vec);
+    operand->vec = sgp_alloc(p, n, sizeof *operand->vec);
     memcpy(operand->vec, elements, n * sizeof *operand->vec);
 }
 
-void sg_parse_operand(struct sg_parser *p, struct sg_operand *operand) {
+void sgp_parse_operand(struct sg_parser *p, struct sg_operand *operand) {
     *operand = (struct sg_operand){.reg = -1};
-    if (sg_accept(p, '[')) {
+    if (sgp_accept(p, '[')) {
         parse_address(p, operand);
-    } else if (sg_accept(p, '{')) {
+    } else if (sgp_accept(p, '{')) {
         parse_vector(p, operand);
-    } else if (sg_at(p, '!')) {
+    } else if (sgp_at(p, '!')) {
         struct sg_lexer ahead = p->lexer;
-        bool constant = sg_lex(&ahead).kind != SG_TOK_NAME;
-        if (!constant) sg_advance(p);
+        bool constant = sgp_lex(&ahead).kind != SG_TOK_NAME;
+        if (!constant) sgp_advance(p);
         parse_scalar(p, operand);
         operand->neg = !constant;
         if (!constant && operand->kind != SG_OPND_REG)
-            sg_fail(p, SG_INVALID_PTX, "'!' wants a predicate register");
+            sgp_fail(p, SG_INVALID_PTX, "'!' wants a predicate register");
     } else {
         parse_scalar(p, operand);
     }
 }
 
-void sg_type_constant(struct sg_parser *p, struct sg_operand *operand, enum sg_type type) {
+void sgp_type_constant(struct sg_parser *p, struct sg_operand *operand, enum sg_type type) {
     struct sg_const value = {operand->n, operand->generic, operand->imm};
-    operand->imm = sg_const_bits(p, value, type);
+    operand->imm = sgp_const_bits(p, value, type);
     operand->n = 0;
     operand->generic = false;
 }

@@ -15,7 +15,7 @@ static void copy_instruction(struct sg_parser *p, char out[SG_MAX_DIAG_TEXT]) {
     out[n] = 0;
 }
 
-void sg_fail(struct sg_parser *p, enum sg_code code, const char *format, ...) {
+void sgp_fail(struct sg_parser *p, enum sg_code code, const char *format, ...) {
     struct sg_diag *diag = p->diag;
     memset(diag, 0, sizeof *diag);
     diag->code = code;
@@ -29,88 +29,88 @@ void sg_fail(struct sg_parser *p, enum sg_code code, const char *format, ...) {
     longjmp(p->fail, 1);
 }
 
-void sg_advance(struct sg_parser *p) {
-    p->tok = sg_lex(&p->lexer);
+void sgp_advance(struct sg_parser *p) {
+    p->tok = sgp_lex(&p->lexer);
     if (p->tok.kind == SG_TOK_BAD)
-        sg_fail(p, SG_INVALID_PTX, "cannot read '%.*s'",
-                (int)(p->tok.length < 40 ? p->tok.length : 40), p->tok.text);
+        sgp_fail(p, SG_INVALID_PTX, "cannot read '%.*s'",
+                 (int)(p->tok.length < 40 ? p->tok.length : 40), p->tok.text);
 }
 
-bool sg_at(const struct sg_parser *p, int punct) {
+bool sgp_at(const struct sg_parser *p, int punct) {
     return p->tok.kind == SG_TOK_PUNCT && p->tok.punct == punct;
 }
 
-bool sg_at_word(const struct sg_parser *p, const char *word) {
-    return sg_token_is(&p->tok, word);
+bool sgp_at_word(const struct sg_parser *p, const char *word) {
+    return sgp_token_is(&p->tok, word);
 }
 
-bool sg_accept(struct sg_parser *p, int punct) {
-    if (!sg_at(p, punct)) return false;
-    sg_advance(p);
+bool sgp_accept(struct sg_parser *p, int punct) {
+    if (!sgp_at(p, punct)) return false;
+    sgp_advance(p);
     return true;
 }
 
-bool sg_accept_word(struct sg_parser *p, const char *word) {
-    if (!sg_at_word(p, word)) return false;
-    sg_advance(p);
+bool sgp_accept_word(struct sg_parser *p, const char *word) {
+    if (!sgp_at_word(p, word)) return false;
+    sgp_advance(p);
     return true;
 }
 
 static _Noreturn void unexpected(struct sg_parser *p, const char *wanted) {
     if (p->tok.kind == SG_TOK_END)
-        sg_fail(p, SG_INVALID_PTX, "%s expected at the end of the text", wanted);
-    sg_fail(p, SG_INVALID_PTX, "%s expected at '%.*s'", wanted,
-            (int)(p->tok.length < 60 ? p->tok.length : 60), p->tok.text);
+        sgp_fail(p, SG_INVALID_PTX, "%s expected at the end of the text", wanted);
+    sgp_fail(p, SG_INVALID_PTX, "%s expected at '%.*s'", wanted,
+             (int)(p->tok.length < 60 ? p->tok.length : 60), p->tok.text);
 }
 
-void sg_expect(struct sg_parser *p, int punct) {
+void sgp_expect(struct sg_parser *p, int punct) {
     char wanted[4] = {'\'', (char)punct, '\'', 0};
-    if (!sg_accept(p, punct)) unexpected(p, wanted);
+    if (!sgp_accept(p, punct)) unexpected(p, wanted);
 }
 
-struct sg_token sg_expect_name(struct sg_parser *p) {
+struct sg_token sgp_expect_name(struct sg_parser *p) {
     if (p->tok.kind != SG_TOK_NAME) unexpected(p, "a name");
     struct sg_token token = p->tok;
-    sg_advance(p);
+    sgp_advance(p);
     return token;
 }
 
-uint64_t sg_expect_int(struct sg_parser *p) {
+uint64_t sgp_expect_int(struct sg_parser *p) {
     if (p->tok.kind != SG_TOK_INT) unexpected(p, "an integer");
     uint64_t value = p->tok.value;
-    sg_advance(p);
+    sgp_advance(p);
     return value;
 }
 
-void *sg_alloc(struct sg_parser *p, size_t count, size_t size) {
-    void *memory = sg_arena_alloc(p->arena, count, size);
-    if (!memory) sg_fail(p, SG_NO_MEMORY, "out of memory");
+void *sgp_alloc(struct sg_parser *p, size_t count, size_t size) {
+    void *memory = sgp_arena_alloc(p->arena, count, size);
+    if (!memory) sgp_fail(p, SG_NO_MEMORY, "out of memory");
     return memory;
 }
 
-void *sg_scratch(struct sg_parser *p, size_t count, size_t size) {
-    void *memory = sg_arena_alloc(p->scratch, count, size);
-    if (!memory) sg_fail(p, SG_NO_MEMORY, "out of memory");
+void *sgp_scratch(struct sg_parser *p, size_t count, size_t size) {
+    void *memory = sgp_arena_alloc(p->scratch, count, size);
+    if (!memory) sgp_fail(p, SG_NO_MEMORY, "out of memory");
     return memory;
 }
 
-void *sg_grow(struct sg_parser *p, void *array, uint32_t used, uint32_t *capacity, size_t size) {
+void *sgp_grow(struct sg_parser *p, void *array, uint32_t used, uint32_t *capacity, size_t size) {
     if (used < *capacity) return array;
-    if (used > UINT32_MAX / 4) sg_fail(p, SG_NO_MEMORY, "too many items");
+    if (used > UINT32_MAX / 4) sgp_fail(p, SG_NO_MEMORY, "too many items");
     uint32_t grown = *capacity ? *capacity * 2 : 16;
-    void *copy = sg_alloc(p, grown, size);
+    void *copy = sgp_alloc(p, grown, size);
     if (used) memcpy(copy, array, used * size);
     *capacity = grown;
     return copy;
 }
 
-char *sg_copy_name(struct sg_parser *p, const struct sg_token *token) {
-    char *name = sg_alloc(p, (size_t)token->length + 1, 1);
+char *sgp_copy_name(struct sg_parser *p, const struct sg_token *token) {
+    char *name = sgp_alloc(p, (size_t)token->length + 1, 1);
     memcpy(name, token->text, token->length);
     return name;
 }
 
-enum sg_type sg_type_of_word(const char *word, size_t length) {
+enum sg_type sgp_type_of_word(const char *word, size_t length) {
     for (int type = SG_PRED; type < SG_TYPE_COUNT; type++) {
         const char *name = sg_type_name(type);
         if (strlen(name) == length && !memcmp(name, word, length)) return type;
@@ -118,10 +118,10 @@ enum sg_type sg_type_of_word(const char *word, size_t length) {
     return SG_NONE;
 }
 
-enum sg_type sg_expect_type(struct sg_parser *p) {
+enum sg_type sgp_expect_type(struct sg_parser *p) {
     enum sg_type type = SG_NONE;
-    if (p->tok.kind == SG_TOK_DOT) type = sg_type_of_word(p->tok.text + 1, p->tok.length - 1);
+    if (p->tok.kind == SG_TOK_DOT) type = sgp_type_of_word(p->tok.text + 1, p->tok.length - 1);
     if (type == SG_NONE) unexpected(p, "a type");
-    sg_advance(p);
+    sgp_advance(p);
     return type;
 }

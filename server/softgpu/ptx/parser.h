@@ -1,7 +1,8 @@
-// What the files of the parser share. Internal to this folder.
+// What the files of the parser share. Internal to this folder: functions that no other folder may
+// call are named sgp_, wherever they stand.
 //
 // Parsing is recursive descent over one token of look-ahead. All memory comes from the module's
-// arena, so the first error may leave by longjmp (sg_fail) without cleaning up.
+// arena, so the first error may leave by longjmp (sgp_fail) without cleaning up.
 #ifndef SOFTGPU_PTX_PARSER_H
 #define SOFTGPU_PTX_PARSER_H
 
@@ -104,79 +105,79 @@ struct sg_const {
 };
 
 // parser.c
-_Noreturn void sg_fail(struct sg_parser *p, enum sg_code code, const char *format, ...)
+_Noreturn void sgp_fail(struct sg_parser *p, enum sg_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void sg_advance(struct sg_parser *p);
-bool sg_at(const struct sg_parser *p, int punct);
-bool sg_at_word(const struct sg_parser *p, const char *word);
-bool sg_accept(struct sg_parser *p, int punct);
-bool sg_accept_word(struct sg_parser *p, const char *word);
-void sg_expect(struct sg_parser *p, int punct);
-struct sg_token sg_expect_name(struct sg_parser *p);
-uint64_t sg_expect_int(struct sg_parser *p);
-void *sg_alloc(struct sg_parser *p, size_t count, size_t size);
+void sgp_advance(struct sg_parser *p);
+bool sgp_at(const struct sg_parser *p, int punct);
+bool sgp_at_word(const struct sg_parser *p, const char *word);
+bool sgp_accept(struct sg_parser *p, int punct);
+bool sgp_accept_word(struct sg_parser *p, const char *word);
+void sgp_expect(struct sg_parser *p, int punct);
+struct sg_token sgp_expect_name(struct sg_parser *p);
+uint64_t sgp_expect_int(struct sg_parser *p);
+void *sgp_alloc(struct sg_parser *p, size_t count, size_t size);
 // Grows `array` so that index `used` exists.
-void *sg_grow(struct sg_parser *p, void *array, uint32_t used, uint32_t *capacity, size_t size);
-char *sg_copy_name(struct sg_parser *p, const struct sg_token *token);
-enum sg_type sg_type_of_word(const char *word, size_t length); // without the dot
-enum sg_type sg_expect_type(struct sg_parser *p);
+void *sgp_grow(struct sg_parser *p, void *array, uint32_t used, uint32_t *capacity, size_t size);
+char *sgp_copy_name(struct sg_parser *p, const struct sg_token *token);
+enum sg_type sgp_type_of_word(const char *word, size_t length); // without the dot
+enum sg_type sgp_expect_type(struct sg_parser *p);
 
 // expr.c
-struct sg_const sg_parse_const(struct sg_parser *p);
-int64_t sg_parse_int_const(struct sg_parser *p);
+struct sg_const sgp_parse_const(struct sg_parser *p);
+int64_t sgp_parse_int_const(struct sg_parser *p);
 // Bits of the constant as a value of the type; fails where PTX has no such conversion.
-uint64_t sg_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type type);
+uint64_t sgp_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type type);
 
 // decl.c
-enum sg_space sg_space_of_word(const struct sg_token *token); // SG_GENERIC if it is none
+enum sg_space sgp_space_of_word(const struct sg_token *token); // SG_GENERIC if it is none
 // At the space word of a variable declaration; `add` receives each variable.
 typedef void (*sg_add_symbol)(struct sg_parser *p, struct sg_symbol *sym);
 struct sg_linkage {
     bool external, visible, weak, common;
 };
-void sg_parse_variables(struct sg_parser *p, struct sg_linkage linkage, sg_add_symbol add);
+void sgp_parse_variables(struct sg_parser *p, struct sg_linkage linkage, sg_add_symbol add);
 // At `(`. Registers are declared in p->fn if `define`, else only described.
-struct sg_param *sg_parse_params(struct sg_parser *p, uint32_t *count);
-void sg_resolve_relocs(struct sg_parser *p);
+struct sg_param *sgp_parse_params(struct sg_parser *p, uint32_t *count);
+void sgp_resolve_relocs(struct sg_parser *p);
 
 // body.c: p->tok is just behind the opening brace.
-void sg_parse_body(struct sg_parser *p);
-int32_t sg_new_reg(struct sg_parser *p, enum sg_type type, const char *name, int32_t number);
+void sgp_parse_body(struct sg_parser *p);
+int32_t sgp_new_reg(struct sg_parser *p, enum sg_type type, const char *name, int32_t number);
 
 // operand.c
 // The innermost declaration of a name; `reg` gets the register's index if it is one.
-struct sg_name *sg_lookup(struct sg_names *scope, const struct sg_token *name, int32_t *reg);
-struct sg_symbol *sg_lookup_symbol(struct sg_parser *p, const struct sg_token *name);
+struct sg_name *sgp_lookup(struct sg_names *scope, const struct sg_token *name, int32_t *reg);
+struct sg_symbol *sgp_lookup_symbol(struct sg_parser *p, const struct sg_token *name);
 // Reads one operand. A constant stays untyped until sg_type_constant: `n` holds its token kind,
 // `generic` its signedness. A label's operand holds in `block` the index of its fix-up, whose
 // `operand` must be set to where the operand comes to rest.
-void sg_parse_operand(struct sg_parser *p, struct sg_operand *operand);
-void sg_type_constant(struct sg_parser *p, struct sg_operand *operand, enum sg_type type);
-void sg_parse_label_operand(struct sg_parser *p, struct sg_operand *operand);
+void sgp_parse_operand(struct sg_parser *p, struct sg_operand *operand);
+void sgp_type_constant(struct sg_parser *p, struct sg_operand *operand, enum sg_type type);
+void sgp_parse_label_operand(struct sg_parser *p, struct sg_operand *operand);
 
 // call.c: behind the modifiers of a call.
-void sg_parse_call(struct sg_parser *p, struct sg_insn *insn);
+void sgp_parse_call(struct sg_parser *p, struct sg_insn *insn);
 
 // insn.c
 // Behind the mnemonic. Appends one instruction to p->fn.
-void sg_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
-                   bool guard_neg);
+void sgp_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
+                    bool guard_neg);
 // The register fits an instruction of the type; `wider` registers are allowed for ld, st, cvt.
-void sg_check_reg(struct sg_parser *p, int32_t reg, enum sg_type type, bool wider);
+void sgp_check_reg(struct sg_parser *p, int32_t reg, enum sg_type type, bool wider);
 
 // Derived from the instructions, in this order. Temporary memory is p->scratch.
-void sg_build_cfg(struct sg_parser *p);
-void sg_compute_liveness(struct sg_parser *p);
-void sg_compute_frontiers(struct sg_parser *p);
-void *sg_scratch(struct sg_parser *p, size_t count, size_t size);
+void sgp_build_cfg(struct sg_parser *p);
+void sgp_compute_liveness(struct sg_parser *p);
+void sgp_compute_frontiers(struct sg_parser *p);
+void *sgp_scratch(struct sg_parser *p, size_t count, size_t size);
 
 // liveness.c: calls `visit` for each register an instruction reads, or writes.
 typedef void (*sg_visit_reg)(void *context, int32_t reg);
-void sg_visit_uses(const struct sg_insn *insn, sg_visit_reg visit, void *context);
-void sg_visit_defs(const struct sg_insn *insn, sg_visit_reg visit, void *context);
+void sgp_visit_uses(const struct sg_insn *insn, sg_visit_reg visit, void *context);
+void sgp_visit_defs(const struct sg_insn *insn, sg_visit_reg visit, void *context);
 
 // uniform.c: lowers what is no longer certain to be uniform, given the frontiers so far. True if
 // anything changed.
-bool sg_lower_uniformity(struct sg_function *fn);
+bool sgp_lower_uniformity(struct sg_function *fn);
 
 #endif

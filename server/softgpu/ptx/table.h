@@ -20,6 +20,6 @@ struct sg_words {
 };
 
 // False if the instruction has no such word (or has it already).
-bool sg_apply_word(struct sg_words *state, const char *word, uint32_t length);
+bool sgp_apply_word(struct sg_words *state, const char *word, uint32_t length);
 
 #endif

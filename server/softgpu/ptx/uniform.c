@@ -56,7 +56,7 @@ static void check_uniform(void *context, int32_t reg) {
 static bool uniform_result(const struct sg_function *fn, const struct sg_insn *insn) {
     if (varying_op(insn)) return false;
     bool uniform = true;
-    sg_visit_uses(insn, check_uniform, (void *[]){(void *)fn, &uniform});
+    sgp_visit_uses(insn, check_uniform, (void *[]){(void *)fn, &uniform});
     for (unsigned i = 0; i < insn->nsrc; i++) {
         const struct sg_operand *src = &insn->src[i];
         if (src->kind == SG_OPND_SREG && varying_sreg(src->sreg)) uniform = false;
@@ -81,7 +81,7 @@ static bool uniform_branch(const struct sg_function *fn, const struct sg_insn *l
     return last->src[0].kind != SG_OPND_REG || fn->regs[last->src[0].reg].uniform;
 }
 
-bool sg_lower_uniformity(struct sg_function *fn) {
+bool sgp_lower_uniformity(struct sg_function *fn) {
     bool any = false;
     for (bool changed = true; changed;) {
         changed = false;
@@ -91,7 +91,7 @@ bool sg_lower_uniformity(struct sg_function *fn) {
                 const struct sg_insn *insn = &fn->insns[block->first + i];
                 if (insn->ndst == 0) continue;
                 if (block->nfrontier || !uniform_result(fn, insn))
-                    sg_visit_defs(insn, lower, (void *[]){fn, &changed});
+                    sgp_visit_defs(insn, lower, (void *[]){fn, &changed});
             }
         }
         any |= changed;

@@ -177,7 +177,7 @@ static bool apply_flag(struct sg_words *state, const char *word, uint32_t length
 }
 
 static bool apply_type(struct sg_words *state, const char *word, uint32_t length) {
-    enum sg_type type = sg_type_of_word(word, length);
+    enum sg_type type = sgp_type_of_word(word, length);
     if (type == SG_NONE || state->ntypes == 4) return false;
     uint8_t *slots[] = {&state->insn->type, &state->insn->type2, &state->insn->type3,
                         &state->insn->type4};
@@ -232,7 +232,7 @@ static bool apply_hint(struct sg_words *state, const char *word, uint32_t length
     return true;
 }
 
-bool sg_apply_word(struct sg_words *state, const char *word, uint32_t length) {
+bool sgp_apply_word(struct sg_words *state, const char *word, uint32_t length) {
     return apply_mode(state, word, length) || apply_flag(state, word, length) ||
            apply_type(state, word, length) || apply_word(state, word, length) ||
            apply_shape(state, word, length) || apply_layout(state, word, length) ||

@@ -5,7 +5,7 @@
 
 static struct sg_token lex_one(const char *text) {
     struct sg_lexer lexer = {text, text + strlen(text), 1};
-    return sg_lex(&lexer);
+    return sgp_lex(&lexer);
 }
 
 Test(ptx_lexer, integers_of_every_base) {
@@ -46,27 +46,27 @@ Test(ptx_lexer, bad_numbers_and_open_comments_are_no_tokens) {
 Test(ptx_lexer, words_names_and_lines) {
     const char *text = "// x {\nld.shared::cta.v2\n/* } \n */ %rd1 $L_1 _ << ";
     struct sg_lexer lexer = {text, text + strlen(text), 1};
-    struct sg_token token = sg_lex(&lexer);
-    cr_expect(sg_token_is(&token, "ld") && token.line == 2);
-    token = sg_lex(&lexer);
-    cr_expect(sg_token_is(&token, ".shared::cta"));
-    token = sg_lex(&lexer);
-    cr_expect(sg_token_is(&token, ".v2"));
-    token = sg_lex(&lexer);
-    cr_expect(sg_token_is(&token, "%rd1") && token.line == 4);
-    token = sg_lex(&lexer);
-    cr_expect(sg_token_is(&token, "$L_1"));
-    token = sg_lex(&lexer);
-    cr_expect(sg_token_is(&token, "_"));
-    token = sg_lex(&lexer);
+    struct sg_token token = sgp_lex(&lexer);
+    cr_expect(sgp_token_is(&token, "ld") && token.line == 2);
+    token = sgp_lex(&lexer);
+    cr_expect(sgp_token_is(&token, ".shared::cta"));
+    token = sgp_lex(&lexer);
+    cr_expect(sgp_token_is(&token, ".v2"));
+    token = sgp_lex(&lexer);
+    cr_expect(sgp_token_is(&token, "%rd1") && token.line == 4);
+    token = sgp_lex(&lexer);
+    cr_expect(sgp_token_is(&token, "$L_1"));
+    token = sgp_lex(&lexer);
+    cr_expect(sgp_token_is(&token, "_"));
+    token = sgp_lex(&lexer);
     cr_expect(token.kind == SG_TOK_PUNCT && token.punct == SG_P_SHL);
-    cr_expect_eq(sg_lex(&lexer).kind, SG_TOK_END);
+    cr_expect_eq(sgp_lex(&lexer).kind, SG_TOK_END);
 }
 
 Test(ptx_lexer, skipping_a_body_minds_strings_and_comments) {
     const char *text = " { \"}\" } // }\n /* } */ } rest";
     struct sg_lexer lexer = {text, text + strlen(text), 1};
-    cr_assert(sg_lex_skip_braces(&lexer));
-    struct sg_token token = sg_lex(&lexer);
-    cr_expect(sg_token_is(&token, "rest") && token.line == 2);
+    cr_assert(sgp_lex_skip_braces(&lexer));
+    struct sg_token token = sgp_lex(&lexer);
+    cr_expect(sgp_token_is(&token, "rest") && token.line == 2);
 }
