@@ -1,0 +1,367 @@
+/* The devices that the software GPU reports itself as, and the start of the driver. */
+#include "driver.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Filled once by cuInit; one set per process. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_int started; /* 1: cuInit succeeded; 2: this is a forked child */
+static CUresult start_result = CUDA_ERROR_NOT_INITIALIZED;
+static struct sd_device devices[SD_MAX_DEVICES];
+static int n_devices;
+static unsigned capability = 130;
+static size_t default_memory;
+
+/* ---- configuration ---- */
+
+/* "4G", "512M", plain bytes. 0 when it is no size. */
+static size_t parse_size(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    static const char units[] = "KMGT";
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    if (value <= 0) return 0;
+    for (int i = unit ? (int)(unit - units) : -1; i >= 0; i--)
+        value *= 1024;
+    return value < (double)((size_t)1 << 44) ? (size_t)value : 0;
+}
+
+size_t sd_default_memory(void)
+{
+    if (default_memory) return default_memory;
+    const char *want = getenv("HAWSER_SOFTGPU_MEM");
+    size_t size = want ? parse_size(want) : 0;
+    if (want && !size) sd_log(SD_WARN, "HAWSER_SOFTGPU_MEM=%s is no size such as 4G: ignored", want);
+    if (!size) size = (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE);
+    return default_memory = size & ~(size_t)4095;
+}
+
+static int env_number(const char *name, int least, int most, int otherwise)
+{
+    const char *want = getenv(name);
+    if (!want || !*want) return otherwise;
+    char *end;
+    long n = strtol(want, &end, 10);
+    if (!*end && n >= least && n <= most) return (int)n;
+    sd_log(SD_WARN, "%s=%s: expected %d to %d: ignored", name, want, least, most);
+    return otherwise;
+}
+
+static void read_capability(void)
+{
+    const char *want = getenv("HAWSER_SOFTGPU_CC");
+    unsigned major, minor;
+    if (!want || !*want) return;
+    if (sscanf(want, "%u.%u", &major, &minor) == 2 && major >= 5 && major < 100 && minor < 10)
+        capability = 10 * major + minor;
+    else
+        sd_log(SD_WARN, "HAWSER_SOFTGPU_CC=%s: expected a compute capability such as 13.0: ignored", want);
+}
+
+unsigned sd_capability(void)
+{
+    return capability;
+}
+
+/* ---- start ---- */
+
+static void in_child(void)
+{
+    if (started) started = 2;
+}
+
+static bool start_device(int ordinal)
+{
+    struct sd_device *d = &devices[ordinal];
+    struct sg_engine_config config = {
+        .threads = (unsigned)env_number("HAWSER_SOFTGPU_THREADS", 1, SG_MAX_WORKERS, 0)};
+    d->ordinal = ordinal;
+    d->memory_bytes = sd_default_memory();
+    sd_arena_bounds(&config.arena_lo, &config.arena_hi);
+    config.alloc = sd_engine_alloc;
+    config.release = sd_engine_release;
+    config.memory_user = d;
+    d->engine = sg_engine_create(&config);
+    return d->engine != NULL;
+}
+
+static void start(void)
+{
+    read_capability();
+    start_result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (!sd_arena_init()) {
+        sd_log(SD_ERROR, "cannot reserve the device's address range: %s", strerror(errno));
+        return;
+    }
+    int want = env_number("HAWSER_SOFTGPU_DEVICES", 1, SD_MAX_DEVICES, 1);
+    for (int i = 0; i < want; i++) {
+        if (!start_device(i)) return;
+        n_devices++;
+    }
+    pthread_atfork(NULL, NULL, in_child);
+    start_result = CUDA_SUCCESS;
+    started = 1;
+}
+
+CUresult sd_ready(void)
+{
+    return started == 1 ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
+}
+
+struct sd_device *sd_device(CUdevice ordinal)
+{
+    return ordinal >= 0 && ordinal < n_devices ? &devices[ordinal] : NULL;
+}
+
+CUresult cuInit(unsigned int Flags)
+{
+    if (Flags) return CUDA_ERROR_INVALID_VALUE;
+    if (started == 2) return CUDA_ERROR_NOT_INITIALIZED;
+    pthread_once(&once, start);
+    return start_result;
+}
+
+CUresult cuDriverGetVersion(int *driverVersion)
+{
+    if (!driverVersion) return CUDA_ERROR_INVALID_VALUE;
+    *driverVersion = SD_DRIVER_VERSION;
+    return CUDA_SUCCESS;
+}
+
+/* ---- what it reports ---- */
+
+/* Limits follow the executor's; what a CPU has no meaning for is absent and reads 0. */
+static const struct {
+    CUdevice_attribute attribute;
+    int value;
+} attributes[] = {
+    {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, SG_MAX_BLOCK_THREADS},
+    {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X, 1024},
+    {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y, 1024},
+    {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z, 64},
+    {CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X, 2147483647},
+    {CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y, 65535},
+    {CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z, 65535},
+    {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 48 * 1024},
+    {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, SG_MAX_SHARED_BYTES},
+    {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, 228 * 1024},
+    {CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK, 0},
+    {CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY, 65536},
+    {CU_DEVICE_ATTRIBUTE_WARP_SIZE, SG_WARP},
+    {CU_DEVICE_ATTRIBUTE_MAX_PITCH, 2147483647},
+    {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK, 65536},
+    {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, 65536},
+    {CU_DEVICE_ATTRIBUTE_CLOCK_RATE, 1000000}, /* kHz: clock64 counts nanoseconds */
+    {CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE, 1000000},
+    {CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH, 128},
+    {CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT, 512},
+    {CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT, 32},
+    {CU_DEVICE_ATTRIBUTE_SURFACE_ALIGNMENT, 512},
+    {CU_DEVICE_ATTRIBUTE_GPU_OVERLAP, 1},
+    {CU_DEVICE_ATTRIBUTE_ASYNC_ENGINE_COUNT, 2},
+    {CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS, 1},
+    {CU_DEVICE_ATTRIBUTE_INTEGRATED, 0},
+    {CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 1},
+    {CU_DEVICE_ATTRIBUTE_COMPUTE_MODE, CU_COMPUTEMODE_DEFAULT},
+    {CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING, 1},
+    {CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY, 1},
+    {CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 1},
+    {CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST, 1},
+    {CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 1},
+    {CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED, 0},
+    {CU_DEVICE_ATTRIBUTE_GLOBAL_L1_CACHE_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_LOCAL_L1_CACHE_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, 2048},
+    {CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR, 32},
+    {CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_COMPUTE_PREEMPTION_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO, 2},
+    {CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, 1},
+};
+
+int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a)
+{
+    switch (a) {
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+        return (int)capability / 10;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+        return (int)capability % 10;
+    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+        return (int)sg_engine_threads(d->engine);
+    case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
+        return d->ordinal + 1;
+    case CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID:
+    case CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID:
+        return 0;
+    case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: {
+        long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+        return size > 0 && size < INT32_MAX ? (int)size : 1 << 20;
+    }
+    default:
+        for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
+            if (attributes[i].attribute == a) return attributes[i].value;
+        return 0;
+    }
+}
+
+/* The device, or the error of a query about it. */
+static CUresult query(CUdevice dev, const void *out, struct sd_device **d)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!out) return CUDA_ERROR_INVALID_VALUE;
+    *d = sd_device(dev);
+    return *d ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult cuDeviceGet(CUdevice *device, int ordinal)
+{
+    struct sd_device *d;
+    CUresult r = query(ordinal, device, &d);
+    if (r == CUDA_SUCCESS) *device = ordinal;
+    return r;
+}
+
+CUresult cuDeviceGetCount(int *count)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!count) return CUDA_ERROR_INVALID_VALUE;
+    *count = n_devices;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, name, &d);
+    if (r != CUDA_SUCCESS) return r;
+    if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
+    snprintf(name, (size_t)len, "hawser software GPU (%u CPU threads)", sg_engine_threads(d->engine));
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, bytes, &d);
+    if (r == CUDA_SUCCESS) *bytes = d->memory_bytes;
+    return r;
+}
+
+CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, pi, &d);
+    if (r == CUDA_SUCCESS) *pi = sd_device_attribute(d, attrib);
+    return r;
+}
+
+/* Stable for a machine and an ordinal: a hash of the machine's id. */
+CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, uuid, &d);
+    if (r != CUDA_SUCCESS) return r;
+    char id[64] = "hawser";
+    FILE *f = fopen("/etc/machine-id", "re");
+    if (f) {
+        if (!fgets(id, sizeof id, f)) strcpy(id, "hawser");
+        fclose(f);
+    }
+    uint64_t h[2] = {0xcbf29ce484222325ull, 0x84222325cbf29ce4ull + (uint64_t)d->ordinal};
+    for (const char *p = id; *p; p++)
+        for (int i = 0; i < 2; i++)
+            h[i] = (h[i] ^ (unsigned char)*p) * 0x100000001b3ull;
+    memcpy(uuid->bytes, h, sizeof uuid->bytes);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
+{
+    return cuDeviceGetUuid_v2(uuid, dev);
+}
+
+CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, major && minor ? major : NULL, &d);
+    if (r != CUDA_SUCCESS) return r;
+    *major = (int)capability / 10;
+    *minor = (int)capability % 10;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, prop, &d);
+    if (r != CUDA_SUCCESS) return r;
+    *prop = (CUdevprop){.maxThreadsPerBlock = SG_MAX_BLOCK_THREADS,
+                        .sharedMemPerBlock = 48 * 1024,
+                        .totalConstantMemory = 65536,
+                        .SIMDWidth = SG_WARP,
+                        .memPitch = 2147483647,
+                        .regsPerBlock = 65536,
+                        .clockRate = 1000000,
+                        .textureAlign = 512};
+    for (int i = 0; i < 3; i++) {
+        prop->maxThreadsDim[i] = sd_device_attribute(d, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
+        prop->maxGridSize[i] = sd_device_attribute(d, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetPCIBusId(char *pciBusId, int len, CUdevice dev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, pciBusId, &d);
+    if (r != CUDA_SUCCESS) return r;
+    int n = len > 0 ? snprintf(pciBusId, (size_t)len, "0000:%02x:00.0", d->ordinal + 1) : 0;
+    return n > 0 && n < len ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
+{
+    CUresult r = sd_ready();
+    unsigned domain = 0, bus, device;
+    if (r != CUDA_SUCCESS) return r;
+    if (!dev || !pciBusId) return CUDA_ERROR_INVALID_VALUE;
+    if (sscanf(pciBusId, "%x:%x:%x", &domain, &bus, &device) != 3 &&
+        (domain = 0, sscanf(pciBusId, "%x:%x", &bus, &device) != 2))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (domain || device || bus < 1 || !sd_device((int)bus - 1)) return CUDA_ERROR_INVALID_DEVICE;
+    *dev = (int)bus - 1;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDev)
+{
+    struct sd_device *d;
+    CUresult r = query(dev, canAccessPeer, &d);
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_device(peerDev)) return CUDA_ERROR_INVALID_DEVICE;
+    *canAccessPeer = dev != peerDev; /* one arena serves all devices */
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice srcDevice,
+                                 CUdevice dstDevice)
+{
+    struct sd_device *d;
+    CUresult r = query(srcDevice, value, &d);
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_device(dstDevice) || srcDevice == dstDevice) return CUDA_ERROR_INVALID_DEVICE;
+    *value = attrib == CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED ||
+             attrib == CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED;
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,210 @@
+/*
+ * The software GPU's driver: CUDA's driver ABI over the executor (../exec). What its files share; one
+ * file per kind of object.
+ *
+ * A handle is the address of its object; registry.c knows all that live, so that a freed, foreign or
+ * wrong-kind handle is refused and never followed. Everything is thread-safe.
+ */
+#ifndef SOFTGPU_DRIVER_H
+#define SOFTGPU_DRIVER_H
+
+#ifndef __CUDA_API_VERSION_INTERNAL
+#define __CUDA_API_VERSION_INTERNAL /* cuMemAlloc and cuMemAlloc_v2 are two names here */
+#endif
+#pragma GCC visibility push(default)
+#include <cuda.h>
+#include <cudaProfiler.h>
+#pragma GCC visibility pop
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cuda_abi.h"
+#include "exec.h"
+#include "fatbin.h"
+
+#define SD_MAX_DEVICES 16
+#define SD_DRIVER_VERSION 13000
+
+/* ---- log.c ---- */
+
+enum sd_log_level { SD_ERROR = 1, SD_WARN, SD_INFO, SD_DEBUG };
+/* One line to stderr when HAWSER_LOG asks for the level (warn when unset). */
+void sd_log(enum sd_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- registry.c ---- */
+
+enum sd_kind { SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_LINK };
+
+bool sd_register(enum sd_kind kind, void *object);
+void sd_unregister(void *object);
+/* Whether handle is a living object of that kind. */
+bool sd_is(enum sd_kind kind, const void *handle);
+
+/* ---- device.c ---- */
+
+struct sd_device {
+    int ordinal;
+    size_t memory_bytes;
+    struct sg_engine *engine;
+    struct sd_context *primary;
+    struct sd_pool *pool;
+};
+
+/* CUDA_ERROR_NOT_INITIALIZED before cuInit and in a forked child, else success. */
+CUresult sd_ready(void);
+/* NULL when there is no such device. */
+struct sd_device *sd_device(CUdevice ordinal);
+int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a);
+/* 10 * major + minor */
+unsigned sd_capability(void);
+size_t sd_default_memory(void);
+
+/* ---- memory.c ---- */
+
+enum sd_memory_kind { SD_ON_DEVICE = 1, SD_PINNED, SD_MANAGED, SD_REGISTERED };
+
+struct sd_allocation {
+    uintptr_t base;
+    size_t size;      /* as asked for */
+    size_t reserved;  /* bytes of the arena, whole pages; 0 for registered memory */
+    enum sd_memory_kind kind;
+    unsigned flags;
+    uint64_t id;
+    struct sd_device *device;
+    struct sd_context *context; /* NULL for hidden ones */
+    bool hidden;      /* the engine's (module variables, heap): not the program's to free */
+};
+
+/* Reserves the address range that all devices' memory comes from. */
+bool sd_arena_init(void);
+void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi);
+CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
+                  bool hidden, void **out);
+/* Frees the allocation that begins at p, if it is of that kind. */
+CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden);
+bool sd_find(uintptr_t address, struct sd_allocation *out);
+/* Whether [address, address + size) lies in one allocation that the device can reach. */
+bool sd_reachable(uintptr_t address, size_t size);
+void sd_free_all(struct sd_context *c);
+size_t sd_used(const struct sd_device *d);
+/* The engine's own allocations (module variables, device heap); user is the struct sd_device. */
+void *sd_engine_alloc(void *user, size_t bytes, size_t align);
+void sd_engine_release(void *user, void *memory);
+
+/* ---- stream.c: ordered queues ---- */
+
+struct sd_stream;
+
+/* A place in a stream: everything up to task number seq. */
+struct sd_point {
+    struct sd_stream *stream;
+    uint64_t seq;
+};
+
+struct sd_task {
+    struct sd_task *next;
+    void (*run)(struct sd_task *t); /* on the stream's thread, outside all locks */
+    void (*drop)(struct sd_task *t); /* frees it, run or not */
+    struct sd_context *context;
+    bool always;                    /* runs even after the context has failed */
+    struct sd_point *after;         /* places in other streams that must be reached first */
+    unsigned n_after;
+};
+
+struct sd_stream {
+    struct sd_context *context;
+    struct sd_stream *next;
+    unsigned flags;
+    int priority;
+    uint64_t id;
+    bool legacy, started, closing;
+    unsigned references;            /* handle, thread, events and tasks that name it */
+    pthread_t thread;
+    pthread_cond_t work;
+    struct sd_task *head, **tail;
+    uint64_t issued, done;          /* task numbers */
+    struct sd_point *wait;          /* cuStreamWaitEvent: before the next task */
+    unsigned n_wait;
+};
+
+/* The stream that a handle means on this thread, with a living current context. */
+CUresult sd_stream_of(CUstream handle, struct sd_context **context, struct sd_stream **out);
+/* Appends a task (taken over in every case). */
+CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t);
+/* Waits until a place is reached; the context's error. */
+CUresult sd_wait(struct sd_point p);
+CUresult sd_wait_all(struct sd_context *c);
+bool sd_reached(struct sd_point p);
+struct sd_point sd_here(struct sd_stream *s);
+void sd_stream_ref(struct sd_stream *s);
+void sd_stream_unref(struct sd_stream *s);
+/* Makes the next task of s wait for p. */
+CUresult sd_stream_after(struct sd_stream *s, struct sd_point p);
+struct sd_stream *sd_stream_new(struct sd_context *c, unsigned flags, int priority, bool legacy);
+void sd_stream_close(struct sd_stream *s);
+/* Ends all streams of a context; their tasks are finished first. */
+void sd_streams_end(struct sd_context *c);
+/* Whether nothing at all is under way that a task on s would have to wait for. */
+bool sd_idle_for(struct sd_stream *s);
+
+/* ---- context.c ---- */
+
+struct sd_context {
+    struct sd_device *device;
+    bool primary;
+    unsigned retained;              /* primary: how often */
+    bool active;
+    unsigned flags;
+    uint64_t id;
+    size_t limits[16];
+    CUfunc_cache cache;
+    CUsharedconfig shared_config;
+    pthread_mutex_t lock;           /* guards the streams and their queues */
+    pthread_cond_t progress;        /* some task has ended */
+    struct sd_stream *streams, *legacy;
+    struct sd_thread_stream *thread_streams;
+    CUresult error;                 /* sticky; under lock */
+    struct sd_module *modules;
+    struct sd_event *events;
+};
+
+/* The calling thread's current context, which must live. With error, its sticky error is returned. */
+CUresult sd_current(struct sd_context **out);
+/* The same without regard to a sticky error. */
+CUresult sd_current_any(struct sd_context **out);
+void sd_context_fail(struct sd_context *c, CUresult error);
+CUresult sd_context_error(struct sd_context *c);
+
+/* ---- module.c ---- */
+
+struct sd_module {
+    struct sd_module *next;
+    struct sd_context *context;     /* where its variables live; NULL for a library not yet used */
+    struct sd_device *device;
+    struct sg_module *ir;
+    struct sg_instance *instance;
+    pthread_mutex_t lock;
+    struct sd_kernel *kernels;
+    bool library;
+};
+
+struct sd_kernel {
+    struct sd_kernel *next;
+    struct sd_module *module;
+    struct sg_kernel *kernel;
+    const struct sg_kernel_info *info;
+    int max_dynamic_shared, carveout, cache;
+};
+
+void sd_modules_end(struct sd_context *c);
+/* The kernel behind a CUfunction or CUkernel; NULL for a bad handle. */
+struct sd_kernel *sd_kernel(const void *handle);
+CUresult sd_code_result(enum sg_code code);
+
+/* ---- event.c ---- */
+
+void sd_events_end(struct sd_context *c);
+
+#endif

@@ -1,0 +1,253 @@
+/* Events: places in streams, with the time at which they were reached. */
+#include "driver.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+/* What a record leaves behind; shared by the event and the task that stamps the time. */
+struct record {
+    int references; /* atomic */
+    uint64_t nanoseconds;
+};
+
+struct sd_event {
+    struct sd_event *next;
+    struct sd_context *context;
+    unsigned flags;
+    struct sd_point point; /* stream NULL: never recorded */
+    struct record *record;
+};
+
+struct stamp {
+    struct sd_task task;
+    struct record *record;
+};
+
+static void unref_record(struct record *r)
+{
+    if (r && __atomic_sub_fetch(&r->references, 1, __ATOMIC_ACQ_REL) == 0) free(r);
+}
+
+static void stamp_run(struct sd_task *t)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    ((struct stamp *)t)->record->nanoseconds = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+static void stamp_drop(struct sd_task *t)
+{
+    unref_record(((struct stamp *)t)->record);
+    free(t);
+}
+
+CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
+{
+    struct sd_context *c;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!phEvent || Flags > 7 || (Flags & CU_EVENT_INTERPROCESS && !(Flags & CU_EVENT_DISABLE_TIMING)))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (Flags & CU_EVENT_INTERPROCESS) return hawser_abi_not_supported("cuEventCreate for other processes");
+    struct sd_event *e = calloc(1, sizeof *e);
+    if (!e || !sd_register(SD_EVENT, e)) {
+        free(e);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    e->context = c;
+    e->flags = Flags;
+    pthread_mutex_lock(&c->lock);
+    e->next = c->events;
+    c->events = e;
+    pthread_mutex_unlock(&c->lock);
+    *phEvent = (CUevent)e;
+    return CUDA_SUCCESS;
+}
+
+static void forget_place(struct sd_event *e)
+{
+    if (e->point.stream) sd_stream_unref(e->point.stream);
+    e->point.stream = NULL;
+    unref_record(e->record);
+    e->record = NULL;
+}
+
+CUresult cuEventDestroy_v2(CUevent hEvent)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_EVENT, hEvent)) return CUDA_ERROR_INVALID_HANDLE;
+    struct sd_event *e = (struct sd_event *)hEvent;
+    sd_unregister(e);
+    pthread_mutex_lock(&e->context->lock);
+    for (struct sd_event **p = &e->context->events; *p; p = &(*p)->next)
+        if (*p == e) {
+            *p = e->next;
+            break;
+        }
+    pthread_mutex_unlock(&e->context->lock);
+    forget_place(e);
+    free(e);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuEventDestroy(CUevent hEvent)
+{
+    return cuEventDestroy_v2(hEvent);
+}
+
+/* Runs before the streams are gone from memory: events hold references to them. */
+void sd_events_end(struct sd_context *c)
+{
+    while (c->events)
+        cuEventDestroy_v2((CUevent)c->events);
+}
+
+CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int flags)
+{
+    struct sd_context *c;
+    struct sd_stream *s;
+    CUresult r = sd_stream_of(hStream, &c, &s);
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_EVENT, hEvent)) return CUDA_ERROR_INVALID_HANDLE;
+    if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL) return CUDA_ERROR_INVALID_VALUE;
+    struct sd_event *e = (struct sd_event *)hEvent;
+    if (e->context != s->context) return CUDA_ERROR_INVALID_HANDLE;
+    struct stamp *t = calloc(1, sizeof *t);
+    struct record *record = calloc(1, sizeof *record);
+    if (!t || !record) {
+        free(t);
+        free(record);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    record->references = 2;
+    t->record = record;
+    t->task.run = stamp_run;
+    t->task.drop = stamp_drop;
+    r = sd_enqueue(s, &t->task);
+    if (r != CUDA_SUCCESS) {
+        unref_record(record);
+        return r;
+    }
+    forget_place(e);
+    sd_stream_ref(s);
+    e->point = sd_here(s);
+    e->record = record;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuEventRecord(CUevent hEvent, CUstream hStream)
+{
+    return cuEventRecordWithFlags(hEvent, hStream, 0);
+}
+
+static CUresult event_of(CUevent hEvent, struct sd_event **e)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_EVENT, hEvent)) return CUDA_ERROR_INVALID_HANDLE;
+    *e = (struct sd_event *)hEvent;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuEventQuery(CUevent hEvent)
+{
+    struct sd_event *e;
+    CUresult r = event_of(hEvent, &e);
+    if (r != CUDA_SUCCESS) return r;
+    if (e->point.stream && !sd_reached(e->point)) return CUDA_ERROR_NOT_READY;
+    return sd_context_error(e->context);
+}
+
+CUresult cuEventSynchronize(CUevent hEvent)
+{
+    struct sd_event *e;
+    CUresult r = event_of(hEvent, &e);
+    if (r != CUDA_SUCCESS) return r;
+    return e->point.stream ? sd_wait(e->point) : sd_context_error(e->context);
+}
+
+CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
+{
+    struct sd_context *c;
+    struct sd_stream *s;
+    struct sd_event *e;
+    CUresult r = sd_stream_of(hStream, &c, &s);
+    if (r == CUDA_SUCCESS) r = event_of(hEvent, &e);
+    if (r != CUDA_SUCCESS) return r;
+    if (Flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL) return CUDA_ERROR_INVALID_VALUE;
+    if (!e->point.stream) return CUDA_SUCCESS;
+    /* Another context's progress wakes no waiter of this one, so that case is waited for here. */
+    if (e->context != s->context) return sd_wait(e->point);
+    return sd_stream_after(s, e->point);
+}
+
+CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEnd)
+{
+    struct sd_event *a, *b;
+    CUresult r = event_of(hStart, &a);
+    if (r == CUDA_SUCCESS) r = event_of(hEnd, &b);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pMilliseconds) return CUDA_ERROR_INVALID_VALUE;
+    if ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING || !a->point.stream || !b->point.stream)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (!sd_reached(a->point) || !sd_reached(b->point)) return CUDA_ERROR_NOT_READY;
+    r = sd_context_error(a->context);
+    *pMilliseconds = (float)((double)(int64_t)(b->record->nanoseconds - a->record->nanoseconds) / 1e6);
+    return r;
+}
+
+CUresult cuEventElapsedTime(float *pMilliseconds, CUevent hStart, CUevent hEnd)
+{
+    return cuEventElapsedTime_v2(pMilliseconds, hStart, hEnd);
+}
+
+/* ---- host functions in a stream ---- */
+
+struct host_call {
+    struct sd_task task;
+    CUhostFn fn;
+    CUstreamCallback callback;
+    CUstream stream;
+    void *data;
+};
+
+static void host_run(struct sd_task *t)
+{
+    struct host_call *h = (struct host_call *)t;
+    if (h->fn)
+        h->fn(h->data);
+    else
+        h->callback(h->stream, sd_context_error(t->context), h->data);
+}
+
+static void task_free(struct sd_task *t)
+{
+    free(t);
+}
+
+static CUresult host_call(CUstream hStream, CUhostFn fn, CUstreamCallback callback, void *data)
+{
+    struct sd_context *c;
+    struct sd_stream *s;
+    CUresult r = sd_stream_of(hStream, &c, &s);
+    if (r != CUDA_SUCCESS) return r;
+    if (!fn && !callback) return CUDA_ERROR_INVALID_VALUE;
+    struct host_call *h = calloc(1, sizeof *h);
+    if (!h) return CUDA_ERROR_OUT_OF_MEMORY;
+    *h = (struct host_call){.task = {.run = host_run, .drop = task_free, .always = callback != NULL},
+                            .fn = fn, .callback = callback, .stream = hStream, .data = data};
+    return sd_enqueue(s, &h->task);
+}
+
+CUresult cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData)
+{
+    return host_call(hStream, fn, NULL, userData);
+}
+
+/* A callback is told of the context's error, so it runs even then. */
+CUresult cuStreamAddCallback(CUstream hStream, CUstreamCallback callback, void *userData,
+                             unsigned int flags)
+{
+    return flags ? CUDA_ERROR_INVALID_VALUE : host_call(hStream, NULL, callback, userData);
+}
