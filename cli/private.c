@@ -1,0 +1,97 @@
+/* The private server of one run: a hawserd in a session of its own, on a socket in a folder of its own. */
+#include "hawser.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_ARGS 24
+
+/* Arguments for hawserd; strings live as long as the process. */
+static void fill_args(char **argv, const char *daemon, const char *endpoint, int ready, int lifetime,
+                      const struct private_options *o)
+{
+    static char ready_text[16], lifetime_text[16];
+    int n = 0;
+    snprintf(ready_text, sizeof ready_text, "%d", ready);
+    snprintf(lifetime_text, sizeof lifetime_text, "%d", lifetime);
+    argv[n++] = (char *)daemon;
+    argv[n++] = "--listen";
+    argv[n++] = (char *)endpoint;
+    argv[n++] = "--private";
+    argv[n++] = "--ready-fd";
+    argv[n++] = ready_text;
+    argv[n++] = "--lifetime-fd";
+    argv[n++] = lifetime_text;
+    const struct {
+        const char *option, *value;
+    } more[] = {{"--device", o->device}, {"--mem", o->mem}, {"--threads", o->threads}};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        if (more[i].value) {
+            argv[n++] = (char *)more[i].option;
+            argv[n++] = (char *)more[i].value;
+        }
+    argv[n] = NULL;
+}
+
+/* In the child. A grandchild becomes the daemon, so that the run's parent never has to wait for it. */
+static void become_daemon(char **argv, int ready, int lifetime)
+{
+    if (setsid() < 0) _exit(1);
+    pid_t pid = fork();
+    if (pid != 0) _exit(pid < 0);
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) _exit(1);
+    fcntl(ready, F_SETFD, 0);
+    fcntl(lifetime, F_SETFD, 0);
+    if (null > 2) close(null);
+    execv(argv[0], argv);
+    dprintf(2, "hawser: %s: %s\n", argv[0], strerror(errno));
+    _exit(1);
+}
+
+/* True when the daemon says that it is ready. */
+static int wait_until_ready(int fd)
+{
+    char line[512];
+    size_t size = 0;
+    ssize_t n;
+    while (size < sizeof line - 1 && ((n = read(fd, line + size, sizeof line - 1 - size)) > 0 ||
+                                      (n < 0 && errno == EINTR)))
+        if (n > 0) size += (size_t)n;
+    line[size] = 0;
+    return !strncmp(line, "ready ", 6);
+}
+
+int private_start(const struct private_options *o, struct private_server *out)
+{
+    char folder[PATH_MAX], daemon[PATH_MAX], *argv[MAX_ARGS];
+    int ready[2] = {-1, -1}, lifetime[2] = {-1, -1}, status;
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    if (!run || access(run, W_OK) != 0) run = "/tmp";
+    snprintf(folder, sizeof folder, "%.200s/hawser-XXXXXX", run);
+    if (!mkdtemp(folder) || !hawser_beside("hawserd", daemon)) {
+        fprintf(stderr, "hawser: cannot make a folder for the private server in %s: %s\n", run, strerror(errno));
+        return -1;
+    }
+    snprintf(out->endpoint, sizeof out->endpoint, "ipc://%.200s/hawser.sock", folder);
+    if (pipe2(ready, O_CLOEXEC) != 0 || pipe2(lifetime, O_CLOEXEC) != 0) goto fail;
+    fill_args(argv, daemon, out->endpoint, ready[1], lifetime[0], o);
+    pid_t pid = fork();
+    if (pid == 0) become_daemon(argv, ready[1], lifetime[0]);
+    close(ready[1]);
+    close(lifetime[0]);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0 || !wait_until_ready(ready[0])) goto fail;
+    close(ready[0]);
+    out->lifetime = lifetime[1];
+    return 0;
+fail:
+    rmdir(folder);
+    fprintf(stderr, "hawser: the private server did not start\n");
+    return -1;
+}

@@ -1,0 +1,249 @@
+/*
+ * hawser run: the program gets our preload object and the server's endpoint, and is otherwise left alone.
+ *
+ * With a server named, hawser becomes the program (exec). With a private server it stays as the parent:
+ * the server ends when the pipe that the parent alone holds is closed, however the parent ends. Signals
+ * that reach the parent alone are handed to the program; those of the terminal reach both anyway.
+ */
+#include "hawser.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "inspect.h"
+#include "probe.h"
+
+#define PROBE_MS 5000
+
+static void usage(FILE *to)
+{
+    fputs("usage: hawser run [options] [--] PROGRAM ARGS…\n"
+          "Runs an unmodified CUDA program. With no server named by --server, HAWSER_SERVER or a\n"
+          "configuration file, a private one is started for the run.\n"
+          "\n"
+          "  --server ENDPOINT   tcp://HOST:PORT or ipc://PATH of a running hawserd\n"
+          "  --device KIND       of the private server: cuda, soft or auto (default)\n"
+          "  --mem SIZE          memory of the private server's software GPU, for example 4G\n"
+          "  --threads N         CPU threads of the private server's software GPU\n"
+          "  --help, --version\n"
+          "\n"
+          "The exit status is the program's. 125: hawser itself failed; 126: the program cannot be\n"
+          "executed; 127: there is no such program.\n",
+          to);
+}
+
+/* ---- the program ---- */
+
+/* As execvp would find it. Exit status 0, 126 or 127. */
+static int find_program(const char *name, char *out)
+{
+    int status = EXIT_NOT_FOUND;
+    const char *path = getenv("PATH");
+    if (strchr(name, '/')) path = NULL;
+    for (const char *p = path ? path : "", *end; p; p = *end ? end + 1 : NULL) {
+        end = p + strcspn(p, ":");
+        if (path)
+            snprintf(out, PATH_MAX, "%.*s%s%s", (int)(end - p), p, end > p ? "/" : "./", name);
+        else
+            snprintf(out, PATH_MAX, "%s", name);
+        struct stat st;
+        if (stat(out, &st) != 0) continue;
+        if (!S_ISDIR(st.st_mode) && access(out, X_OK) == 0) return 0;
+        status = EXIT_NOT_EXECUTABLE;
+        if (!path) return status;
+    }
+    return status;
+}
+
+/* Programs into which nothing can be preloaded would run without hawser and not know it. */
+static int check_program(const char *path)
+{
+    struct hawser_elf elf;
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_mode & (S_ISUID | S_ISGID)) {
+        fprintf(stderr, "hawser: %s is setuid or setgid: the system loads no foreign library into it\n", path);
+        return EXIT_HAWSER;
+    }
+    if (hawser_elf_inspect(path, &elf) == 0 && elf.is_elf && (elf.is_static || !elf.is_64_bit)) {
+        fprintf(stderr, "hawser: %s is %s: hawser's libraries cannot be loaded into it\n", path,
+                elf.is_static ? "linked statically" : "a 32-bit program");
+        return EXIT_HAWSER;
+    }
+    return 0;
+}
+
+/* ---- its environment ---- */
+
+static void prepend_preload(const char *library)
+{
+    char *before = getenv("LD_PRELOAD"), *value = NULL;
+    if (before && strstr(before, library)) return;
+    if (asprintf(&value, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0) return;
+    setenv("LD_PRELOAD", value, 1);
+    free(value);
+}
+
+static int set_environment(const char *endpoint)
+{
+    char preload[PATH_MAX], real[PATH_MAX];
+    if (!hawser_beside("../lib/libhawser-preload.so", preload) || !realpath(preload, real)) {
+        fprintf(stderr, "hawser: %s is missing: this installation is not whole\n", preload);
+        return EXIT_HAWSER;
+    }
+    if (strpbrk(real, " :")) {
+        fprintf(stderr, "hawser: the path %s has a blank or a colon, which LD_PRELOAD cannot carry\n", real);
+        return EXIT_HAWSER;
+    }
+    prepend_preload(real);
+#ifdef HAWSER_ASAN_LIBRARY
+    /* A library built with AddressSanitizer wants its runtime before all others. */
+    prepend_preload(HAWSER_ASAN_LIBRARY);
+    setenv("ASAN_OPTIONS", "detect_leaks=0:verify_asan_link_order=0", 0);
+#endif
+    setenv("HAWSER_SERVER", endpoint, 1);
+    return 0;
+}
+
+/* ---- running ---- */
+
+static volatile sig_atomic_t child;
+
+static void hand_on(int signal, siginfo_t *info, void *context)
+{
+    (void)context;
+    /* A signal of the terminal's has si_code > 0 and reached the program as well. */
+    if (child > 0 && info->si_code <= 0) kill(child, signal);
+}
+
+static const int handed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
+
+/* Ends as the program ended. */
+static int end_like(int status)
+{
+    if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none); /* the program has left its core dump, if any */
+    signal(WTERMSIG(status), SIG_DFL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, WTERMSIG(status));
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    raise(WTERMSIG(status));
+    return 128 + WTERMSIG(status);
+}
+
+static int cannot_exec(const char *path)
+{
+    fprintf(stderr, "hawser: %s: %s\n", path, strerror(errno));
+    return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+static int run_as_child(const char *path, char **argv)
+{
+    sigset_t all, before;
+    struct sigaction action = {.sa_sigaction = hand_on, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a killed parent takes the server along */
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        execv(path, argv);
+        _exit(cannot_exec(path));
+    }
+    if (pid < 0) {
+        fprintf(stderr, "hawser: cannot start a process: %s\n", strerror(errno));
+        return EXIT_HAWSER;
+    }
+    child = pid;
+    for (size_t i = 0; i < sizeof handed_on / sizeof *handed_on; i++)
+        sigaction(handed_on[i], &action, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR) return EXIT_HAWSER;
+    return end_like(status);
+}
+
+struct run_options {
+    const char *server;
+    struct private_options private;
+};
+
+static int parse(int argc, char **argv, struct run_options *o)
+{
+    static const struct option table[] = {
+        {"server", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
+        {"mem", required_argument, NULL, 'm'},    {"threads", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "+", table, NULL)) != -1)
+        switch (c) {
+        case 's':
+            o->server = optarg;
+            break;
+        case 'd':
+            o->private.device = optarg;
+            break;
+        case 'm':
+            o->private.mem = optarg;
+            break;
+        case 't':
+            o->private.threads = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            exit(0);
+        case 'v':
+            printf("hawser %s\n", HAWSER_VERSION);
+            exit(0);
+        default:
+            return -1;
+        }
+    return optind < argc ? 0 : -1;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct run_options o = {0};
+    char path[PATH_MAX], server[HAWSER_ENDPOINT_MAX], err[512];
+    if (parse(argc, argv, &o) != 0) {
+        usage(stderr);
+        return EXIT_HAWSER;
+    }
+    argv += optind;
+    int status = find_program(argv[0], path);
+    if (status != 0) {
+        fprintf(stderr, "hawser: %s: %s\n", argv[0],
+                status == EXIT_NOT_FOUND ? "no such program" : "not executable");
+        return status;
+    }
+    if ((status = check_program(path)) != 0) return status;
+    if (!o.server && hawser_config_server(server, sizeof server)) o.server = server;
+    if (o.server) {
+        if (hawser_probe(o.server, PROBE_MS, err, sizeof err) != 0) {
+            fprintf(stderr, "hawser: %s\n", err);
+            return EXIT_HAWSER;
+        }
+        if ((status = set_environment(o.server)) != 0) return status;
+        execv(path, argv);
+        return cannot_exec(path);
+    }
+    struct private_server private;
+    if (private_start(&o.private, &private) != 0) return EXIT_HAWSER;
+    if ((status = set_environment(private.endpoint)) != 0) return status;
+    return run_as_child(path, argv);
+}

@@ -1,0 +1,44 @@
+#include "inspect.h"
+
+#include <fcntl.h>
+#include <gelf.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Names in DT_NEEDED. */
+static void look_at_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct hawser_elf *out)
+{
+    Elf_Data *data = elf_getdata(section, NULL);
+    if (!data || !header->sh_entsize) return;
+    for (size_t i = 0; i < header->sh_size / header->sh_entsize; i++) {
+        GElf_Dyn dyn;
+        if (!gelf_getdyn(data, (int)i, &dyn) || dyn.d_tag == DT_NULL) break;
+        const char *name = dyn.d_tag == DT_NEEDED ? elf_strptr(elf, header->sh_link, dyn.d_un.d_val) : NULL;
+        if (name && !strcmp(name, "libcuda.so.1")) out->needs_cuda = true;
+    }
+}
+
+int hawser_elf_inspect(const char *path, struct hawser_elf *out)
+{
+    memset(out, 0, sizeof *out);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    elf_version(EV_CURRENT);
+    Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+    size_t segments = 0;
+    if (elf && elf_kind(elf) == ELF_K_ELF && elf_getphdrnum(elf, &segments) == 0) {
+        out->is_elf = out->is_static = true;
+        out->is_64_bit = gelf_getclass(elf) == ELFCLASS64;
+        for (size_t i = 0; i < segments; i++) {
+            GElf_Phdr p;
+            if (gelf_getphdr(elf, (int)i, &p) && p.p_type == PT_INTERP) out->is_static = false;
+        }
+        for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
+            GElf_Shdr h;
+            if (gelf_getshdr(s, &h) && h.sh_type == SHT_DYNAMIC) look_at_dynamic(elf, s, &h, out);
+        }
+    }
+    if (elf) elf_end(elf);
+    close(fd);
+    return 0;
+}

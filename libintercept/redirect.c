@@ -1,0 +1,54 @@
+#include "redirect.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name; /* as programs ask for it */
+    const char *file; /* ours, beside this object */
+} table[] = {
+    {"libcuda.so.1", "libhawser-cuda.so.1"},
+    {"libcuda.so", "libhawser-cuda.so.1"},
+};
+
+const char *hawser_replacement(const char *name)
+{
+    if (!name) return NULL;
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(base, table[i].name)) return table[i].file;
+    return NULL;
+}
+
+/* Filled by the constructor, before any thread of the program can ask. */
+static char paths[sizeof table / sizeof *table][PATH_MAX];
+
+const char *hawser_redirect(const char *name)
+{
+    const char *file = hawser_replacement(name);
+    if (!file) return name;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].file, file) && paths[i][0]) return paths[i];
+    return name;
+}
+
+/* libc's functions, to which the trampolines jump. */
+__attribute__((visibility("hidden"))) void *hawser_real_dlopen, *hawser_real_dlmopen;
+
+/* Earlier than the constructors of other objects, one of which may call dlopen. */
+__attribute__((constructor(101))) static void prepare(void)
+{
+    Dl_info self;
+    hawser_real_dlopen = dlsym(RTLD_NEXT, "dlopen");
+    hawser_real_dlmopen = dlsym(RTLD_NEXT, "dlmopen");
+    if (!dladdr(&paths, &self) || !self.dli_fname) return;
+    const char *slash = strrchr(self.dli_fname, '/');
+    int folder = slash ? (int)(slash - self.dli_fname) : 1;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        int n = snprintf(paths[i], sizeof paths[i], "%.*s/%s", folder, slash ? self.dli_fname : ".",
+                         table[i].file);
+        if (n < 0 || n >= (int)sizeof paths[i]) paths[i][0] = 0;
+    }
+}
