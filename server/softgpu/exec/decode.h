@@ -1,0 +1,61 @@
+// Decoding a function into ops. Internal to exec/.
+#ifndef SOFTGPU_EXEC_DECODE_H
+#define SOFTGPU_EXEC_DECODE_H
+
+#include "ops.h"
+
+struct constant {
+    uint64_t value;
+    uint8_t bytes;
+    uint32_t slot;
+};
+
+struct decoder {
+    struct sg_kernel *kernel;
+    const struct sg_function *fn;
+    struct code *code;
+    const struct isa_ops *isa;
+    struct sg_diag *diag;
+    sigjmp_buf fail;
+    uint32_t nops, op_capacity;
+    struct constant *constants;
+    uint32_t nconstants, constant_capacity;
+    uint32_t const_used;
+    uint64_t *crossing;    // registers that lanes waiting elsewhere may still need
+    uint32_t *block_unit;  // first unit of each block
+    uint32_t *unit_op[2];  // unit -> op index, full and masked
+    uint32_t next_unit;
+    bool masked;           // which variant is being made
+    const struct sg_insn *insn;
+    uint32_t scratch;      // slots in use for the current instruction
+};
+
+_Noreturn void sg_decode_fail(struct decoder *d, const char *why);
+struct op *sg_emit(struct decoder *d, sg_handler fn);
+uint32_t sg_constant(struct decoder *d, uint64_t value, unsigned bytes);
+uint32_t sg_scratch(struct decoder *d);
+// The slot that holds an operand of `bytes`; emits what is needed to get it there.
+uint32_t sg_source(struct decoder *d, const struct sg_operand *operand, unsigned bytes);
+uint32_t sg_source_pred(struct decoder *d, const struct sg_operand *operand);
+// Where to write an operand; sg_finish blends it into its register if that differs.
+uint32_t sg_target(struct decoder *d, const struct sg_operand *operand, unsigned bytes);
+void sg_finish(struct decoder *d, const struct sg_operand *operand, uint32_t slot);
+uint32_t sg_new_list(struct decoder *d, uint32_t n);
+
+// decode_memory.c
+bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn);
+// decode_call.c
+void sg_decode_call(struct decoder *d, const struct sg_insn *insn);
+
+// system.c: handlers for what is neither arithmetic nor memory
+extern const struct op *sg_op_sreg(struct warp *w, const struct op *op);
+extern const struct op *sg_op_local_address(struct warp *w, const struct op *op);
+extern const struct op *sg_op_shared_address(struct warp *w, const struct op *op);
+extern const struct op *sg_op_not_pred(struct warp *w, const struct op *op);
+extern const struct op *sg_op_widen(struct warp *w, const struct op *op);
+extern const struct op *sg_op_narrow(struct warp *w, const struct op *op);
+extern const struct op *sg_op_unpack(struct warp *w, const struct op *op);
+extern const struct op *sg_op_pack(struct warp *w, const struct op *op);
+sg_handler sg_pick_system(const struct sg_insn *insn);
+
+#endif

@@ -1,0 +1,322 @@
+// Blocks on a worker: setting them up, letting their warps take turns, faults.
+#include "warp.h"
+
+#include <immintrin.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    CALL_STACK_BYTES = 4 << 20,  // frames of called functions, per warp
+    CALL_LOCAL_BYTES = 32 << 10, // local memory of called functions, per thread
+    SIGNAL_STACK_BYTES = 64 << 10,
+};
+
+// The worker of this thread while it runs kernels. Read by the signal handler, so it must not need
+// lazy allocation.
+static __thread struct worker *current __attribute__((tls_model("initial-exec")));
+
+// ---- faults -----------------------------------------------------------------------------------
+
+static struct sigaction previous_segv, previous_bus;
+
+static bool guest_address(const struct worker *worker, uintptr_t address) {
+    const struct sg_engine_config *config = &worker->engine->config;
+    if (address >= config->arena_lo && address < config->arena_hi) return true;
+    const struct launch *launch = worker->launch;
+    for (uint32_t i = 0; launch && i < launch->nranges; i++)
+        if (address >= launch->ranges[i].lo && address < launch->ranges[i].hi) return true;
+    return false;
+}
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+    struct worker *worker = current;
+    if (worker && worker->in_kernel && guest_address(worker, (uintptr_t)info->si_addr)) {
+        worker->fault = SG_FAULT_ADDRESS;
+        worker->fault_address = (uintptr_t)info->si_addr;
+        worker->fault_lane = 0;
+        worker->op = worker->warp ? worker->warp->pc : NULL;
+        snprintf(worker->fault_message, sizeof worker->fault_message, "no memory at that address");
+        siglongjmp(worker->jump, 1);
+    }
+    struct sigaction *previous = number == SIGBUS ? &previous_bus : &previous_segv;
+    if (previous->sa_flags & SA_SIGINFO) {
+        previous->sa_sigaction(number, info, context);
+    } else if (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN) {
+        sigaction(number, previous, NULL); // the instruction faults again, with the default action
+    } else {
+        previous->sa_handler(number);
+    }
+}
+
+void sg_install_signals(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    extern void sg_install_once(void);
+    pthread_once(&once, sg_install_once);
+}
+
+void sg_install_once(void) {
+    struct sigaction action = {.sa_sigaction = on_signal,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGSEGV, &action, &previous_segv);
+    sigaction(SIGBUS, &action, &previous_bus);
+}
+
+void sg_worker_enter(struct worker *worker) {
+    worker->signal_stack = malloc(SIGNAL_STACK_BYTES);
+    stack_t stack = {.ss_sp = worker->signal_stack, .ss_size = SIGNAL_STACK_BYTES};
+    if (worker->signal_stack) sigaltstack(&stack, NULL);
+    current = worker;
+}
+
+void sg_worker_leave(struct worker *worker) {
+    stack_t stack = {.ss_flags = SS_DISABLE};
+    sigaltstack(&stack, NULL);
+    free(worker->signal_stack);
+    current = NULL;
+    if (worker->memory) munmap(worker->memory, worker->memory_size);
+    worker->memory = NULL;
+    worker->memory_size = 0;
+}
+
+_Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind kind, uint32_t lane,
+                        uint64_t address, const char *message) {
+    struct worker *worker = w->blk->worker;
+    worker->fault = kind;
+    worker->fault_address = address;
+    worker->fault_lane = lane;
+    worker->op = op;
+    worker->warp = w;
+    snprintf(worker->fault_message, sizeof worker->fault_message, "%s", message);
+    siglongjmp(worker->jump, 1);
+}
+
+// ---- addresses --------------------------------------------------------------------------------
+
+void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes) {
+    if (address >= w->lo && address < w->hi && bytes <= w->hi - address) return (void *)address;
+    uint64_t at = address - (uintptr_t)w->shared;
+    if (at < w->shared_size && bytes <= w->shared_size - at) return (void *)address;
+    at = address - (uintptr_t)w->local;
+    uint64_t local = w->local_stride * SG_WARP;
+    if (at < local && bytes <= local - at) return (void *)address;
+    const struct launch *launch = w->blk->launch;
+    at = address - (uintptr_t)launch->params;
+    if (at < launch->param_bytes && bytes <= launch->param_bytes - at) return (void *)address;
+    for (uint32_t i = 0; i < launch->nranges; i++) {
+        const struct range *r = &launch->ranges[i];
+        if (address >= r->lo && address < r->hi && bytes <= r->hi - address) return (void *)address;
+    }
+    return NULL;
+}
+
+void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address,
+                   uint64_t bytes, uint64_t align) {
+    void *p = sg_reach(w, address, bytes);
+    if (!p) sg_raise(w, op, SG_FAULT_ADDRESS, lane, address, "address outside the kernel's memory");
+    if (address & (align - 1))
+        sg_raise(w, op, SG_FAULT_MISALIGNED, lane, address, "misaligned address");
+    return p;
+}
+
+// ---- layout of a worker's memory ----------------------------------------------------------------
+
+struct layout {
+    size_t frames, local, warp, warps, shared, block;
+    uint64_t local_stride;
+};
+
+static size_t round_up(size_t n, size_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static struct layout plan(const struct launch *launch) {
+    const struct sg_kernel *kernel = launch->kernel;
+    struct layout l = {0};
+    l.frames = round_up(sizeof(struct frame) + kernel->main->total_bytes, 64);
+    l.local_stride = round_up(kernel->main->stack_bytes, 16);
+    if (kernel->calls) {
+        l.frames += CALL_STACK_BYTES;
+        l.local_stride += CALL_LOCAL_BYTES;
+    }
+    if (kernel->main->stack_bytes) l.local_stride += 512; // room for alloca
+    l.local = round_up(l.local_stride * SG_WARP, 64);
+    // A line or two apart, so that equal registers of neighbouring warps fall into other cache sets.
+    l.warp = round_up(l.frames + l.local, 64) + 192;
+    l.warps = l.warp * launch->warps;
+    l.shared = round_up(launch->shared_bytes, 64) + 64;
+    l.block = round_up(sizeof(struct warp) * launch->warps, 64) + l.warps + l.shared;
+    return l;
+}
+
+static bool reserve(struct worker *worker, size_t bytes) {
+    if (bytes <= worker->memory_size) return true;
+    if (worker->memory) munmap(worker->memory, worker->memory_size);
+    worker->memory_size = 0;
+    bytes = round_up(bytes, (size_t)1 << 21);
+    worker->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (worker->memory == MAP_FAILED) {
+        worker->memory = NULL;
+        return false;
+    }
+    worker->memory_size = bytes;
+    return true;
+}
+
+static void place_block(struct block *blk, struct worker *worker, struct launch *launch,
+                        const struct layout *l, uint8_t *memory) {
+    memset(blk, 0, sizeof *blk);
+    blk->launch = launch;
+    blk->worker = worker;
+    blk->nwarps = launch->warps;
+    blk->warps = (struct warp *)memory;
+    memory += round_up(sizeof(struct warp) * launch->warps, 64);
+    blk->shared = memory + l->warps;
+    const uint32_t *dim = launch->p.block;
+    for (uint32_t i = 0; i < launch->warps; i++) {
+        struct warp *w = &blk->warps[i];
+        memset(w, 0, sizeof *w);
+        w->blk = blk;
+        w->id = i;
+        w->memory = memory + i * l->warp;
+        w->memory_size = l->frames;
+        w->local = w->memory + l->frames;
+        w->local_stride = l->local_stride;
+        w->shared = blk->shared;
+        w->shared_size = launch->shared_bytes;
+        w->lo = launch->engine->config.arena_lo;
+        w->hi = launch->engine->config.arena_hi;
+        uint32_t rest = launch->threads - i * SG_WARP;
+        w->initial = rest >= SG_WARP ? UINT32_MAX : (1u << rest) - 1;
+        SG_LANES(k) {
+            uint32_t t = i * SG_WARP + (uint32_t)k;
+            w->tid[0][k] = t % dim[0];
+            w->tid[1][k] = t / dim[0] % dim[1];
+            w->tid[2][k] = t / dim[0] / dim[1] % dim[2];
+        }
+    }
+}
+
+static void start_block(struct block *blk, uint64_t index, bool fresh) {
+    const struct launch *launch = blk->launch;
+    blk->ctaid[0] = (uint32_t)(index % launch->p.grid[0]);
+    blk->ctaid[1] = (uint32_t)(index / launch->p.grid[0] % launch->p.grid[1]);
+    blk->ctaid[2] = (uint32_t)(index / launch->p.grid[0] / launch->p.grid[1]);
+    blk->threads_live = launch->threads;
+    blk->warps_done = 0;
+    blk->done = false;
+    for (int i = 0; i < 16; i++) blk->barriers[i] = (struct barrier){.all = 1};
+    for (uint32_t i = 0; i < blk->nwarps; i++)
+        sg_start_warp(&blk->warps[i], launch->kernel->main, fresh);
+}
+
+// ---- running ------------------------------------------------------------------------------------
+
+static void run_warp(struct warp *w) {
+    const struct op *op = w->pc ? w->pc : sg_next(w);
+    while (op) op = op->fn(w, op);
+}
+
+// One turn for every ready warp. False if none was ready.
+static bool turn(struct worker *worker, struct block *blk) {
+    bool ran = false;
+    for (uint32_t i = 0; i < blk->nwarps; i++) {
+        struct warp *w = &blk->warps[i];
+        if (w->state != WARP_READY) continue;
+        ran = true;
+        worker->warp = w;
+        run_warp(w);
+    }
+    return ran;
+}
+
+static void run_resident(struct worker *worker, uint32_t n) {
+    for (uint32_t left = n; left;) {
+        for (uint32_t i = 0; i < n; i++) {
+            struct block *blk = &worker->blocks[i];
+            if (blk->done) continue;
+            bool ran = turn(worker, blk);
+            if (blk->warps_done == blk->nwarps) {
+                blk->done = true;
+                left--;
+            } else if (!ran) {
+                sg_raise(&blk->warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0,
+                         "all threads of a block wait at barriers");
+            }
+        }
+    }
+}
+
+static void record_fault(struct worker *worker, struct launch *launch) {
+    if (worker->fault == SG_FAULT_NONE) return; // stopped because another worker found one
+    pthread_mutex_lock(&launch->engine->lock);
+    if (!launch->failed) {
+        const struct warp *w = worker->warp;
+        struct sg_fault *f = &launch->fault;
+        f->kind = worker->fault;
+        f->address = worker->fault_address;
+        f->line = worker->op && worker->op->insn ? worker->op->insn->line : 0;
+        snprintf(f->message, sizeof f->message, "%s", worker->fault_message);
+        if (w) {
+            memcpy(f->block, w->blk->ctaid, sizeof f->block);
+            for (int k = 0; k < 3; k++) f->thread[k] = w->tid[k][worker->fault_lane];
+        }
+        launch->failed = 1;
+    }
+    pthread_mutex_unlock(&launch->engine->lock);
+}
+
+static uint64_t blocks_at_once(const struct worker *worker, const struct launch *launch) {
+    unsigned team = worker->engine->nworkers;
+    return launch->p.cooperative ? (launch->nblocks + team - 1) / team : 1;
+}
+
+// Left by a jump when a kernel faults.
+static void run_all(struct worker *worker, struct launch *launch) {
+    struct layout l = plan(launch);
+    uint64_t resident = blocks_at_once(worker, launch);
+    worker->blocks = calloc(resident, sizeof *worker->blocks);
+    if (!worker->blocks || !reserve(worker, l.block * resident)) {
+        worker->fault = SG_FAULT_NO_MEMORY;
+        snprintf(worker->fault_message, sizeof worker->fault_message, "no memory for registers");
+        siglongjmp(worker->jump, 1);
+    }
+    for (uint64_t i = 0; i < resident; i++)
+        place_block(&worker->blocks[i], worker, launch, &l, worker->memory + i * l.block);
+    bool fresh = true;
+    for (;;) {
+        uint32_t n = 0;
+        for (; n < resident && !launch->failed; n++) {
+            uint64_t index = atomic_fetch_add(&launch->next, 1);
+            if (index >= launch->nblocks) break;
+            start_block(&worker->blocks[n], index, fresh);
+        }
+        if (n == 0) break;
+        worker->in_kernel = true;
+        run_resident(worker, n);
+        worker->in_kernel = false;
+        if (n == resident) fresh = false;
+    }
+}
+
+void sg_run_blocks(struct worker *worker, struct launch *launch) {
+    worker->launch = launch;
+    worker->warp = NULL;
+    worker->op = NULL;
+    worker->blocks = NULL;
+    uint32_t control = _mm_getcsr(); // a fault may come between a change of rounding and its end
+    if (sigsetjmp(worker->jump, 0) == 0) {
+        run_all(worker, launch);
+    } else {
+        worker->in_kernel = false;
+        record_fault(worker, launch);
+    }
+    _mm_setcsr(control);
+    free(worker->blocks);
+    worker->blocks = NULL;
+    worker->launch = NULL;
+}

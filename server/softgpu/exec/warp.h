@@ -1,0 +1,284 @@
+// What the interpreter runs on: decoded code, warps, blocks, launches. Internal to exec/.
+//
+// A warp's whole state lies in struct warp and its frames, never on the C stack: a warp that waits
+// at a barrier returns to its block's scheduler, which resumes it later at `pc`. So no stack needs
+// switching, calls nest as deep as the frame memory lasts, and a fault can leave by longjmp.
+//
+// Registers are structures of arrays: a register of n bytes is 32 lanes of n bytes at an offset of
+// the frame; a predicate is one 32-bit mask. Constants are broadcast into each frame, so that every
+// operand is an offset.
+#ifndef SOFTGPU_EXEC_WARP_H
+#define SOFTGPU_EXEC_WARP_H
+
+#include "exec.h"
+
+#include <setjmp.h>
+#include <stdatomic.h>
+
+#define SG_LANES(i) for (int i = 0; i < SG_WARP; i++)
+#define SG_ACTIVE(i, mask) \
+    for (uint32_t m_ = (mask), i = 0; m_ && (i = (uint32_t)__builtin_ctz(m_), 1); m_ &= m_ - 1)
+
+struct op;
+struct warp;
+// Runs one decoded instruction; the next one to run, or NULL when the warp waits or has ended.
+typedef const struct op *(*sg_handler)(struct warp *w, const struct op *op);
+
+struct op {
+    sg_handler fn;
+    uint32_t d, a, b, c; // byte offsets of operands in the frame
+    uint32_t d2, n;      // second destination; a count, width or selector
+    int64_t imm;
+    union {
+        const void *ptr;
+        const uint32_t *list;       // more operand offsets
+        const struct call_site *call;
+    };
+    const struct sg_insn *insn;
+    uint32_t unit; // terminators and convergence points: the scheduling unit meant
+    uint32_t pad;
+};
+
+// A place where lanes may wait for their turn: the start of a block, or a point inside one where
+// lanes come together. Numbered in block order.
+struct unit {
+    const struct op *full;   // when all lanes of the frame are here: nothing is blended
+    const struct op *masked; // otherwise
+};
+
+enum { SCRATCH_SLOTS = 5, SCRATCH_BYTES = 512 };
+
+// A function decoded for one kernel (shared offsets depend on the kernel).
+struct code {
+    const struct sg_function *fn;
+    struct sg_kernel *kernel;
+    struct unit *units;
+    uint32_t nunits;
+    uint32_t frame_bytes;  // registers and constants
+    uint32_t const_start, const_bytes;
+    uint8_t *consts;       // their image
+    uint32_t pend_offset;  // pending masks, then blocked bytes, in the frame
+    uint32_t total_bytes;  // all of it
+    uint32_t local_offset, param_offset, stack_bytes; // in the thread's local memory, per frame
+    uint32_t *reg_slot;
+    bool may_spin; // has something that can wait for another thread
+    struct op *ops;
+    uint32_t **lists;
+    uint32_t nlists;
+    struct call_site **calls;
+    uint32_t ncalls;
+};
+
+struct argument {
+    uint32_t bytes;
+    uint32_t from_local; // local offset in the caller's frame, if !in_reg
+    uint32_t slot;       // register or constant slot
+    uint32_t to_local;   // offset in the callee's frame
+    uint32_t to_slot;    // callee's register when to_reg
+    bool in_reg, to_reg;
+};
+
+// What a call instruction needs: arguments in, results out.
+struct call_site {
+    struct code *callee; // NULL: indirect
+    uint32_t target_slot;
+    uint32_t nargs, nresults;
+    struct argument *args, *results;
+};
+
+struct frame {
+    struct frame *prev;
+    const struct code *code;
+    const struct op *ret;   // where the caller goes on
+    const struct call_site *site;
+    uint32_t live;          // lanes that have neither returned nor exited
+    uint32_t ret_mask, ret_exec;
+    uint32_t todo;          // indirect call: lanes of the caller still to be called
+    uint32_t npending;      // units with pending lanes
+    uint32_t repeats, turns; // see pick_next
+    uint32_t nblocked;      // of them, at a barrier or parked at a .sync operation
+    uint32_t last;          // unit dispatched last
+    uint64_t local_base;    // of this frame in each thread's local memory
+    uint64_t local_top;
+    uint32_t *pend;
+    uint64_t *ready;        // bit per unit: pending lanes that can run
+    uint8_t *blocked;       // per unit: 1 + barrier it waits for, PARKED, or 0
+    uint8_t regs[] __attribute__((aligned(64)));
+};
+enum { PARKED = 0xff };
+
+enum warp_state { WARP_READY, WARP_WAIT, WARP_DONE };
+
+struct warp {
+    uint8_t *R; // registers of the current frame
+    uint32_t mask, exec; // active lanes; those whose guard holds too
+    uint32_t live;       // lanes that have not exited
+    uint32_t carry;      // condition code flag per lane
+    uintptr_t lo, hi;    // arena
+    uint8_t *shared;
+    uint64_t shared_size;
+    uint8_t *local;
+    uint64_t local_stride; // bytes per lane
+    struct frame *f;
+    struct block *blk;
+    const struct op *pc; // where to resume; NULL: choose a pending unit
+    enum warp_state state;
+    uint32_t id, initial;
+    uint32_t back_edges;
+    bool force;          // the next .sync goes on with the lanes there are
+    uint8_t waits_for;   // 1 + barrier at which all of the warp waits
+    uint8_t *memory;     // frames
+    size_t memory_size;
+    uint32_t tid[3][SG_WARP];
+};
+
+struct barrier {
+    uint32_t expected; // 0: all live threads
+    uint32_t arrived;
+    uint32_t popc, all, any; // bar.red being gathered
+    uint32_t result_popc, result_all, result_any;
+};
+
+struct block {
+    struct launch *launch;
+    struct worker *worker;
+    uint32_t ctaid[3];
+    uint32_t nwarps, threads_live, warps_done;
+    struct warp *warps;
+    struct barrier barriers[16];
+    uint8_t *shared;
+    bool done;
+};
+
+struct worker {
+    struct sg_engine *engine;
+    pthread_t thread;
+    uint32_t index;
+    struct block *blocks; // resident ones: 1, or more in cooperative launches
+    uint32_t nblocks;
+    uint8_t *memory; // warps, frames, local and shared memory of the resident blocks
+    size_t memory_size;
+    sigjmp_buf jump;
+    volatile bool in_kernel;
+    struct warp *volatile warp; // running
+    const struct op *volatile op; // last known
+    struct launch *launch;
+    enum sg_fault_kind fault;
+    uint64_t fault_address;
+    uint32_t fault_lane;
+    char fault_message[192];
+    void *signal_stack;
+};
+
+struct range {
+    uintptr_t lo, hi;
+};
+
+struct launch {
+    struct sg_engine *engine;
+    struct sg_kernel *kernel;
+    struct sg_launch_params p;
+    uint8_t *params;
+    uint32_t param_bytes;
+    uint64_t nblocks;
+    _Atomic uint64_t next;
+    uint32_t threads, warps, shared_bytes;
+    _Atomic int failed;
+    struct sg_fault fault;
+    uint32_t running; // workers inside, under the engine's lock
+    struct launch *queue_next;
+    struct range *ranges;
+    uint32_t nranges;
+    void *grid_workspace; // device address; %envreg1/2
+    uint64_t grid_id;
+};
+
+struct sg_kernel {
+    struct sg_instance *instance;
+    struct sg_function *fn;
+    struct sg_kernel_info info;
+    struct code *main;
+    struct code **codes; // main first, then the closure
+    uint32_t ncodes;
+    bool calls;
+    struct sg_kernel *next;
+};
+
+struct sg_instance {
+    struct sg_engine *engine;
+    struct sg_module *module;
+    void *memory; // all variables
+    size_t memory_bytes;
+    uint32_t const_bytes;
+    struct sg_kernel *kernels;
+    pthread_mutex_t lock;
+};
+
+struct heap;
+struct isa_ops;
+
+struct sg_engine {
+    struct sg_engine_config config;
+    unsigned nworkers;
+    struct worker *workers;
+    const struct isa_ops *ops;
+    pthread_mutex_t lock, print_lock, cooperative_lock;
+    pthread_cond_t work, done;
+    struct launch *queue; // launches with blocks left
+    bool stopping;
+    struct range *ranges;
+    uint32_t nranges;
+    struct heap *heap;
+    pthread_mutex_t heap_lock;
+    size_t heap_bytes;
+    _Atomic uint64_t grid_ids;
+};
+
+// Ends the launch at this lane; does not return.
+_Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind kind, uint32_t lane,
+                        uint64_t address, const char *message);
+
+// The host address behind a device address that is not simply in the arena: shared and local
+// windows, parameters, registered ranges. Raises a fault if there is none, or if misaligned.
+void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address,
+                   uint64_t bytes, uint64_t align);
+// The same without raising: NULL.
+void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes);
+
+// Picks up pending lanes of the current frame.
+const struct op *sg_next(struct warp *w);
+
+// control.c
+const struct op *sg_op_goto(struct warp *w, const struct op *op);
+const struct op *sg_op_branch(struct warp *w, const struct op *op);
+const struct op *sg_op_branch_not(struct warp *w, const struct op *op);
+const struct op *sg_op_brx(struct warp *w, const struct op *op);
+const struct op *sg_op_exit(struct warp *w, const struct op *op);
+const struct op *sg_op_ret(struct warp *w, const struct op *op);
+const struct op *sg_op_call(struct warp *w, const struct op *op);
+const struct op *sg_op_guard(struct warp *w, const struct op *op);
+const struct op *sg_op_guard_not(struct warp *w, const struct op *op);
+const struct op *sg_op_unguard(struct warp *w, const struct op *op);
+const struct op *sg_op_bar_sync(struct warp *w, const struct op *op);
+const struct op *sg_op_bar_arrive(struct warp *w, const struct op *op);
+const struct op *sg_op_bar_result(struct warp *w, const struct op *op);
+const struct op *sg_op_converge(struct warp *w, const struct op *op);
+// The warp's first frame, at the start of w->memory; `fresh` writes the constants too.
+void sg_start_warp(struct warp *w, const struct code *code, bool fresh);
+
+// calls.c: functions the device library has built in; NULL if none of that name
+sg_handler sg_builtin(const char *name);
+void sg_heap_destroy(struct sg_engine *engine);
+
+// decode.c
+bool sg_decode_kernel(struct sg_kernel *kernel, struct sg_diag *diag);
+void sg_code_free(struct code *code);
+struct code *sg_find_code(const struct sg_kernel *kernel, uint64_t token);
+
+// run.c
+void sg_run_blocks(struct worker *worker, struct launch *launch);
+void sg_worker_enter(struct worker *worker);
+void sg_worker_leave(struct worker *worker);
+void sg_install_signals(void);
+
+#endif
