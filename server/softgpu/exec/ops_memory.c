@@ -1,4 +1,6 @@
 // Loads and stores.
+// A full warp's addresses often form rows: all in one, or one in each half of the warp (blocks 16
+// wide), where one copy or one load serves many lanes.
 //
 // Addresses: op->a holds 64-bit lane addresses (32-bit offsets for .shared), op->imm is added.
 // op->n: local space: add the frame's base. Loads write active lanes only, so nothing is blended.
@@ -53,7 +55,21 @@ typedef struct { u128 v[2]; } u256;
         if (__builtin_expect(m == UINT32_MAX, 1)) { \
             const uint64_t *a = VEC(uint64_t, a); \
             switch (shape_##T(w, op)) { \
-            case 1: SG_LANES(i) d[i] = *(const T *)(a[i] + (uint64_t)op->imm); return op + 1; \
+            case 1: \
+                for (int h = 0; h < 32; h += 16) { \
+                    uint64_t row = 0, same = 0; \
+                    for (int i = 0; i < 16; i++) { \
+                        row |= a[h + i] - a[h] - (uint64_t)i * sizeof(T); \
+                        same |= a[h + i] ^ a[h]; \
+                    } \
+                    const T *p = (const T *)(a[h] + (uint64_t)op->imm); \
+                    if (!row) memcpy(d + h, p, sizeof(T) * 16); \
+                    else if (!same) { \
+                        T v = *p; \
+                        for (int i = 0; i < 16; i++) d[h + i] = v; \
+                    } else for (int i = 0; i < 16; i++) d[h + i] = *(const T *)(a[h + i] + (uint64_t)op->imm); \
+                } \
+                return op + 1; \
             case 2: memcpy(d, (const void *)(a[0] + (uint64_t)op->imm), sizeof(T) * 32); return op + 1; \
             case 3: { \
                 T v = *(const T *)(a[0] + (uint64_t)op->imm); \
@@ -104,7 +120,21 @@ typedef struct { u128 v[2]; } u256;
             const uint8_t *base = w->shared; \
             uint32_t imm = (uint32_t)op->imm; \
             switch (shape_shared_##T(w, op)) { \
-            case 1: SG_LANES(i) d[i] = *(const T *)(base + (uint32_t)(a[i] + imm)); return op + 1; \
+            case 1: \
+                for (int h = 0; h < 32; h += 16) { \
+                    uint32_t row = 0, same = 0; \
+                    for (int i = 0; i < 16; i++) { \
+                        row |= a[h + i] - a[h] - (uint32_t)i * (uint32_t)sizeof(T); \
+                        same |= a[h + i] ^ a[h]; \
+                    } \
+                    const T *p = (const T *)(base + (uint32_t)(a[h] + imm)); \
+                    if (!row) memcpy(d + h, p, sizeof(T) * 16); \
+                    else if (!same) { \
+                        T v = *p; \
+                        for (int i = 0; i < 16; i++) d[h + i] = v; \
+                    } else for (int i = 0; i < 16; i++) d[h + i] = *(const T *)(base + (uint32_t)(a[h + i] + imm)); \
+                } \
+                return op + 1; \
             case 2: memcpy(d, base + (uint32_t)(a[0] + imm), sizeof(T) * 32); return op + 1; \
             case 3: { \
                 T v = *(const T *)(base + (uint32_t)(a[0] + imm)); \
