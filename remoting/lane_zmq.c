@@ -40,6 +40,7 @@ struct zmq_lane {
     uint8_t peer[PEER_MAX]; /* lock; peer_size 0 until the token was shown */
     size_t peer_size;
     int peer_fd;            /* receiver only */
+    char file[128];         /* ipc: the socket's file, which libzmq leaves behind */
 };
 
 void hawser_message_clear(struct hawser_message *m)
@@ -240,6 +241,7 @@ static void zmq_lane_close(struct hawser_lane *lane)
     if (z->monitor) zmq_close(z->monitor);
     if (z->socket) zmq_close(z->socket);
     if (z->context) zmq_ctx_term(z->context);
+    if (*z->file) unlink(z->file);
     if (z->wake >= 0) close(z->wake);
     pthread_mutex_destroy(&z->lock);
     free(z);
@@ -343,5 +345,6 @@ struct hawser_lane *hawser_zmq_serve(const char *endpoint, unsigned ports_lo, un
         zmq_lane_close(&z->lane);
         return NULL;
     }
+    if (!strncmp(bound, "ipc://", 6)) snprintf(z->file, sizeof z->file, "%s", bound + 6);
     return &z->lane;
 }

@@ -40,6 +40,7 @@ struct broker {
     const struct broker_settings *settings;
     void *context;
     void *socket[BROKER_MAX_LISTEN], *monitor[BROKER_MAX_LISTEN];
+    unsigned n_bound; /* listeners that got their endpoint */
     struct worker_entry *workers;
     unsigned long started; /* sessions so far */
     int signals;
@@ -262,6 +263,7 @@ static int open_listener(struct broker *b, unsigned i)
         hawser_log(HAWSER_ERROR, "cannot listen on %s: %s", endpoint, zmq_strerror(errno));
         return -1;
     }
+    b->n_bound++;
     return 0;
 }
 
@@ -344,9 +346,12 @@ static void end_all(struct broker *b)
     }
     for (unsigned i = 0; i < b->settings->n_listen; i++) {
         if (b->monitor[i]) zmq_close(b->monitor[i]);
-        if (b->socket[i]) zmq_close(b->socket[i]); /* unlinks the ipc socket file */
+        if (b->socket[i]) zmq_close(b->socket[i]);
     }
     zmq_ctx_term(b->context);
+    /* libzmq leaves the files of its ipc sockets behind. */
+    for (unsigned i = 0; i < b->n_bound; i++)
+        if (!strncmp(b->settings->listen[i], "ipc://", 6)) unlink(b->settings->listen[i] + 6);
 }
 
 int broker_run(const struct broker_settings *s)

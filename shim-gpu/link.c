@@ -111,7 +111,9 @@ CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context)
     }
     if (need_context && !c->context) return CUDA_ERROR_INVALID_CONTEXT;
     c->who.thread = shim_thread_id();
-    c->who.context = c->context ? c->context->id : 0;
+    /* A runtime makes its primary context current before it retains it: the host must not be asked to
+     * make a context current where none is needed. */
+    c->who.context = need_context ? c->context->id : 0;
     return CUDA_SUCCESS;
 }
 

@@ -15,10 +15,14 @@ SPEC = os.path.join(ROOT, "remoting", "api", "cuda.spec")
 CUDA = next((d for d in (os.environ.get("CUDA_HOME", "") + "/include", os.environ.get("CUDA_PATH", "") + "/include",
                          "/usr/local/cuda/include") if os.path.exists(os.path.join(d, "cuda.h"))), None)
 
+FOLDERS = []
+
 
 def generate(spec_text, *more):
     """Runs the generator on a spec; (exit status, what it said, output folder)."""
-    folder = tempfile.mkdtemp(prefix="hawser-spec-")
+    keep = tempfile.TemporaryDirectory(prefix="hawser-spec-")
+    FOLDERS.append(keep)  # removed when the tests end
+    folder = keep.name
     path = os.path.join(folder, "cuda.spec")
     with open(path, "w") as f:
         f.write(spec_text)

@@ -1,0 +1,124 @@
+"""hawser run as a command: exit statuses, what the program is given, how the server is named."""
+
+import os
+import signal
+import subprocess
+import tempfile
+
+from harness import Daemon, run, until
+
+
+def tests(build):
+    hawser, echo = build.bin("hawser"), build.path("tests", "echo-all")
+    probe = [build.path("tests", "cuda-probe"), "libcuda.so.1"]
+
+    def no_server_is_125_before_the_program_starts():
+        for endpoint in ("ipc:///nonexistent/hawser.sock", "tcp://127.0.0.1:1"):
+            r = run([hawser, "run", "--server", endpoint, echo, "0"], env=build.env())
+            assert r.returncode == 125, r
+            assert r.stdout == "" and "to stderr" not in r.stderr
+            assert len(r.stderr.splitlines()) == 1 and endpoint in r.stderr, r.stderr
+
+    def an_endpoint_that_is_none_is_125():
+        r = run([hawser, "run", "--server", "http://x", echo], env=build.env())
+        assert r.returncode == 125 and "http://x" in r.stderr, r
+
+    def no_such_program_is_127():
+        r = run([hawser, "run", "/nonexistent/program"], env=build.env())
+        assert r.returncode == 127 and "/nonexistent/program" in r.stderr, r
+        assert run([hawser, "run", "no-such-command-anywhere"], env=build.env()).returncode == 127
+
+    def a_file_without_permission_is_126():
+        with tempfile.NamedTemporaryFile(delete=False) as f:
+            f.write(b"#!/bin/sh\n")
+        r = run([hawser, "run", f.name], env=build.env())
+        os.unlink(f.name)
+        assert r.returncode == 126, r
+
+    def a_static_program_is_refused_in_one_line():
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "static")
+            subprocess.run(["gcc", "-static", "-x", "c", "-o", path, "-"], input=b"int main(void){return 0;}",
+                           check=True)
+            r = run([hawser, "run", path], env=build.env())
+            assert r.returncode == 125 and "static" in r.stderr, r
+
+    def everything_is_the_programs_own():
+        env = build.env(HAWSER_TEST_VALUE="as it was")
+        for more in ([], ["--"]):
+            r = run([hawser, "run", "--device", "soft", *more, echo, "37", "--help", "a b", ""], env=env,
+                    stdin="line one\nline two")
+            assert r.returncode == 37, r
+            assert r.stdout == "[37][--help][a b][]{as it was}line one\nline two", r.stdout
+            assert r.stderr == "to stderr\n", r.stderr
+
+    def death_by_a_signal_is_kept():
+        r = run([hawser, "run", "--device", "soft", "sh", "-c", "kill -SEGV $$"], env=build.env())
+        assert r.returncode == -signal.SIGSEGV, r
+
+    def a_signal_for_hawser_reaches_the_program():
+        p = subprocess.Popen([hawser, "run", "--device", "soft", "sh", "-c",
+                              "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"],
+                             stdout=subprocess.PIPE, text=True, env=build.env())
+        assert p.stdout.readline() == "ready\n"
+        p.send_signal(signal.SIGTERM)
+        out, _ = p.communicate(timeout=20)
+        assert out == "caught\n" and p.returncode == 5, (out, p.returncode)
+
+    def a_private_server_leaves_nothing_behind():
+        with tempfile.TemporaryDirectory() as folder:
+            env = build.env(XDG_RUNTIME_DIR=folder)
+            r = run([hawser, "run", "--device", "soft", *probe, "vector"], env=env)
+            assert r.returncode == 0 and r.stdout == "vector ok\n", r
+            assert until(lambda: os.listdir(folder) == [], 5), os.listdir(folder)
+
+    def a_killed_hawser_takes_its_private_server_along():
+        with tempfile.TemporaryDirectory() as folder:
+            p = subprocess.Popen([hawser, "run", "--device", "soft", *probe, "hold"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True, env=build.env(XDG_RUNTIME_DIR=folder))
+            assert p.stdout.readline() == "holding\n"
+            p.kill()
+            p.wait()
+            assert until(lambda: os.listdir(folder) == [], 5), os.listdir(folder)
+
+    def the_environment_names_the_server():
+        with Daemon(build) as d:
+            r = run([hawser, "run", *probe, "vector"], env=build.env(HAWSER_SERVER=d.endpoint))
+            assert r.returncode == 0, r
+            assert "session 1" in d.log, d.log
+
+    def the_configuration_file_names_the_server():
+        with Daemon(build) as d, tempfile.NamedTemporaryFile("w") as f:
+            f.write(f"# mine\nserver = {d.endpoint}\n")
+            f.flush()
+            env = build.env()
+            env["HAWSER_CONFIG"] = f.name
+            r = run([hawser, "run", *probe, "vector"], env=env)
+            assert r.returncode == 0, r
+            assert "session 1" in d.log, d.log
+
+    def memory_size_of_a_private_server():
+        r = run([hawser, "run", "--device", "soft", "--mem", "64M", *probe, "alloc", str(65 << 20)], env=build.env())
+        assert "alloc 2" in r.stdout and f"total {64 << 20}" in r.stdout, r
+
+    def help_and_version_everywhere():
+        for program in ("hawser", "hawserd", "hawser-worker"):
+            for option in ("--help", "--version"):
+                r = run([build.bin(program), option], env=build.env())
+                assert r.returncode == 0 and r.stdout and not r.stderr, (program, option, r)
+        r = run([hawser, "run", "--help"], env=build.env())
+        assert r.returncode == 0 and "--server" in r.stdout, r
+        assert run([hawser, "no-such-command"], env=build.env()).returncode == 125
+        assert run([build.bin("hawserd")], env=build.env()).returncode == 2
+
+    def doctor_finds_nothing_to_mend():
+        r = run([hawser, "doctor"], env=build.env())
+        assert r.returncode == 0 and "FAIL" not in r.stdout and "software GPU" in r.stdout, r
+
+    def doctor_names_a_dead_server():
+        r = run([hawser, "doctor"], env=build.env(HAWSER_SERVER="ipc:///nonexistent/sock"))
+        assert r.returncode == 1 and "FAIL" in r.stdout and "/nonexistent/sock" in r.stdout, r
+
+    for name, f in list(locals().items()):
+        if callable(f) and name not in ("build",):
+            yield f"run/{name}", f

@@ -1,0 +1,41 @@
+"""However a program asks for libcuda, it gets hawser's."""
+
+from harness import Daemon, run
+
+
+def tests(build):
+    probe = build.path("tests", "cuda-probe")
+
+    def asks_for(library):
+        def go():
+            with Daemon(build) as d:
+                for env, command in ((build.preload_env(d.endpoint), []),
+                                     (build.env(), [build.bin("hawser"), "run", "--server", d.endpoint])):
+                    r = run([*command, probe, library, "vector"], env=env)
+                    assert r.returncode == 0 and r.stdout == "vector ok\n", r
+        return go
+
+    def linked():
+        with Daemon(build) as d:
+            for env, command in ((build.preload_env(d.endpoint), []),
+                                 (build.env(), [build.bin("hawser"), "run", "--server", d.endpoint])):
+                r = run([*command, build.path("tests", "cuda-linked")], env=env)
+                assert r.returncode == 0 and "linked: PASS: hawser software GPU" in r.stdout, r
+
+    def childs_child():
+        with Daemon(build) as d:
+            r = run([build.bin("hawser"), "run", "--server", d.endpoint, "sh", "-c",
+                     f"echo through the shell; {probe} libcuda.so.1 vector"], env=build.env())
+            assert r.returncode == 0 and r.stdout == "through the shell\nvector ok\n", r
+
+    def stdout_is_left_alone():
+        with Daemon(build) as d:
+            r = run(["true"], env=build.preload_env(d.endpoint))
+            assert r.returncode == 0 and r.stdout == "" and r.stderr == "", r
+
+    for library in ("libcuda.so.1", "libcuda.so", "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
+                    "/nonexistent/libcuda.so.1"):
+        yield f"ways in/dlopen {library}", asks_for(library)
+    yield "ways in/linked with -lcuda", linked
+    yield "ways in/a child of a shell", childs_child
+    yield "ways in/programs without CUDA are left alone", stdout_is_left_alone
