@@ -58,6 +58,7 @@ typedef struct { u128 v[2]; } u256;
             case 1: \
                 for (int h = 0; h < 32; h += 16) { \
                     uint64_t row = 0, same = 0; \
+                    _Pragma("GCC unroll 1") \
                     for (int i = 0; i < 16; i++) { \
                         row |= a[h + i] - a[h] - (uint64_t)i * sizeof(T); \
                         same |= a[h + i] ^ a[h]; \
@@ -123,6 +124,7 @@ typedef struct { u128 v[2]; } u256;
             case 1: \
                 for (int h = 0; h < 32; h += 16) { \
                     uint32_t row = 0, same = 0; \
+                    _Pragma("GCC unroll 1") \
                     for (int i = 0; i < 16; i++) { \
                         row |= a[h + i] - a[h] - (uint32_t)i * (uint32_t)sizeof(T); \
                         same |= a[h + i] ^ a[h]; \
