@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -22,6 +23,7 @@
 
 #define MAX_HELLO (64 << 10) /* bytes; more is no greeting */
 #define MAX_IDENTITY 64
+#define CUT_MS 1000 /* how long the end of a connection that was cut off may take */
 
 /* A worker, from its start until it has been waited for. */
 struct worker_entry {
@@ -44,7 +46,17 @@ struct broker {
     struct worker_entry *workers;
     unsigned long started; /* sessions so far */
     int signals;
+    uint8_t cut[MAX_IDENTITY]; /* the connection last cut off, and when */
+    size_t cut_size;
+    int64_t cut_at;
 };
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 /* ---- answers ---- */
 
@@ -159,12 +171,18 @@ static void bury(struct broker *b, pid_t pid, int status)
 
 /* ---- greetings ---- */
 
-/* Guests that send what is no greeting are cut off, with one log line. */
-static void cut_off(zmq_msg_t *from, const char *why)
+/* Guests that send what is no greeting are cut off, with one log line: what of the same connection was
+ * read already, and the event that its end may cause, say nothing new. */
+static void cut_off(struct broker *b, zmq_msg_t *identity, zmq_msg_t *from)
 {
     int fd = zmq_msg_get(from, ZMQ_SRCFD);
-    hawser_log(HAWSER_WARN, "%s: connection closed", why);
+    size_t size = zmq_msg_size(identity);
     if (fd >= 0) shutdown(fd, SHUT_RDWR);
+    b->cut_at = now_ms();
+    if (size == b->cut_size && !memcmp(zmq_msg_data(identity), b->cut, size)) return;
+    b->cut_size = size <= sizeof b->cut ? size : 0;
+    memcpy(b->cut, zmq_msg_data(identity), b->cut_size);
+    hawser_log(HAWSER_WARN, "a message that is no greeting: connection closed");
 }
 
 static void greet(struct broker *b, unsigned listener, zmq_msg_t *identity, zmq_msg_t *body)
@@ -173,7 +191,7 @@ static void greet(struct broker *b, unsigned listener, zmq_msg_t *identity, zmq_
     const uint8_t *id = zmq_msg_data(identity);
     size_t size = zmq_msg_size(identity);
     if (!m || !m->hello || size > MAX_IDENTITY) {
-        cut_off(body, "a message that is no greeting");
+        cut_off(b, identity, body);
     } else if (m->hello->protocol_major != HAWSER_PROTOCOL_MAJOR) {
         char reason[160];
         snprintf(reason, sizeof reason, "this host speaks protocol %d (release %s), the guest %u (release %.32s)",
@@ -209,7 +227,7 @@ static bool hear_guest(struct broker *b, unsigned listener)
     if (n == 2)
         greet(b, listener, &parts[0], &parts[1]);
     else if (n > 0)
-        cut_off(&parts[n > 1], "a message that is no greeting");
+        cut_off(b, &parts[0], &parts[n > 1]);
     zmq_msg_close(&parts[0]);
     zmq_msg_close(&parts[1]);
     return n > 0;
@@ -222,8 +240,18 @@ static void hear_monitor(struct broker *b, unsigned listener)
     zmq_msg_init(&event);
     zmq_msg_init(&address);
     while (zmq_msg_recv(&event, b->monitor[listener], ZMQ_DONTWAIT) >= 0) {
+        uint16_t what = 0;
+        int32_t code = 0;
+        if (zmq_msg_size(&event) >= 6) {
+            memcpy(&what, zmq_msg_data(&event), sizeof what);
+            memcpy(&code, (char *)zmq_msg_data(&event) + 2, sizeof code);
+        }
         if (zmq_msg_more(&event)) zmq_msg_recv(&address, b->monitor[listener], 0);
-        hawser_log(HAWSER_WARN, "%s: a peer that does not speak ZeroMQ: connection closed",
+        /* Who connects and leaves without a byte (to see whether a daemon is there) is no news. */
+        bool silent = (what == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && code == ECONNRESET) ||
+                      now_ms() - b->cut_at < CUT_MS;
+        hawser_log(silent ? HAWSER_DEBUG : HAWSER_WARN,
+                   "%s: a peer that does not speak ZeroMQ: connection closed",
                    b->settings->listen[listener]);
     }
     zmq_msg_close(&event);
@@ -238,7 +266,7 @@ static int open_listener(struct broker *b, unsigned i)
     char name[32], err[256];
     struct hawser_endpoint e;
     int64_t max_size = MAX_HELLO;
-    int one = 1, zero = 0;
+    int one = 1, zero = 0, handshake_ms = 3000; /* who has not greeted by then is cut off */
     if (hawser_endpoint_parse(endpoint, &e, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
         return -1;
@@ -254,6 +282,7 @@ static int open_listener(struct broker *b, unsigned i)
     zmq_setsockopt(b->socket[i], ZMQ_MAXMSGSIZE, &max_size, sizeof max_size);
     zmq_setsockopt(b->socket[i], ZMQ_ROUTER_MANDATORY, &one, sizeof one);
     zmq_setsockopt(b->socket[i], ZMQ_LINGER, &zero, sizeof zero);
+    zmq_setsockopt(b->socket[i], ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms);
     zmq_setsockopt(b->socket[i], ZMQ_IPV6, &one, sizeof one);
     snprintf(name, sizeof name, "inproc://monitor-%u", i);
     zmq_socket_monitor(b->socket[i], name,
@@ -356,7 +385,7 @@ static void end_all(struct broker *b)
 
 int broker_run(const struct broker_settings *s)
 {
-    struct broker b = {.settings = s};
+    struct broker b = {.settings = s, .cut_at = INT64_MIN / 2};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
