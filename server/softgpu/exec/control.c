@@ -53,19 +53,27 @@ static int64_t first_ready(const struct frame *f, uint32_t from) {
     return -1;
 }
 
-// base: of the callee's parameters, where the call could not know it.
+// target: who is called, where decoding could not know it.
 static void copy_values(const struct argument *list, uint32_t n, struct warp *w, uint32_t mask,
                         const struct frame *from, const struct frame *to, bool results,
-                        uint32_t base) {
+                        const struct code *target) {
     for (uint32_t k = 0; k < n; k++) {
         const struct argument *a = &list[k];
+        uint32_t to_local = a->to_local;
+        if (target) {
+            const struct sg_function *fn = target->fn;
+            if (k >= (results ? fn->nreturns : fn->nparams)) return;
+            const struct sg_param *formal = results ? &fn->returns[k] : &fn->params[k];
+            if (!formal->sym || formal->size < a->bytes) return;
+            to_local = target->param_offset + (uint32_t)formal->sym->offset;
+        }
         SG_ACTIVE(i, mask) {
             uint8_t *local = w->local + i * w->local_stride;
             // Results travel the other way: the callee's side is the source.
             bool src_reg = results ? a->to_reg : a->in_reg, dst_reg = results ? a->in_reg : a->to_reg;
             uint32_t src_slot = results ? a->to_slot : a->slot, dst_slot = results ? a->slot : a->to_slot;
-            uint32_t src_at = results ? a->to_local + base : a->from_local;
-            uint32_t dst_at = results ? a->from_local : a->to_local + base;
+            uint32_t src_at = results ? to_local : a->from_local;
+            uint32_t dst_at = results ? a->from_local : to_local;
             const uint8_t *src = src_reg ? from->regs + src_slot + i * a->bytes
                                          : local + from->local_base + src_at;
             uint8_t *dst = dst_reg ? (uint8_t *)to->regs + dst_slot + i * a->bytes
@@ -84,7 +92,7 @@ static const struct op *leave_frame(struct warp *w) {
         return NULL;
     }
     copy_values(f->site->results, f->site->nresults, w, f->ret_exec & w->live, f, back, true,
-                f->site->callee ? 0 : f->code->param_offset);
+                f->site->callee ? NULL : f->code);
     w->f = back;
     w->R = back->regs;
     w->mask = f->ret_mask & w->live;
@@ -404,7 +412,7 @@ const struct op *sg_op_call(struct warp *w, const struct op *op) {
     f->local_base = base;
     f->local_top = base + code->stack_bytes;
     copy_values(site->args, site->nargs, w, lanes, from, f, false,
-                site->callee ? 0 : code->param_offset);
+                site->callee ? NULL : code);
     w->f = f;
     w->R = f->regs;
     w->mask = w->exec = lanes;

@@ -189,6 +189,21 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
     }
 }
 
+// Copies are made at once, so that groups are complete when committed.
+static void decode_async_copy(struct decoder *d, const struct sg_insn *insn) {
+    if (insn->mode == SG_CP_COMMIT_GROUP || insn->mode == SG_CP_WAIT_GROUP ||
+        insn->mode == SG_CP_WAIT_ALL)
+        return;
+    if (insn->mode != SG_CP_ASYNC || insn->nsrc != 3 || insn->src[2].kind != SG_OPND_IMM)
+        sg_decode_fail(d, "the software GPU has no such form of cp.async");
+    unsigned bytes = (unsigned)insn->src[2].imm;
+    if (bytes != 4 && bytes != 8 && bytes != 16) sg_decode_fail(d, "cp.async of this size");
+    struct place to = find(d, &insn->src[0], SG_SHARED), from = find(d, &insn->src[1], SG_GLOBAL);
+    uint32_t buffer = sg_scratch(d);
+    emit_load(d, &from, bytes, buffer);
+    emit_at(d, table(d)->st_shared[log2_of(d, bytes)], &to)->b = buffer;
+}
+
 bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->op) {
     case SG_OP_LD:
@@ -201,6 +216,9 @@ bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {
     case SG_OP_ATOM:
     case SG_OP_RED:
         decode_atomic(d, insn);
+        return true;
+    case SG_OP_CP_ASYNC:
+        decode_async_copy(d, insn);
         return true;
     default:
         return false;
