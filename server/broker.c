@@ -23,7 +23,8 @@
 
 #define MAX_HELLO (64 << 10) /* bytes; more is no greeting */
 #define MAX_IDENTITY 64
-#define CUT_MS 1000 /* how long the end of a connection that was cut off may take */
+#define HANDSHAKE_MS 3000 /* who has not greeted by then is cut off */
+#define CUT_MS (HANDSHAKE_MS + 1000) /* how long the end of a connection that was cut off may take */
 
 /* A worker, from its start until it has been waited for. */
 struct worker_entry {
@@ -46,7 +47,7 @@ struct broker {
     struct worker_entry *workers;
     unsigned long started; /* sessions so far */
     int signals;
-    uint8_t cut[MAX_IDENTITY]; /* the connection last cut off, and when */
+    uint8_t cut[256]; /* the connection last cut off, and when */
     size_t cut_size;
     int64_t cut_at;
 };
@@ -266,7 +267,7 @@ static int open_listener(struct broker *b, unsigned i)
     char name[32], err[256];
     struct hawser_endpoint e;
     int64_t max_size = MAX_HELLO;
-    int one = 1, zero = 0, handshake_ms = 3000; /* who has not greeted by then is cut off */
+    int one = 1, zero = 0, handshake_ms = HANDSHAKE_MS;
     if (hawser_endpoint_parse(endpoint, &e, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
         return -1;

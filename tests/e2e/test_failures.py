@@ -132,7 +132,7 @@ def tests(build):
                 while s.recv(4096):
                     pass
             assert until(lambda: len(d.log.splitlines()) == lines + 1, 5), d.log
-            assert "greeting" in d.log
+            assert "greeting" in d.log, d.log
             assert through(d, "vector").returncode == 0
 
     def a_killed_guest_leaves_no_worker():
