@@ -8,6 +8,10 @@ static float add32(float x, float y) {
     return sg_canon(x + y);
 }
 
+static uint32_t flush32(uint32_t x) {
+    return x & 0x7f800000 ? x : x & 0x80000000u;
+}
+
 static uint64_t extreme(uint64_t x, uint64_t y, unsigned bytes, bool sgn, bool min) {
     unsigned shift = 64 - bytes * 8;
     bool less = sgn ? (int64_t)(x << shift) < (int64_t)(y << shift) : x < y;
@@ -42,8 +46,10 @@ static u128 result(const struct sg_insn *insn, u128 old, u128 b, u128 c) {
     case SG_F32: {
         float f = sg_f32((uint32_t)x), g = sg_f32((uint32_t)y);
         if (insn->atom == SG_ATOM_ADD) {
-            // On global memory f32 addition flushes subnormals unless told not to; shared does not.
-            return sg_u32(add32(f, g));
+            // PTX: on global memory subnormals are flushed, in and out; on shared they are not.
+            bool flush = insn->space != SG_SHARED && insn->space != SG_SHARED_CLUSTER;
+            if (!flush) return sg_u32(add32(f, g));
+            return flush32(sg_u32(add32(sg_f32(flush32((uint32_t)x)), sg_f32(flush32((uint32_t)y)))));
         }
         return f != f ? y : g != g ? x : (f < g) == (insn->atom == SG_ATOM_MIN) ? x : y;
     }

@@ -604,6 +604,7 @@ static void survey(struct decoder *d) {
                 (is_cluster_barrier(insn) && insn->mode == SG_BAR_CLUSTER_WAIT))
                 units++;
             if (waits_for_others(insn)) d->code->may_spin = true;
+            if (insn->op == SG_OP_ALLOCA) d->kernel->calls = true; // wants room on the stack
         }
         for (uint32_t k = 0; k < words; k++) d->crossing[k] |= b->live_in[k];
         if (units == before) continue;
@@ -635,8 +636,6 @@ static void place_registers(struct decoder *d) {
     code->local_offset = 0;
     uint64_t align = fn->frame_align > 16 ? fn->frame_align : 16;
     code->param_offset = (uint32_t)((fn->local_bytes + align - 1) & ~(align - 1));
-    // One slot of 16 bytes behind the variables for each register parameter is not needed: those
-    // travel from register to register.
     code->stack_bytes = (uint32_t)((code->param_offset + fn->frame_bytes + 15) & ~(uint64_t)15);
 }
 

@@ -142,7 +142,6 @@ static struct layout plan(const struct launch *launch) {
         l.frames += CALL_STACK_BYTES;
         l.local_stride += CALL_LOCAL_BYTES;
     }
-    if (kernel->main->stack_bytes) l.local_stride += 512; // room for alloca
     l.local = round_up(l.local_stride * SG_WARP, 64);
     // A line or two apart, so that equal registers of neighbouring warps fall into other cache sets.
     l.warp = round_up(l.frames + l.local, 64) + 192;
