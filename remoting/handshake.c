@@ -11,6 +11,7 @@
 #include "probe.h"
 #include "session.h"
 
+#define GREETED_MS 500
 #define CONNECT_MS 3000
 #define WELCOME_MS 10000
 #define OPENED_MS 60000 /* a real driver's cuInit on a large host takes seconds */
@@ -40,10 +41,15 @@ static Hawser__ToGuest *ask_broker(const char *endpoint, bool probe, int timeout
 {
     struct hawser_endpoint e;
     if (hawser_endpoint_parse(endpoint, &e, err, err_size) != 0) return NULL;
-    if (hawser_endpoint_reachable(&e, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS, err, err_size))
-        return NULL;
     struct hawser_lane *lane = hawser_zmq_connect(endpoint, err, err_size);
     if (!lane) return NULL;
+    /* ZeroMQ does not tell why nobody answers; a plain connection does. It is tried only then, because a
+     * daemon counts it as a guest that speaks nothing. */
+    if (!hawser_zmq_greeted(lane, GREETED_MS) &&
+        hawser_endpoint_reachable(&e, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS, err, err_size)) {
+        hawser_lane_close(lane);
+        return NULL;
+    }
     Hawser__ToHost m = HAWSER__TO_HOST__INIT;
     Hawser__Hello hello = HAWSER__HELLO__INIT;
     char host[64] = "", program[256] = "";

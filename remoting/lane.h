@@ -68,6 +68,9 @@ static inline void hawser_lane_close(struct hawser_lane *l)
 
 /* Guest side: a DEALER connected to endpoint. NULL with a reason in err. */
 struct hawser_lane *hawser_zmq_connect(const char *endpoint, char *err, size_t err_size);
+/* Waits for the other side's ZeroMQ handshake; false when there was none in that time. A receiver's
+ * function, as recv. */
+bool hawser_zmq_greeted(struct hawser_lane *lane, int timeout_ms);
 
 /* Host side: a ROUTER for one peer, bound to endpoint (tcp://HOST:* picks a port; the endpoint in
  * force is written to bound). The first peer that shows `token` in an Open message is the session's;

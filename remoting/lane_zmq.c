@@ -32,7 +32,8 @@ struct zmq_lane {
     pthread_mutex_t lock;
     int wake;      /* eventfd */
     int socket_fd, monitor_fd;
-    bool gone;     /* receiver only: the peer disconnected */
+    bool greeted;  /* receiver only: the ZeroMQ handshake is done */
+    bool gone;     /* receiver only: the peer disconnected, or was never there */
     /* Host side: the peer that the lane serves. */
     bool router;
     uint8_t token[TOKEN_MAX];
@@ -190,6 +191,8 @@ static void look_at_monitor(struct zmq_lane *z)
             zmq_msg_recv(&msg, z->monitor, 0);
             zmq_msg_close(&msg);
         }
+        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) z->greeted = true;
+        if (event == ZMQ_EVENT_CLOSED && !z->router) z->gone = true;
         /* On the host another peer than the session's may come and go. */
         if (event == ZMQ_EVENT_DISCONNECTED && (!z->router || (z->peer_size && (int)value == z->peer_fd)))
             z->gone = true;
@@ -284,7 +287,8 @@ static struct zmq_lane *make(int type, char *err, size_t err_size)
     z->socket = z->context ? zmq_socket(z->context, type) : NULL;
     if (!z->socket || z->wake < 0) goto fail;
     set_options(z->socket);
-    if (zmq_socket_monitor(z->socket, "inproc://monitor", ZMQ_EVENT_DISCONNECTED) != 0) goto fail;
+    if (zmq_socket_monitor(z->socket, "inproc://monitor",
+                           ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0) goto fail;
     z->monitor = zmq_socket(z->context, ZMQ_PAIR);
     if (!z->monitor || zmq_connect(z->monitor, "inproc://monitor") != 0) goto fail;
     size_t size = sizeof z->socket_fd;
@@ -309,6 +313,17 @@ struct hawser_lane *hawser_zmq_connect(const char *endpoint, char *err, size_t e
         return NULL;
     }
     return &z->lane;
+}
+
+bool hawser_zmq_greeted(struct hawser_lane *lane, int timeout_ms)
+{
+    struct zmq_lane *z = (struct zmq_lane *)lane;
+    int64_t end = now_ms() + timeout_ms;
+    for (look_at_monitor(z); !z->greeted && !z->gone && now_ms() < end; look_at_monitor(z)) {
+        struct pollfd p = {.fd = z->monitor_fd, .events = POLLIN};
+        poll(&p, 1, (int)(end - now_ms()));
+    }
+    return z->greeted;
 }
 
 /* endpoint, or for tcp://HOST:* each port of the range in turn. */

@@ -241,17 +241,8 @@ static void hear_monitor(struct broker *b, unsigned listener)
     zmq_msg_init(&event);
     zmq_msg_init(&address);
     while (zmq_msg_recv(&event, b->monitor[listener], ZMQ_DONTWAIT) >= 0) {
-        uint16_t what = 0;
-        int32_t code = 0;
-        if (zmq_msg_size(&event) >= 6) {
-            memcpy(&what, zmq_msg_data(&event), sizeof what);
-            memcpy(&code, (char *)zmq_msg_data(&event) + 2, sizeof code);
-        }
         if (zmq_msg_more(&event)) zmq_msg_recv(&address, b->monitor[listener], 0);
-        /* Who connects and leaves without a byte (to see whether a daemon is there) is no news. */
-        bool silent = (what == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && code == ECONNRESET) ||
-                      now_ms() - b->cut_at < CUT_MS;
-        hawser_log(silent ? HAWSER_DEBUG : HAWSER_WARN,
+        hawser_log(now_ms() - b->cut_at < CUT_MS ? HAWSER_DEBUG : HAWSER_WARN,
                    "%s: a peer that does not speak ZeroMQ: connection closed",
                    b->settings->listen[listener]);
     }

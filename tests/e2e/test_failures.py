@@ -128,6 +128,9 @@ def tests(build):
                 s.sendall(b"\xff" + b"\0" * 8 + b"\x7f\x03\x00NULL" + b"\0" * 48)
                 ready = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x00"
                 s.sendall(b"\x04" + bytes([len(ready)]) + ready)
+                heard = b""
+                while b"READY" not in heard:
+                    heard += s.recv(4096)
                 s.sendall(b"\x00\x08" + b"\xff" * 8)
                 while s.recv(4096):
                     pass

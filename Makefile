@@ -1,0 +1,30 @@
+# make demo: build and show every example through a daemon.  make test: build with sanitizers and run all
+# tests.  make bundle: a folder that runs on other machines.  Each installs with apt what is missing.
+.PHONY: help demo test bundle build clean
+
+help:
+	@echo "make demo    install what is missing, build, run every example through a hawserd"
+	@echo "make test    install what is missing, build with sanitizers, run all tests"
+	@echo "make build   build in release (build/)"
+	@echo "make bundle  make a relocatable folder in dist/"
+	@echo "make clean   remove build folders"
+
+demo: build
+	scripts/demo build
+
+build:
+	scripts/install-deps
+	cmake --preset release >/dev/null
+	cmake --build --preset release
+
+test:
+	scripts/install-deps
+	cmake --preset debug >/dev/null
+	cmake --build --preset debug
+	tests/run build-debug
+
+bundle: build
+	scripts/bundle build
+
+clean:
+	rm -rf build build-debug dist
