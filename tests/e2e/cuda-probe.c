@@ -8,9 +8,14 @@
  *   cuda-probe LIBRARY init               prints "init RESULT"
  *   cuda-probe LIBRARY hold               prints "holding", then waits for the end of its input; then calls
  *   cuda-probe LIBRARY fork               what a forked child and an exec'd one see
- *   cuda-probe LIBRARY late               a bad launch attribute: the error comes at the synchronization
+ *   cuda-probe LIBRARY late               arguments that are wrong at once
+ *   cuda-probe LIBRARY blocked            one thread waits for a kernel that another thread must release
+ *   cuda-probe LIBRARY order              threads take turns on one stream; their order must be kept
  */
 #include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +27,8 @@
 #define FUNCTIONS(X)                                                                                \
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2)        \
     X(cuMemFree_v2) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleGetFunction)\
-    X(cuLaunchKernel) X(cuCtxSynchronize) X(cuMemGetInfo_v2)
+    X(cuLaunchKernel) X(cuCtxSynchronize) X(cuMemGetInfo_v2) X(cuStreamCreate)                      \
+    X(cuStreamSynchronize) X(cuMemcpyHtoDAsync_v2) X(cuMemsetD32Async)
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
@@ -33,7 +39,19 @@ static const char ptx[] =
     "    ld.param.u64 %rd1, [out];\n    ld.param.u32 %r1, [value];\n"
     "    mov.u32 %r2, %tid.x;\n    add.s32 %r3, %r1, %r2;\n"
     "    mul.wide.u32 %rd2, %r2, 4;\n    add.s64 %rd3, %rd1, %rd2;\n"
-    "    st.global.u32 [%rd3], %r3;\n    ret;\n}\n";
+    "    st.global.u32 [%rd3], %r3;\n    ret;\n}\n"
+    /* Waits until *flag is not 0. */
+    ".visible .entry wait(.param .u64 flag)\n{\n"
+    "    .reg .pred %p<2>;\n    .reg .b32 %r<2>;\n    .reg .b64 %rd<2>;\n"
+    "    ld.param.u64 %rd1, [flag];\n"
+    "again:\n    ld.volatile.global.u32 %r1, [%rd1];\n"
+    "    setp.eq.s32 %p1, %r1, 0;\n    @%p1 bra again;\n    ret;\n}\n"
+    /* *x = *x * 3 + add */
+    ".visible .entry step(.param .u64 x, .param .u32 add)\n{\n"
+    "    .reg .b32 %r<4>;\n    .reg .b64 %rd<2>;\n"
+    "    ld.param.u64 %rd1, [x];\n    ld.param.u32 %r1, [add];\n"
+    "    ld.global.u32 %r2, [%rd1];\n    mad.lo.s32 %r3, %r2, 3, %r1;\n"
+    "    st.global.u32 [%rd1], %r3;\n    ret;\n}\n";
 
 static void need(CUresult r, const char *what)
 {
@@ -52,13 +70,18 @@ static void start(void)
     need(p_cuCtxSetCurrent(context), "current");
 }
 
-static CUfunction fill(void)
+static CUfunction kernel(const char *name)
 {
     CUmodule module;
     CUfunction f;
     need(p_cuModuleLoadDataEx(&module, ptx, 0, NULL, NULL), "load");
-    need(p_cuModuleGetFunction(&f, module, "fill"), "function");
+    need(p_cuModuleGetFunction(&f, module, name), "function");
     return f;
+}
+
+static CUfunction fill(void)
+{
+    return kernel("fill");
 }
 
 static CUresult launch(CUfunction f, CUdeviceptr out, unsigned value, unsigned threads)
@@ -158,6 +181,85 @@ static int forked(char **argv)
     return WEXITSTATUS(status);
 }
 
+/* ---- threads ---- */
+
+static CUcontext shared_context;
+static CUdeviceptr shared_memory;
+static CUstream shared_stream;
+static pthread_barrier_t meet;
+
+static void *release(void *arg)
+{
+    static const unsigned one = 1;
+    CUstream other;
+    need(p_cuCtxSetCurrent(shared_context), "current");
+    need(p_cuStreamCreate(&other, CU_STREAM_NON_BLOCKING), "stream");
+    pthread_barrier_wait(&meet); /* the other thread goes to wait now */
+    need(p_cuMemcpyHtoDAsync_v2(shared_memory, &one, sizeof one, other), "copy");
+    need(p_cuStreamSynchronize(other), "other stream");
+    return arg;
+}
+
+/* If waiting held up the other thread's calls, the kernel would never end. */
+static int blocked(void)
+{
+    pthread_t t;
+    start();
+    CUfunction f = kernel("wait");
+    need(p_cuDevicePrimaryCtxRetain(&shared_context, 0), "context");
+    need(p_cuMemAlloc_v2(&shared_memory, 4), "alloc");
+    need(p_cuStreamCreate(&shared_stream, CU_STREAM_NON_BLOCKING), "stream");
+    need(p_cuMemsetD32Async(shared_memory, 0, 1, shared_stream), "memset");
+    void *params[] = {&shared_memory};
+    need(p_cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, shared_stream, params, NULL), "launch");
+    pthread_barrier_init(&meet, NULL, 2);
+    pthread_create(&t, NULL, release, NULL);
+    pthread_barrier_wait(&meet);
+    need(p_cuStreamSynchronize(shared_stream), "sync");
+    pthread_join(t, NULL);
+    puts("released");
+    return 0;
+}
+
+enum { TURNS = 300, PLAYERS = 3 };
+static atomic_uint turn;
+static CUfunction step_kernel;
+
+static void *player(void *arg)
+{
+    unsigned me = (unsigned)(size_t)arg;
+    need(p_cuCtxSetCurrent(shared_context), "current");
+    for (unsigned i = me; i < TURNS; i += PLAYERS) {
+        while (atomic_load(&turn) != i)
+            sched_yield();
+        void *params[] = {&shared_memory, &i};
+        need(p_cuLaunchKernel(step_kernel, 1, 1, 1, 1, 1, 1, 0, shared_stream, params, NULL), "launch");
+        atomic_store(&turn, i + 1);
+    }
+    return NULL;
+}
+
+static int order(void)
+{
+    pthread_t t[PLAYERS];
+    unsigned expected = 0, got = 0;
+    start();
+    step_kernel = kernel("step");
+    need(p_cuDevicePrimaryCtxRetain(&shared_context, 0), "context");
+    need(p_cuMemAlloc_v2(&shared_memory, 4), "alloc");
+    need(p_cuStreamCreate(&shared_stream, CU_STREAM_DEFAULT), "stream");
+    need(p_cuMemsetD32Async(shared_memory, 0, 1, shared_stream), "memset");
+    for (size_t i = 0; i < PLAYERS; i++)
+        pthread_create(&t[i], NULL, player, (void *)i);
+    for (size_t i = 0; i < PLAYERS; i++)
+        pthread_join(t[i], NULL);
+    for (unsigned i = 0; i < TURNS; i++)
+        expected = expected * 3 + i;
+    need(p_cuMemcpyDtoH_v2(&got, shared_memory, 4), "copy");
+    printf("order %s\n", got == expected ? "kept" : "lost");
+    return got != expected;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3) return 2;
@@ -173,6 +275,8 @@ int main(int argc, char **argv)
     if (!strcmp(what, "late")) return late();
     if (!strcmp(what, "hold")) return hold();
     if (!strcmp(what, "fork")) return forked(argv);
+    if (!strcmp(what, "blocked")) return blocked();
+    if (!strcmp(what, "order")) return order();
     if (!strcmp(what, "load") && argc > 3) return load(argv[3]);
     if (!strcmp(what, "init")) return printf("init %d\n", p_cuInit(0)), 0;
     if (!strcmp(what, "alloc") && argc > 3) {
