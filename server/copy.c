@@ -20,7 +20,7 @@
 struct block {
     struct block *next;
     struct staging *staging;
-    uint64_t context; /* 0: its context has ended; freed instead of kept */
+    uint64_t context;
     size_t size;
     void *memory;     /* pinned */
     CUevent done;
@@ -35,10 +35,20 @@ struct later {
     bool last;
 };
 
+/* How many blocks of a context the lane still has to send. */
+struct sending {
+    struct sending *next;
+    uint64_t context;
+    unsigned blocks;
+};
+
 struct staging {
     struct worker *worker;
-    pthread_mutex_t lock;
+    pthread_mutex_t push_lock;    /* from taking an entry off "later" until it is on the lane */
+    pthread_mutex_t lock;         /* all below; taken after push_lock */
     pthread_cond_t more;          /* for the thread that looks after "later" */
+    pthread_cond_t sent;          /* a block came back from the lane */
+    struct sending *sending;
     struct block *idle;           /* ready for use */
     struct block *to_device, **to_device_end; /* in use until their events are done, oldest first */
     struct later *later, **later_end;
@@ -124,21 +134,48 @@ static void give_block(struct block *b)
 {
     struct staging *s = b->staging;
     pthread_mutex_lock(&s->lock);
-    if (b->context) {
-        b->next = s->idle;
-        s->idle = b;
-    } else {
-        s->bytes -= b->size;
-        free(b); /* its memory went with the context */
-    }
+    b->next = s->idle;
+    s->idle = b;
     pthread_mutex_unlock(&s->lock);
+}
+
+/* Under the lock. */
+static struct sending *sending_of(struct staging *s, uint64_t context)
+{
+    struct sending *e = s->sending;
+    while (e && e->context != context)
+        e = e->next;
+    return e;
+}
+
+/* Counts a block that goes to the lane; false when memory is short. */
+static bool begin_sending(struct block *b)
+{
+    struct staging *s = b->staging;
+    pthread_mutex_lock(&s->lock);
+    struct sending *e = sending_of(s, b->context);
+    if (!e && (e = calloc(1, sizeof *e))) {
+        e->context = b->context;
+        e->next = s->sending;
+        s->sending = e;
+    }
+    if (e) e->blocks++;
+    pthread_mutex_unlock(&s->lock);
+    return e != NULL;
 }
 
 /* Called by the lane when a frame has left. */
 static void frame_sent(void *data, void *hint)
 {
     (void)data;
-    give_block(hint);
+    struct block *b = hint;
+    struct staging *s = b->staging;
+    pthread_mutex_lock(&s->lock);
+    sending_of(s, b->context)->blocks--;
+    b->next = s->idle;
+    s->idle = b;
+    pthread_cond_broadcast(&s->sent);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- to the device ---- */
@@ -226,23 +263,25 @@ static CUresult start_piece(struct served *c, const Hawser__CopyOut *m, const st
     return r;
 }
 
+/* A failed piece is the transfer's last: nothing more would complete it. */
 static void push(struct worker *w, struct block *b, uint64_t transfer, uint64_t offset, size_t size,
                  bool last, CUresult result)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Push p = HAWSER__PUSH__INIT, *list[] = {&p};
+    struct hawser_frame f = {0};
+    if (result == CUDA_SUCCESS && begin_sending(b)) {
+        f = (struct hawser_frame){.data = b->memory, .size = size, .free = frame_sent, .hint = b};
+    } else {
+        if (result == CUDA_SUCCESS) result = CUDA_ERROR_OUT_OF_MEMORY;
+        if (b) give_block(b);
+    }
     p.transfer = transfer;
     p.offset = offset;
-    p.last = last;
+    p.last = last || result != CUDA_SUCCESS;
     p.result = result;
     m.n_pushes = 1;
     m.pushes = list;
-    struct hawser_frame f = {.data = b ? b->memory : NULL, .size = size,
-                             .free = b ? frame_sent : NULL, .hint = b};
-    if (result != CUDA_SUCCESS && b) {
-        give_block(b);
-        f = (struct hawser_frame){0};
-    }
     worker_send(w, &m, &f, 1);
 }
 
@@ -320,26 +359,36 @@ CUresult serve_CopyOutLater(struct served *c, const ProtobufCMessage *msg)
     return r;
 }
 
-/* Oldest first, as long as they are done: a stream's copies arrive in their order. */
+/* Under the lock. The first entry whose copy is done, taken off the list, with its result. */
+static struct later *take_ready(struct staging *s, const struct cuda_driver *d, CUresult *result)
+{
+    struct later *e;
+    for (struct later **at = &s->later; (e = *at); at = &e->next) {
+        *result = d->cuEventQuery(e->block->done);
+        if (*result == CUDA_ERROR_NOT_READY) continue;
+        *at = e->next;
+        if (!e->next) s->later_end = at;
+        return e;
+    }
+    return NULL;
+}
+
+/* When this returns, every copy that was done before the call is on the lane: also one that another
+ * thread had begun to push. */
 void staging_push_ready(struct worker *w)
 {
     struct staging *s = w->staging;
-    for (;;) {
-        struct later *e;
-        CUresult r = CUDA_ERROR_NOT_READY;
-        struct later **at;
+    struct later *e;
+    CUresult r = CUDA_SUCCESS;
+    pthread_mutex_lock(&s->push_lock);
+    do {
         pthread_mutex_lock(&s->lock);
-        for (at = &s->later; (e = *at); at = &e->next)
-            if ((r = w->driver.cuEventQuery(e->block->done)) != CUDA_ERROR_NOT_READY) break;
-        if (e) {
-            *at = e->next;
-            if (!e->next) s->later_end = at;
-        }
+        e = take_ready(s, &w->driver, &r);
         pthread_mutex_unlock(&s->lock);
-        if (!e) return;
-        push(w, e->block, e->transfer, e->offset, e->size, e->last, r);
+        if (e) push(w, e->block, e->transfer, e->offset, e->size, e->last, r);
         free(e);
-    }
+    } while (e);
+    pthread_mutex_unlock(&s->push_lock);
 }
 
 /* Looks after the copies that no call waits for. */
@@ -365,8 +414,10 @@ struct staging *staging_new(struct worker *w)
     if (!s) return NULL;
     s->worker = w;
     w->staging = s;
+    pthread_mutex_init(&s->push_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
+    pthread_cond_init(&s->sent, NULL);
     s->to_device_end = &s->to_device;
     s->later_end = &s->later;
     if (pthread_create(&t, NULL, look_after_later, w) != 0) return NULL;
@@ -383,6 +434,9 @@ void staging_forget_context(struct worker *w, uint64_t context)
     pthread_mutex_unlock(&s->lock);
     staging_push_ready(w);
     pthread_mutex_lock(&s->lock);
+    /* The context's pinned memory goes with it, so the lane must have let go of it. */
+    for (struct sending *e; (e = sending_of(s, context)) && e->blocks;)
+        pthread_cond_wait(&s->sent, &s->lock);
     for (struct block **p = &s->idle, *b; (b = *p);) {
         if (b->context != context) {
             p = &b->next;

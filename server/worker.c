@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "backtrace.h"
 #include "log.h"
 #include "session.h"
 #include "waiters.h"
@@ -169,7 +170,6 @@ static bool handle_message(struct worker *w, struct hawser_message *m)
 
 static void fill_device(struct worker *w, CUdevice dev, Hawser__DeviceInfo *out)
 {
-    static int32_t zero[1];
     const struct cuda_driver *d = &w->driver;
     char *name = calloc(1, 256);
     uint8_t *uuid = calloc(2, 16);
@@ -191,7 +191,7 @@ static void fill_device(struct worker *w, CUdevice dev, Hawser__DeviceInfo *out)
     out->uuid = (ProtobufCBinaryData){16, uuid};
     out->uuid_v2 = (ProtobufCBinaryData){16, uuid + 16};
     out->total_mem = total;
-    out->attributes = attributes ? attributes : zero;
+    out->attributes = attributes;
     out->n_attributes = CU_DEVICE_ATTRIBUTE_MAX;
 }
 
@@ -283,6 +283,25 @@ static int start(struct worker *w, const struct settings *s)
     return 0;
 }
 
+/* A crash here ends one session. What is known goes to the log before the default action. */
+__attribute__((unused)) static void crashed(int signal)
+{
+    static const char text[] = "hawser-worker: crashed; where it was:\n";
+    if (write(STDERR_FILENO, text, sizeof text - 1) > 0) hawser_backtrace(STDERR_FILENO);
+    raise(signal); /* SA_RESETHAND: the default action now */
+}
+
+/* Before the driver is loaded: the software GPU hands on what is not a kernel's fault. */
+static void report_crashes(void)
+{
+#ifndef HAWSER_SANITIZE
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    struct sigaction action = {.sa_handler = crashed, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        sigaction(fatal[i], &action, NULL);
+#endif
+}
+
 static void usage(FILE *to)
 {
     fprintf(to, "usage: hawser-worker --endpoint ENDPOINT --library FILE --control FD [--ports LO-HI]\n"
@@ -336,6 +355,7 @@ int main(int argc, char **argv)
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* sessions end with their broker */
     signal(SIGPIPE, SIG_IGN);
+    report_crashes();
     if (start(&w, &s) != 0) return 1;
     int status = serve(&w);
     /* Nothing to take down in order: the kernel frees all that the session held. */

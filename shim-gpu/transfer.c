@@ -87,14 +87,15 @@ void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size)
     while (t && t->id != push->transfer)
         t = t->next;
     if (!t || push->offset > t->width * t->height || size > t->width * t->height - push->offset) {
-        hawser_log(HAWSER_WARN, "a push for no known transfer was dropped");
+        hawser_log(HAWSER_DEBUG, "a push for no known transfer was dropped");
         pthread_mutex_unlock(&lock);
         return;
     }
     if (push->result != 0) t->result = (CUresult)push->result;
     scatter(t, push->offset, data, size);
     t->left -= size < t->left ? size : t->left;
-    if (push->last && t->later) {
+    /* Pieces may come in any order; a failed one is the last. */
+    if (t->later && (t->left == 0 || (push->last && push->result != 0))) {
         unlink_transfer(t);
         free(t);
     }
