@@ -283,20 +283,24 @@ static int start(struct worker *w, const struct settings *s)
     return 0;
 }
 
+#ifndef HAWSER_SANITIZE
 /* A crash here ends one session. What is known goes to the log before the default action. */
-__attribute__((unused)) static void crashed(int signal)
+static void crashed(int signal)
 {
     static const char text[] = "hawser-worker: crashed; where it was:\n";
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigaction(signal, &standard, NULL); /* whoever handed the signal on stays installed otherwise */
     if (write(STDERR_FILENO, text, sizeof text - 1) > 0) hawser_backtrace(STDERR_FILENO);
-    raise(signal); /* SA_RESETHAND: the default action now */
+    raise(signal);
 }
+#endif
 
 /* Before the driver is loaded: the software GPU hands on what is not a kernel's fault. */
 static void report_crashes(void)
 {
 #ifndef HAWSER_SANITIZE
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-    struct sigaction action = {.sa_handler = crashed, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+    struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_NODEFER};
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
         sigaction(fatal[i], &action, NULL);
 #endif
