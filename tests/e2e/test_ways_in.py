@@ -19,7 +19,7 @@ def tests(build):
         with Daemon(build) as d:
             for env, command in ((build.preload_env(d.endpoint), []),
                                  (build.env(), [build.bin("hawser"), "run", "--server", d.endpoint])):
-                r = run([*command, build.path("tests", "cuda-linked")], env=env)
+                r = run([*command, build.program("cuda-linked")], env=env)
                 assert r.returncode == 0 and "linked: PASS: hawser software GPU" in r.stdout, r
 
     def childs_child():
