@@ -1,0 +1,216 @@
+/* Conversions, and half and bfloat16 arithmetic. Halves are rounded here by hand from double, which is exact. */
+#include "ptx.h"
+
+#include <fenv.h>
+#include <math.h>
+#include <string.h>
+
+static float f(uint64_t bits)
+{
+    float v;
+    uint32_t low = (uint32_t)bits;
+    memcpy(&v, &low, 4);
+    return v;
+}
+static uint64_t fb(double x)
+{
+    float v = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &v, 4);
+    return bits;
+}
+static double d(uint64_t bits)
+{
+    double v;
+    memcpy(&v, &bits, 8);
+    return v;
+}
+static uint64_t db(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, 8);
+    return bits;
+}
+
+/* A small float: sign, exponent bits, mantissa bits. */
+static double small_value(uint32_t bits, int exponent, int mantissa)
+{
+    int bias = (1 << (exponent - 1)) - 1, e = (int)(bits >> mantissa & ((1u << exponent) - 1));
+    double m = (double)(bits & ((1u << mantissa) - 1)), sign = bits >> (exponent + mantissa) & 1 ? -1 : 1;
+    if (e == (1 << exponent) - 1) return m ? NAN : sign * INFINITY;
+    if (e == 0) return sign * ldexp(m, 1 - bias - mantissa);
+    return sign * ldexp(m + (1 << mantissa), e - bias - mantissa);
+}
+/* Nearest, ties to even (toward zero when truncate). */
+static uint32_t small_bits(double v, int exponent, int mantissa, bool truncate)
+{
+    int bias = (1 << (exponent - 1)) - 1;
+    uint32_t sign = signbit(v) ? 1u << (exponent + mantissa) : 0, inf = ((1u << exponent) - 1) << mantissa;
+    if (isnan(v)) return (1u << (exponent + mantissa)) - 1;
+    v = fabs(v);
+    if (isinf(v)) return sign | inf;
+    int e = v > 0 ? ilogb(v) : 1 - bias;
+    if (e < 1 - bias) e = 1 - bias;
+    double scaled = ldexp(v, mantissa - e); /* the mantissa as an integer with a fraction */
+    uint64_t m = (uint64_t)(truncate ? trunc(scaled) : nearbyint(scaled));
+    uint64_t bits = m < 1u << mantissa ? m : ((uint64_t)(e + bias) << mantissa) + (m - (1u << mantissa));
+    if (bits >= inf) bits = truncate ? inf - 1 : inf;
+    return sign | (uint32_t)bits;
+}
+static double h(uint64_t bits)
+{
+    return small_value((uint32_t)bits & 0xffff, 5, 10);
+}
+static uint64_t hb(double v)
+{
+    return small_bits(v, 5, 10, false);
+}
+static double b16(uint64_t bits)
+{
+    return small_value((uint32_t)bits & 0xffff, 8, 7);
+}
+static uint64_t bb(double v)
+{
+    return small_bits(v, 8, 7, false);
+}
+
+/* To an integer of n bits, as cvt does: rounded, clamped, NaN is 0 (or the 64-bit pattern below). */
+static uint64_t to_int(double v, int mode, int bits, bool is_signed)
+{
+    fesetround(mode);
+    volatile double r = nearbyint(v);
+    fesetround(FE_TONEAREST);
+    double low = is_signed ? -ldexp(1, bits - 1) : 0, high = ldexp(1, is_signed ? bits - 1 : bits);
+    if (isnan(v)) return bits == 64 ? 1ull << 63 : 0;
+    if (r < low) return is_signed ? (bits == 64 ? 1ull << 63 : (uint64_t)(int64_t)low & 0xffffffff) : 0;
+    if (r >= high) return is_signed ? (bits == 64 ? INT64_MAX : INT32_MAX) : (bits == 64 ? UINT64_MAX : 0xffffffff);
+    uint64_t value = is_signed ? (uint64_t)(int64_t)r : (uint64_t)r;
+    return bits == 32 ? value & 0xffffffff : value;
+}
+
+#define E(name, expr)                                                                                               \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
+    {                                                                                                               \
+        (void)A, (void)B, (void)C;                                                                                  \
+        return expr;                                                                                                \
+    }
+#define MODE(name, mode, type, expr)                                                                                \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
+    {                                                                                                               \
+        (void)B, (void)C;                                                                                           \
+        fesetround(mode);                                                                                           \
+        volatile type r = (expr);                                                                                   \
+        fesetround(FE_TONEAREST);                                                                                   \
+        uint64_t bits = 0;                                                                                          \
+        type v = r;                                                                                                 \
+        memcpy(&bits, &v, sizeof v);                                                                                \
+        return bits;                                                                                                \
+    }
+
+E(s8_to_s32, (uint32_t)(int8_t)A)
+E(u64_to_u32, A & 0xffffffff)
+E(s32_to_s64, (uint64_t)(int64_t)(int32_t)A)
+E(u32_to_u64, A & 0xffffffff)
+E(sat_s8, (uint32_t)((int32_t)A > 127 ? 127 : (int32_t)A < -128 ? -128 : (int32_t)A))
+E(sat_u8, (int32_t)A > 255 ? 255 : (int32_t)A < 0 ? 0 : A & 0xff)
+E(sat_u16, (int32_t)A > 65535 ? 65535 : (int32_t)A < 0 ? 0 : A & 0xffff)
+E(rni_s32, to_int(f(A), FE_TONEAREST, 32, true))
+E(rzi_s32, to_int(f(A), FE_TOWARDZERO, 32, true))
+E(rmi_s32, to_int(f(A), FE_DOWNWARD, 32, true))
+E(rpi_s32, to_int(f(A), FE_UPWARD, 32, true))
+E(rzi_u32, to_int(f(A), FE_TOWARDZERO, 32, false))
+E(rzi_s32_d, to_int(d(A), FE_TOWARDZERO, 32, true))
+E(rni_u32_d, to_int(d(A), FE_TONEAREST, 32, false))
+E(rni_f32, isnan(f(A)) ? fb(NAN) : fb(nearbyintf(f(A))))
+E(rzi_f32, isnan(f(A)) ? fb(NAN) : fb(truncf(f(A))))
+E(rmi_f64, isnan(d(A)) ? db(NAN) : db(floor(d(A))))
+E(rpi_f64, isnan(d(A)) ? db(NAN) : db(ceil(d(A))))
+MODE(s32_f32_rn, FE_TONEAREST, float, (float)(volatile int32_t){(int32_t)A})
+MODE(s32_f32_rz, FE_TOWARDZERO, float, (float)(volatile int32_t){(int32_t)A})
+MODE(u32_f32_rp, FE_UPWARD, float, (float)(volatile uint32_t){(uint32_t)A})
+MODE(u64_f32_rm, FE_DOWNWARD, float, (float)(volatile long double){(long double)A})
+MODE(s64_f64_rn, FE_TONEAREST, double, (double)(volatile int64_t){(int64_t)A})
+MODE(f64_f32_rn, FE_TONEAREST, float, (float)(volatile double){d(A)})
+MODE(f64_f32_rz, FE_TOWARDZERO, float, (float)(volatile double){d(A)})
+MODE(f64_f32_rm, FE_DOWNWARD, float, (float)(volatile double){d(A)})
+E(f32_f64, db((double)f(A)))
+E(f32_sat, fb(!(f(A) > 0) ? 0 : f(A) > 1 ? 1 : f(A)))
+E(f32_f16_rn, small_bits(f(A), 5, 10, false))
+E(f32_f16_rz, small_bits(f(A), 5, 10, true))
+E(f16_f32, fb(h(A)))
+E(f32_bf16_rn, small_bits(f(A), 8, 7, false))
+E(bf16_f32, fb(b16(A)))
+E(f32_pair, small_bits(f(A), 5, 10, false) << 16 | small_bits(f(B), 5, 10, false))
+
+/* Products and sums of halves are exact in double, so one rounding is made. */
+E(add_h, hb(h(A) + h(B)))
+E(sub_h, hb(h(A) - h(B)))
+E(mul_h, hb(h(A) * h(B)))
+E(fma_h, hb(h(A) * h(B) + h(C)))
+static double least(double a, double b)
+{
+    if (isnan(a) || isnan(b)) return isnan(a) ? b : a;
+    return a == b ? (signbit(a) ? a : b) : a < b ? a : b;
+}
+E(min_h, hb(least(h(A), h(B))))
+E(neg_h, isnan(h(A)) ? 0x7fff : (A & 0xffff) ^ 0x8000)
+E(abs_h, isnan(h(A)) ? 0x7fff : A & 0x7fff)
+E(lt_h, h(A) < h(B))
+E(fma_b, bb(b16(A) * b16(B) + b16(C)))
+E(add_b, bb(b16(A) + b16(B)))
+E(max_b, bb(-least(-b16(A), -b16(B))))
+
+const struct op_case half_cases[] = {
+    {"add_f16", 'h', 'h', "add.f16 %hd, %ha, %hb;", add_h, 0, 0},
+    {"sub_f16", 'h', 'h', "sub.f16 %hd, %ha, %hb;", sub_h, 0, 0},
+    {"mul_f16", 'h', 'h', "mul.f16 %hd, %ha, %hb;", mul_h, 0, 0},
+    {"fma_f16_rounds_once", 'h', 'h', "fma.rn.f16 %hd, %ha, %hb, %hc;", fma_h, 0, 0},
+    {"min_f16_prefers_numbers", 'h', 'h', "min.f16 %hd, %ha, %hb;", min_h, 0, 80},
+    {"neg_f16", 'h', 'h', "neg.f16 %hd, %ha;", neg_h, 0, 0},
+    {"abs_f16", 'h', 'h', "abs.f16 %hd, %ha;", abs_h, 0, 0},
+    {"setp_lt_f16", 'h', 'p', "setp.lt.f16 %pd, %ha, %hb;", lt_h, 0, 0},
+    {"add_b16_lanes_of_f16x2", 'h', 'h',
+     "mov.b32 %a, {%ha, %hb}; mov.b32 %b, {%hb, %ha}; add.f16x2 %d, %a, %b; mov.b32 {%hd, %ht}, %d;", add_h, 0, 0},
+    {"fma_bf16_rounds_once", 'b', 'h', "fma.rn.bf16 %hd, %ha, %hb, %hc;", fma_b, 0, 80},
+    {"add_bf16", 'b', 'h', "add.rn.bf16 %hd, %ha, %hb;", add_b, 0, 90},
+    {"max_bf16_prefers_numbers", 'b', 'h', "max.bf16 %hd, %ha, %hb;", max_b, 0, 80},
+    {0},
+};
+
+const struct op_case convert_cases[] = {
+    {"cvt_s32_s8_extends_the_sign", 'i', 'r', "cvt.s32.s8 %d, %a;", s8_to_s32, 0, 0},
+    {"cvt_u32_u64_truncates", 'l', 'r', "cvt.u32.u64 %d, %A;", u64_to_u32, 0, 0},
+    {"cvt_s64_s32_extends_the_sign", 'i', 'R', "cvt.s64.s32 %D, %a;", s32_to_s64, 0, 0},
+    {"cvt_u64_u32_extends_zeros", 'i', 'R', "cvt.u64.u32 %D, %a;", u32_to_u64, 0, 0},
+    {"cvt_sat_s8_s32", 'i', 'r', "cvt.sat.s8.s32 %d, %a;", sat_s8, 0, 0},
+    {"cvt_sat_u8_s32", 'i', 'r', "cvt.sat.u8.s32 %d, %a;", sat_u8, 0, 0},
+    {"cvt_sat_u16_s32", 'i', 'h', "cvt.sat.u16.s32 %hd, %a;", sat_u16, 0, 0},
+    {"cvt_rni_s32_f32_ties_to_even_and_clamps", 'f', 'r', "cvt.rni.s32.f32 %d, %fa;", rni_s32, 0, 0},
+    {"cvt_rzi_s32_f32", 'f', 'r', "cvt.rzi.s32.f32 %d, %fa;", rzi_s32, 0, 0},
+    {"cvt_rmi_s32_f32", 'f', 'r', "cvt.rmi.s32.f32 %d, %fa;", rmi_s32, 0, 0},
+    {"cvt_rpi_s32_f32", 'f', 'r', "cvt.rpi.s32.f32 %d, %fa;", rpi_s32, 0, 0},
+    {"cvt_rzi_u32_f32_clamps_negatives_to_zero", 'f', 'r', "cvt.rzi.u32.f32 %d, %fa;", rzi_u32, 0, 0},
+    {"cvt_rzi_s32_f64", 'd', 'r', "cvt.rzi.s32.f64 %d, %da;", rzi_s32_d, 0, 0},
+    {"cvt_rni_u32_f64", 'd', 'r', "cvt.rni.u32.f64 %d, %da;", rni_u32_d, 0, 0},
+    {"cvt_rni_f32_f32", 'f', 'f', "cvt.rni.f32.f32 %fd, %fa;", rni_f32, 0, 0},
+    {"cvt_rzi_f32_f32", 'f', 'f', "cvt.rzi.f32.f32 %fd, %fa;", rzi_f32, 0, 0},
+    {"cvt_rmi_f64_f64", 'd', 'g', "cvt.rmi.f64.f64 %dd, %da;", rmi_f64, 0, 0},
+    {"cvt_rpi_f64_f64", 'd', 'g', "cvt.rpi.f64.f64 %dd, %da;", rpi_f64, 0, 0},
+    {"cvt_rn_f32_s32", 'i', 'f', "cvt.rn.f32.s32 %fd, %a;", s32_f32_rn, 0, 0},
+    {"cvt_rz_f32_s32", 'i', 'f', "cvt.rz.f32.s32 %fd, %a;", s32_f32_rz, 0, 0},
+    {"cvt_rp_f32_u32", 'i', 'f', "cvt.rp.f32.u32 %fd, %a;", u32_f32_rp, 0, 0},
+    {"cvt_rm_f32_u64", 'l', 'f', "cvt.rm.f32.u64 %fd, %A;", u64_f32_rm, 0, 0},
+    {"cvt_rn_f64_s64", 'l', 'g', "cvt.rn.f64.s64 %dd, %A;", s64_f64_rn, 0, 0},
+    {"cvt_rn_f32_f64", 'd', 'f', "cvt.rn.f32.f64 %fd, %da;", f64_f32_rn, 0, 0},
+    {"cvt_rz_f32_f64", 'd', 'f', "cvt.rz.f32.f64 %fd, %da;", f64_f32_rz, 0, 0},
+    {"cvt_rm_f32_f64", 'd', 'f', "cvt.rm.f32.f64 %fd, %da;", f64_f32_rm, 0, 0},
+    {"cvt_f64_f32_is_exact", 'f', 'g', "cvt.f64.f32 %dd, %fa;", f32_f64, 0, 0},
+    {"cvt_sat_f32_f32", 'f', 'f', "cvt.sat.f32.f32 %fd, %fa;", f32_sat, 0, 0},
+    {"cvt_rn_f16_f32", 'f', 'h', "cvt.rn.f16.f32 %hd, %fa;", f32_f16_rn, 0, 0},
+    {"cvt_rz_f16_f32", 'f', 'h', "cvt.rz.f16.f32 %hd, %fa;", f32_f16_rz, 0, 0},
+    {"cvt_f32_f16_is_exact", 'h', 'f', "cvt.f32.f16 %fd, %ha;", f16_f32, 0, 0},
+    {"cvt_rn_bf16_f32", 'f', 'r', "cvt.rn.bf16.f32 %hd, %fa; cvt.u32.u16 %d, %hd;", f32_bf16_rn, 0, 80},
+    {"cvt_f32_bf16_is_exact", 'b', 'f', "shl.b32 %d, %a, 16; mov.b32 %fd, %d;", bf16_f32, 0, 0},
+    {"cvt_rn_f16x2_f32_has_the_first_one_above", 'f', 'r', "cvt.rn.f16x2.f32 %d, %fa, %fb;", f32_pair, 0, 80},
+    {0},
+};
