@@ -23,7 +23,14 @@ struct rectangle {
     bool async;
 };
 
-/* The bytes from the first to the last of a pitched rectangle. */
+/* a * b + c into *out; false when that is no size. */
+static bool multiply_add(size_t a, size_t b, size_t c, size_t *out)
+{
+    size_t product;
+    return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(product, c, out);
+}
+
+/* The bytes from the first to the last of a pitched rectangle that side_ok has passed. */
 static size_t extent(size_t pitch, const struct rectangle *r)
 {
     return r->height ? pitch * (r->height - 1) + r->width : 0;
@@ -147,8 +154,12 @@ static CUresult copy_host(struct shim_call *c, const struct side *dst, const str
 
 static bool side_ok(const struct side *s, const struct rectangle *r)
 {
+    size_t bytes, rows;
     if (!s->address || (r->height > 1 && s->pitch < r->width)) return false;
-    return s->where == ON_HOST || shim_range_holds(s->address, extent(s->pitch, r), SHIM_DEVICE);
+    if (!multiply_add(s->pitch, r->height - 1, r->width, &bytes) || bytes > UINTPTR_MAX - s->address ||
+        !multiply_add(r->width, r->height, 0, &rows))
+        return false;
+    return s->where == ON_HOST || shim_range_holds(s->address, bytes, SHIM_DEVICE);
 }
 
 static CUresult copy(const struct side *dst, const struct side *src, struct rectangle *r,
@@ -250,10 +261,12 @@ CUresult cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr s
 
 /* ---- the API: rectangles and boxes ---- */
 
-/* CUDA_MEMCPY2D and CUDA_MEMCPY3D name a side by memory type, host pointer, device pointer, pitch. */
+/* CUDA_MEMCPY2D and CUDA_MEMCPY3D name a side by memory type, host pointer, device pointer, pitch, bytes from
+ * slice to slice, and the place (x in bytes, y, z) of its first byte. */
 static CUresult named_side(CUmemorytype type, const void *on_host, CUdeviceptr on_device, size_t pitch,
-                           size_t offset, struct side *out)
+                           size_t slice, const size_t place[3], struct side *out)
 {
+    size_t offset;
     switch (type) {
     case CU_MEMORYTYPE_HOST:
         *out = host(on_host);
@@ -269,7 +282,9 @@ static CUresult named_side(CUmemorytype type, const void *on_host, CUdeviceptr o
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
-    if (!out->address) return CUDA_ERROR_INVALID_VALUE;
+    if (!out->address || !multiply_add(pitch, place[1], place[0], &offset) ||
+        !multiply_add(slice, place[2], offset, &offset))
+        return CUDA_ERROR_INVALID_VALUE;
     out->address += offset;
     out->pitch = pitch;
     return CUDA_SUCCESS;
@@ -280,13 +295,12 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
     if (!p) return CUDA_ERROR_INVALID_VALUE;
     struct side src, dst;
     struct rectangle r = {.width = p->WidthInBytes, .height = p->Height, .async = async};
+    const size_t from[3] = {p->srcXInBytes, p->srcY, 0}, to[3] = {p->dstXInBytes, p->dstY, 0};
     CUresult e = named_side(p->srcMemoryType, p->srcHost, p->srcDevice,
-                            p->srcPitch ? p->srcPitch : p->WidthInBytes,
-                            p->srcY * p->srcPitch + p->srcXInBytes, &src);
+                            p->srcPitch ? p->srcPitch : p->WidthInBytes, 0, from, &src);
     if (e == CUDA_SUCCESS)
         e = named_side(p->dstMemoryType, p->dstHost, p->dstDevice,
-                       p->dstPitch ? p->dstPitch : p->WidthInBytes,
-                       p->dstY * p->dstPitch + p->dstXInBytes, &dst);
+                       p->dstPitch ? p->dstPitch : p->WidthInBytes, 0, to, &dst);
     return e == CUDA_SUCCESS ? copy(&dst, &src, &r, stream) : e;
 }
 
@@ -311,13 +325,14 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
     struct side src, dst;
     size_t src_pitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
     size_t dst_pitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
-    size_t src_slice = src_pitch * (p->srcHeight ? p->srcHeight : p->Height);
-    size_t dst_slice = dst_pitch * (p->dstHeight ? p->dstHeight : p->Height);
-    CUresult e = named_side(p->srcMemoryType, p->srcHost, p->srcDevice, src_pitch,
-                            p->srcZ * src_slice + p->srcY * src_pitch + p->srcXInBytes, &src);
+    const size_t from[3] = {p->srcXInBytes, p->srcY, p->srcZ}, to[3] = {p->dstXInBytes, p->dstY, p->dstZ};
+    size_t src_slice, dst_slice;
+    if (!multiply_add(src_pitch, p->srcHeight ? p->srcHeight : p->Height, 0, &src_slice) ||
+        !multiply_add(dst_pitch, p->dstHeight ? p->dstHeight : p->Height, 0, &dst_slice))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult e = named_side(p->srcMemoryType, p->srcHost, p->srcDevice, src_pitch, src_slice, from, &src);
     if (e == CUDA_SUCCESS)
-        e = named_side(p->dstMemoryType, p->dstHost, p->dstDevice, dst_pitch,
-                       p->dstZ * dst_slice + p->dstY * dst_pitch + p->dstXInBytes, &dst);
+        e = named_side(p->dstMemoryType, p->dstHost, p->dstDevice, dst_pitch, dst_slice, to, &dst);
     for (size_t z = 0; z < p->Depth && e == CUDA_SUCCESS; z++) {
         struct rectangle r = {.width = p->WidthInBytes, .height = p->Height, .async = async};
         e = copy(&dst, &src, &r, stream);
@@ -348,11 +363,11 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, size_t eleme
     if (e == CUDA_SUCCESS) e = shim_handle(HAWSER_STREAM, stream, &id);
     if (e != CUDA_SUCCESS) return e;
     if (width == 0 || height == 0) return CUDA_SUCCESS;
+    if (width > SIZE_MAX / element) return CUDA_ERROR_INVALID_VALUE;
     struct rectangle r = {.width = width * element, .height = height};
     if (height == 1) pitch = r.width;
-    if (width > SIZE_MAX / element || dst % element || pitch % element || pitch < r.width ||
-        !shim_range_holds(dst, extent(pitch, &r), SHIM_DEVICE))
-        return CUDA_ERROR_INVALID_VALUE;
+    struct side s = {.where = ON_DEVICE, .address = dst, .pitch = pitch};
+    if (dst % element || pitch % element || !side_ok(&s, &r)) return CUDA_ERROR_INVALID_VALUE;
     Hawser__Fill m = HAWSER__FILL__INIT;
     m.dst = dst;
     m.pitch = pitch;

@@ -10,6 +10,7 @@
  *   cuda-probe LIBRARY fork               what a forked child and an exec'd one see
  *   cuda-probe LIBRARY late               arguments that are wrong at once
  *   cuda-probe LIBRARY blocked            one thread waits for a kernel that another thread must release
+ *   cuda-probe LIBRARY abuse              sizes that wrap around, freed memory, a busy stream destroyed
  *   cuda-probe LIBRARY order              threads take turns on one stream; their order must be kept
  */
 #include <dlfcn.h>
@@ -28,7 +29,8 @@
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2)        \
     X(cuMemFree_v2) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleGetFunction)\
     X(cuLaunchKernel) X(cuCtxSynchronize) X(cuMemGetInfo_v2) X(cuStreamCreate)                      \
-    X(cuStreamSynchronize) X(cuMemcpyHtoDAsync_v2) X(cuMemsetD32Async)
+    X(cuStreamSynchronize) X(cuMemcpyHtoDAsync_v2) X(cuMemsetD32Async)              \
+    X(cuMemsetD2D8_v2) X(cuMemcpy) X(cuMemcpy2D_v2) X(cuFuncSetAttribute) X(cuStreamDestroy_v2)
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
@@ -221,6 +223,35 @@ static int blocked(void)
     return 0;
 }
 
+static int abuse(void)
+{
+    CUdeviceptr a, b;
+    CUstream stream;
+    char host[64] = "";
+    start();
+    CUfunction f = kernel("step");
+    need(p_cuMemAlloc_v2(&a, 1 << 20), "alloc");
+    need(p_cuMemAlloc_v2(&b, 4096), "alloc");
+    need(p_cuMemFree_v2(b), "free");
+    printf("wrapping fill %d\n", p_cuMemsetD2D8_v2(a, (size_t)1 << 63, 1, 64, 3));
+    printf("wrapping size %d\n", p_cuMemcpyHtoD_v2(a + 64, host, (size_t)-32));
+    CUDA_MEMCPY2D m = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = 8,
+                       .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = a, .dstPitch = (size_t)1 << 62,
+                       .dstY = 4, .WidthInBytes = 8, .Height = 5};
+    printf("wrapping rectangle %d\n", p_cuMemcpy2D_v2(&m));
+    printf("freed memory %d\n", p_cuMemcpy((CUdeviceptr)host, b, 64));
+    printf("shared memory of 2 GiB %d\n",
+           p_cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 0x7fffffff));
+    need(p_cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "stream");
+    for (unsigned i = 0; i < 300; i++) {
+        void *params[] = {&a, &i};
+        need(p_cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, stream, params, NULL), "launch");
+    }
+    printf("busy stream destroyed %d\n", p_cuStreamDestroy_v2(stream));
+    printf("used after that %d\n", p_cuStreamSynchronize(stream));
+    return 0; /* with the stream's work perhaps still under way */
+}
+
 enum { TURNS = 300, PLAYERS = 3 };
 static atomic_uint turn;
 static CUfunction step_kernel;
@@ -277,6 +308,7 @@ int main(int argc, char **argv)
     if (!strcmp(what, "fork")) return forked(argv);
     if (!strcmp(what, "blocked")) return blocked();
     if (!strcmp(what, "order")) return order();
+    if (!strcmp(what, "abuse")) return abuse();
     if (!strcmp(what, "load") && argc > 3) return load(argv[3]);
     if (!strcmp(what, "init")) return printf("init %d\n", p_cuInit(0)), 0;
     if (!strcmp(what, "alloc") && argc > 3) {

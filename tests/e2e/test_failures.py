@@ -8,7 +8,7 @@ import tempfile
 from harness import Daemon, free_port, run, until
 
 ILLEGAL_ADDRESS, SYSTEM_NOT_READY, OUT_OF_MEMORY, HOST_GONE = 700, 802, 2, 46
-INVALID_VALUE, INVALID_IMAGE, INVALID_PTX, UNSUPPORTED_PTX = 1, 200, 218, 222
+INVALID_VALUE, INVALID_HANDLE, INVALID_IMAGE, INVALID_PTX, UNSUPPORTED_PTX = 1, 400, 200, 218, 222
 
 UNSUPPORTED = """.version 8.0
 .target sm_90
@@ -93,6 +93,17 @@ def tests(build):
         with Daemon(build) as d:
             assert through(d, "late").stdout == expected, through(d, "late")
         assert run([*probe, "late"], env=build.soft_env()).stdout == expected
+
+    def abuse_is_refused_and_harms_nothing():
+        expected = "".join(f"{what} {INVALID_VALUE}\n" for what in (
+            "wrapping fill", "wrapping size", "wrapping rectangle", "freed memory", "shared memory of 2 GiB")
+        ) + f"busy stream destroyed 0\nused after that {INVALID_HANDLE}\n"
+        with Daemon(build) as d:
+            r = through(d, "abuse")
+            assert r.returncode == 0 and r.stdout == expected, r
+            assert through(d, "vector").returncode == 0
+        r = run([*probe, "abuse"], env=build.soft_env())
+        assert r.returncode == 0 and r.stdout == expected, r
 
     def more_memory_than_there_is_is_out_of_memory():
         with Daemon(build, options=["--mem", "128M"]) as d:

@@ -58,6 +58,11 @@ EXPECT(pointer_table)
     EACH(32) out[i] = i % 2 ? 222 : 111;
 }
 
+EXPECT(nothing)
+{
+    (void)out; /* the launch fails */
+}
+
 const struct kernel_case memory_cases[] = {
     {"ld_s8_extends_the_sign", KERNEL("    ld.global.s8 %v, [%x];\n" STORE("%v")), {2, 1, 1}, {32, 1, 1}, 64, 64, sign_bytes,
      0, 0, 0},
@@ -134,6 +139,6 @@ const struct kernel_case memory_cases[] = {
      {1, 1, 1}, {64, 1, 1}, 64, 64, same, 0, 0, 0},
     {"ld_global_nc", KERNEL("    ld.global.nc.u32 %v, [%x];\n" STORE("%v")), {1, 1, 1}, {64, 1, 1}, 64, 64, same, 0, 0, 0},
     {"a_wild_address_is_an_illegal_address",
-     KERNEL("    mov.u64 %rd1, 0x7654321000;\n    st.global.u32 [%rd1], %i;\n"), {1, 1, 1}, {32, 1, 1}, 1, 0, same, 0, 0, -700},
+     KERNEL("    mov.u64 %rd1, 0x7654321000;\n    st.global.u32 [%rd1], %i;\n"), {1, 1, 1}, {32, 1, 1}, 1, 0, nothing, 0, 0, -700},
     {0},
 };

@@ -11,7 +11,8 @@ struct stack {
 };
 
 static __thread struct stack stack;
-static pthread_mutex_t primary_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Recursive: runtimes' destructors, which run when a primary context ends, may ask for it again. */
+static pthread_mutex_t primary_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static _Atomic(uint64_t) last_id;
 static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -173,11 +174,11 @@ static CUresult end_primary(CUdevice dev, bool reset)
         if (!reset) c->retained--;
         if (reset || !c->retained) ended = c;
     }
-    pthread_mutex_unlock(&primary_lock);
     if (ended && ended->active) {
         empty(ended);
         if (reset) r = activate(ended);
     }
+    pthread_mutex_unlock(&primary_lock);
     return r;
 }
 

@@ -39,15 +39,26 @@ static void copy_drop(struct sd_task *t)
     free(t);
 }
 
-static size_t extent(const struct side *s, const struct copy *c)
+/* a * b + c into *out; false when that is no size. */
+static bool multiply_add(size_t a, size_t b, size_t c, size_t *out)
 {
-    return s->slice * (c->depth - 1) + s->pitch * (c->height - 1) + c->width;
+    size_t product;
+    return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(product, c, out);
 }
 
+/* Whether the rows that the copy touches are memory that this side may name. An address in the device's
+ * range must be allocated also where the program did not say that it is the device's. */
 static bool side_ok(const struct side *s, const struct copy *c)
 {
+    size_t extent;
+    uintptr_t lo, hi, at = (uintptr_t)s->base;
     if (!s->base || (c->height > 1 && s->pitch < c->width)) return false;
-    return !s->device || sd_reachable((uintptr_t)s->base, extent(s, c));
+    if (!multiply_add(s->pitch, c->height - 1, c->width, &extent) ||
+        !multiply_add(s->slice, c->depth - 1, extent, &extent) || extent > UINTPTR_MAX - at)
+        return false;
+    sd_arena_bounds(&lo, &hi);
+    bool in_arena = at < hi && at + extent > lo;
+    return !(s->device || in_arena) || sd_reachable(at, extent);
 }
 
 /* Takes a pageable source's bytes, packed, so that the program may change them at once. */
@@ -86,8 +97,7 @@ static CUresult submit(struct copy *c, CUstream hStream, bool async)
         free(t);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    r = sd_enqueue(s, &t->task);
-    return r == CUDA_SUCCESS && wait ? sd_wait(sd_here(s)) : r;
+    return wait ? sd_enqueue_and_wait(s, &t->task) : sd_enqueue(s, &t->task, NULL);
 }
 
 static struct side on_host(const void *p)
@@ -184,19 +194,28 @@ static CUresult named(CUmemorytype type, const void *host, CUdeviceptr device, s
     }
 }
 
+/* The place of a side's first byte. */
+static bool offset_side(struct side *s, const struct copy *c, size_t pitch, size_t rows, size_t x,
+                        size_t y, size_t z)
+{
+    size_t offset;
+    s->pitch = pitch ? pitch : c->width;
+    if (!s->base || !multiply_add(s->pitch, rows ? rows : c->height, 0, &s->slice) ||
+        !multiply_add(s->pitch, y, x, &offset) || !multiply_add(s->slice, z, offset, &offset))
+        return false;
+    s->base += offset;
+    return true;
+}
+
 static CUresult box(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 {
     struct copy c = {.width = p->WidthInBytes, .height = p->Height, .depth = p->Depth};
     CUresult r = named(p->srcMemoryType, p->srcHost, p->srcDevice, &c.src);
     if (r == CUDA_SUCCESS) r = named(p->dstMemoryType, p->dstHost, p->dstDevice, &c.dst);
     if (r != CUDA_SUCCESS) return r;
-    c.src.pitch = p->srcPitch ? p->srcPitch : c.width;
-    c.dst.pitch = p->dstPitch ? p->dstPitch : c.width;
-    c.src.slice = c.src.pitch * (p->srcHeight ? p->srcHeight : c.height);
-    c.dst.slice = c.dst.pitch * (p->dstHeight ? p->dstHeight : c.height);
-    if (!c.src.base || !c.dst.base) return CUDA_ERROR_INVALID_VALUE;
-    c.src.base += p->srcZ * c.src.slice + p->srcY * c.src.pitch + p->srcXInBytes;
-    c.dst.base += p->dstZ * c.dst.slice + p->dstY * c.dst.pitch + p->dstXInBytes;
+    if (!offset_side(&c.src, &c, p->srcPitch, p->srcHeight, p->srcXInBytes, p->srcY, p->srcZ) ||
+        !offset_side(&c.dst, &c, p->dstPitch, p->dstHeight, p->dstXInBytes, p->dstY, p->dstZ))
+        return CUDA_ERROR_INVALID_VALUE;
     return submit(&c, stream, async);
 }
 
@@ -281,8 +300,9 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, unsigned ele
     if (!width || !height) return CUDA_SUCCESS;
     if (width > SIZE_MAX / element || dst % element) return CUDA_ERROR_INVALID_VALUE;
     if (height == 1) pitch = width * element;
+    size_t extent;
     if (pitch % element || pitch < width * element ||
-        !sd_reachable(dst, pitch * (height - 1) + width * element))
+        !multiply_add(pitch, height - 1, width * element, &extent) || !sd_reachable(dst, extent))
         return CUDA_ERROR_INVALID_VALUE;
     struct fill f = {{.run = fill_run, .drop = fill_drop}, (char *)dst, pitch, width, height, element, value};
     if (sd_idle_for(s)) {
@@ -292,7 +312,7 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, unsigned ele
     struct fill *t = malloc(sizeof *t);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
     *t = f;
-    return sd_enqueue(s, &t->task);
+    return sd_enqueue(s, &t->task, NULL);
 }
 
 #define FILLS(bits, type)                                                                           \

@@ -35,7 +35,7 @@ void sd_log(enum sd_log_level level, const char *fmt, ...) __attribute__((format
 
 /* ---- registry.c ---- */
 
-enum sd_kind { SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_LINK };
+enum sd_kind { SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL };
 
 bool sd_register(enum sd_kind kind, void *object);
 void sd_unregister(void *object);
@@ -119,7 +119,7 @@ struct sd_stream {
     unsigned flags;
     int priority;
     uint64_t id;
-    bool legacy, started, closing;
+    bool legacy, started, closing, closed;
     unsigned references;            /* handle, thread, events and tasks that name it */
     pthread_t thread;
     pthread_cond_t work;
@@ -131,10 +131,13 @@ struct sd_stream {
 
 /* The stream that a handle means on this thread, with a living current context. */
 CUresult sd_stream_of(CUstream handle, struct sd_context **context, struct sd_stream **out);
-/* Appends a task (taken over in every case). */
-CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t);
+/* Appends a task (taken over in every case). *at, unless at is NULL, is its place, with a reference to the
+ * stream that is the caller's to give back. */
+CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t, struct sd_point *at);
 /* Waits until a place is reached; the context's error. */
 CUresult sd_wait(struct sd_point p);
+/* Appends a task and waits for it. */
+CUresult sd_enqueue_and_wait(struct sd_stream *s, struct sd_task *t);
 CUresult sd_wait_all(struct sd_context *c);
 bool sd_reached(struct sd_point p);
 struct sd_point sd_here(struct sd_stream *s);

@@ -23,6 +23,9 @@ struct stamp {
     struct record *record;
 };
 
+/* Guards the place and record of every event: several threads may use one event. */
+static pthread_mutex_t places = PTHREAD_MUTEX_INITIALIZER;
+
 static void unref_record(struct record *r)
 {
     if (r && __atomic_sub_fetch(&r->references, 1, __ATOMIC_ACQ_REL) == 0) free(r);
@@ -64,12 +67,27 @@ CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
     return CUDA_SUCCESS;
 }
 
-static void forget_place(struct sd_event *e)
+/* Gives the event another place (stream NULL: none). */
+static void set_place(struct sd_event *e, struct sd_point point, struct record *record)
 {
-    if (e->point.stream) sd_stream_unref(e->point.stream);
-    e->point.stream = NULL;
-    unref_record(e->record);
-    e->record = NULL;
+    pthread_mutex_lock(&places);
+    struct sd_point old = e->point;
+    struct record *old_record = e->record;
+    e->point = point;
+    e->record = record;
+    pthread_mutex_unlock(&places);
+    if (old.stream) sd_stream_unref(old.stream);
+    unref_record(old_record);
+}
+
+/* The event's place, with a reference to its stream; false when it was never recorded. */
+static bool take_place(struct sd_event *e, struct sd_point *p)
+{
+    pthread_mutex_lock(&places);
+    *p = e->point;
+    if (p->stream) sd_stream_ref(p->stream);
+    pthread_mutex_unlock(&places);
+    return p->stream != NULL;
 }
 
 CUresult cuEventDestroy_v2(CUevent hEvent)
@@ -86,7 +104,7 @@ CUresult cuEventDestroy_v2(CUevent hEvent)
             break;
         }
     pthread_mutex_unlock(&e->context->lock);
-    forget_place(e);
+    set_place(e, (struct sd_point){0}, NULL);
     free(e);
     return CUDA_SUCCESS;
 }
@@ -124,15 +142,13 @@ CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int f
     t->record = record;
     t->task.run = stamp_run;
     t->task.drop = stamp_drop;
-    r = sd_enqueue(s, &t->task);
+    struct sd_point at;
+    r = sd_enqueue(s, &t->task, &at);
     if (r != CUDA_SUCCESS) {
         unref_record(record);
         return r;
     }
-    forget_place(e);
-    sd_stream_ref(s);
-    e->point = sd_here(s);
-    e->record = record;
+    set_place(e, at, record);
     return CUDA_SUCCESS;
 }
 
@@ -155,8 +171,13 @@ CUresult cuEventQuery(CUevent hEvent)
     struct sd_event *e;
     CUresult r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
-    if (e->point.stream && !sd_reached(e->point)) return CUDA_ERROR_NOT_READY;
-    return sd_context_error(e->context);
+    struct sd_point at;
+    bool reached = true;
+    if (take_place(e, &at)) {
+        reached = sd_reached(at);
+        sd_stream_unref(at.stream);
+    }
+    return reached ? sd_context_error(e->context) : CUDA_ERROR_NOT_READY;
 }
 
 CUresult cuEventSynchronize(CUevent hEvent)
@@ -164,7 +185,11 @@ CUresult cuEventSynchronize(CUevent hEvent)
     struct sd_event *e;
     CUresult r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
-    return e->point.stream ? sd_wait(e->point) : sd_context_error(e->context);
+    struct sd_point at;
+    if (!take_place(e, &at)) return sd_context_error(e->context);
+    r = sd_wait(at);
+    sd_stream_unref(at.stream);
+    return r;
 }
 
 CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
@@ -176,10 +201,12 @@ CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
     if (r == CUDA_SUCCESS) r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
     if (Flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL) return CUDA_ERROR_INVALID_VALUE;
-    if (!e->point.stream) return CUDA_SUCCESS;
+    struct sd_point at;
+    if (!take_place(e, &at)) return CUDA_SUCCESS;
     /* Another context's progress wakes no waiter of this one, so that case is waited for here. */
-    if (e->context != s->context) return sd_wait(e->point);
-    return sd_stream_after(s, e->point);
+    r = e->context != s->context ? sd_wait(at) : sd_stream_after(s, at);
+    sd_stream_unref(at.stream);
+    return r;
 }
 
 CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEnd)
@@ -189,12 +216,17 @@ CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEn
     if (r == CUDA_SUCCESS) r = event_of(hEnd, &b);
     if (r != CUDA_SUCCESS) return r;
     if (!pMilliseconds) return CUDA_ERROR_INVALID_VALUE;
-    if ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING || !a->point.stream || !b->point.stream)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (!sd_reached(a->point) || !sd_reached(b->point)) return CUDA_ERROR_NOT_READY;
-    r = sd_context_error(a->context);
-    *pMilliseconds = (float)((double)(int64_t)(b->record->nanoseconds - a->record->nanoseconds) / 1e6);
-    return r;
+    if ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) return CUDA_ERROR_INVALID_HANDLE;
+    pthread_mutex_lock(&places);
+    if (!a->point.stream || !b->point.stream)
+        r = CUDA_ERROR_INVALID_HANDLE;
+    else if (!sd_reached(a->point) || !sd_reached(b->point))
+        r = CUDA_ERROR_NOT_READY;
+    else
+        *pMilliseconds =
+            (float)((double)(int64_t)(b->record->nanoseconds - a->record->nanoseconds) / 1e6);
+    pthread_mutex_unlock(&places);
+    return r == CUDA_SUCCESS ? sd_context_error(a->context) : r;
 }
 
 CUresult cuEventElapsedTime(float *pMilliseconds, CUevent hStart, CUevent hEnd)
@@ -237,7 +269,7 @@ static CUresult host_call(CUstream hStream, CUhostFn fn, CUstreamCallback callba
     if (!h) return CUDA_ERROR_OUT_OF_MEMORY;
     *h = (struct host_call){.task = {.run = host_run, .drop = task_free, .always = callback != NULL},
                             .fn = fn, .callback = callback, .stream = hStream, .data = data};
-    return sd_enqueue(s, &h->task);
+    return sd_enqueue(s, &h->task, NULL);
 }
 
 CUresult cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData)

@@ -78,7 +78,7 @@ CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int v
     if (r != CUDA_SUCCESS) return r;
     switch (attrib) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-        if (value < 0 || value + (int)k->info->shared_bytes > SG_MAX_SHARED_BYTES)
+        if (value < 0 || value > SG_MAX_SHARED_BYTES - (int)k->info->shared_bytes)
             return CUDA_ERROR_INVALID_VALUE;
         k->max_dynamic_shared = value;
         return CUDA_SUCCESS;
@@ -319,7 +319,7 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
         free(l);
         return r;
     }
-    return sd_enqueue(s, &l->task);
+    return sd_enqueue(s, &l->task, NULL);
 }
 
 CUresult cuLaunchKernel(CUfunction f, unsigned int gridDimX, unsigned int gridDimY, unsigned int gridDimZ,

@@ -365,14 +365,17 @@ CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
     CUresult r = sd_current(&c);
     struct sd_allocation a;
     if (r != CUDA_SUCCESS) return r;
-    if (!p || !bytesize || Flags & CU_MEMHOSTREGISTER_IOMEMORY) return CUDA_ERROR_INVALID_VALUE;
-    if (sd_find((uintptr_t)p, &a) || sd_find((uintptr_t)p + bytesize - 1, &a))
-        return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-    pthread_rwlock_wrlock(&lock);
+    if (!p || !bytesize || Flags & CU_MEMHOSTREGISTER_IOMEMORY || bytesize > UINTPTR_MAX - (uintptr_t)p)
+        return CUDA_ERROR_INVALID_VALUE;
     a = (struct sd_allocation){.base = (uintptr_t)p, .size = bytesize, .kind = SD_REGISTERED,
-                               .flags = Flags, .context = c};
-    bool ok = add(a);
+                               .flags = Flags, .device = c->device, .context = c};
+    pthread_rwlock_wrlock(&lock);
+    size_t i = upper(a.base);
+    bool overlaps = (i > 0 && allocations[i - 1].base + allocations[i - 1].size > a.base) ||
+                    (i < n_allocations && a.base + a.size > allocations[i].base);
+    bool ok = !overlaps && add(a);
     pthread_rwlock_unlock(&lock);
+    if (overlaps) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
     if (ok && sg_engine_add_range(c->device->engine, p, bytesize)) return CUDA_SUCCESS;
     if (ok) sd_free(p, SD_REGISTERED, false);
     return CUDA_ERROR_OUT_OF_MEMORY;

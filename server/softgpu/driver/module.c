@@ -154,6 +154,14 @@ static void find_log(unsigned n, CUjit_option *options, void **values, char **lo
     if (*log && *size) **log = 0;
 }
 
+/* The filled size goes back where the buffer's size stood. */
+static void tell_log_size(unsigned n, CUjit_option *options, void **values, const char *log)
+{
+    for (unsigned i = 0; i < n && log; i++)
+        if (options[i] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)
+            values[i] = (void *)(uintptr_t)(*log ? strlen(log) + 1 : 0);
+}
+
 CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions,
                             CUjit_option *options, void **optionValues)
 {
@@ -166,6 +174,7 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int nu
     if (!module || (numOptions && (!options || !optionValues))) return CUDA_ERROR_INVALID_VALUE;
     find_log(numOptions, options, optionValues, &log, &size);
     r = load(c->device, image, false, log, size, &m);
+    tell_log_size(numOptions, options, optionValues, size ? log : NULL);
     if (r != CUDA_SUCCESS) return r;
     m->context = c;
     if (!sd_register(SD_MODULE, m)) {
@@ -207,6 +216,7 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
     find_log(numJitOptions, jitOptions, jitOptionsValues, &log, &size);
     struct sd_device *d = sd_current_any(&c) == CUDA_SUCCESS ? c->device : sd_device(0);
     r = load(d, code, true, log, size, &m);
+    tell_log_size(numJitOptions, jitOptions, jitOptionsValues, size ? log : NULL);
     if (r != CUDA_SUCCESS) return r;
     if (!sd_register(SD_LIBRARY, m)) {
         free_module(m);
@@ -290,10 +300,13 @@ CUresult cuModuleUnload(CUmodule hmod)
 CUresult cuLibraryUnload(CUlibrary library)
 {
     CUresult r = sd_ready();
-    struct sd_context *c;
+    struct sd_context *c, *primary;
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(SD_LIBRARY, library)) return CUDA_ERROR_INVALID_HANDLE;
+    /* Kernels of it may be under way where they are usually started: here, or in the primary context. */
     if (sd_current_any(&c) == CUDA_SUCCESS) sd_wait_all(c);
+    primary = ((struct sd_module *)library)->device->primary;
+    if (primary && primary->active) sd_wait_all(primary);
     sd_unregister(library);
     free_module((struct sd_module *)library);
     return CUDA_SUCCESS;

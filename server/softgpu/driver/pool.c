@@ -57,7 +57,7 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
     t->task.drop = free_drop;
     t->task.always = true;
     t->memory = (void *)dptr;
-    return sd_enqueue(s, &t->task);
+    return sd_enqueue(s, &t->task, NULL);
 }
 
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)

@@ -13,7 +13,7 @@
 /* A thread's CU_STREAM_PER_THREAD in a context. */
 struct sd_thread_stream {
     struct sd_thread_stream *next;
-    pthread_t thread;
+    uint64_t thread; /* a number that no later thread gets */
     struct sd_stream *stream;
 };
 
@@ -130,7 +130,7 @@ static bool add_legacy_order(struct sd_stream *s, struct sd_task *t)
     return true;
 }
 
-CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t)
+CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t, struct sd_point *at)
 {
     struct sd_context *c = s->context;
     t->context = c;
@@ -146,6 +146,10 @@ CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t)
         *s->tail = t;
         s->tail = &t->next;
         s->issued++;
+        if (at) {
+            *at = (struct sd_point){s, s->issued};
+            s->references++;
+        }
         pthread_cond_signal(&s->work);
     } else {
         for (unsigned i = 0; i < t->n_after; i++)
@@ -191,6 +195,16 @@ CUresult sd_wait(struct sd_point p)
     unref(p.stream);
     CUresult r = c->error;
     pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+CUresult sd_enqueue_and_wait(struct sd_stream *s, struct sd_task *t)
+{
+    struct sd_point at;
+    CUresult r = sd_enqueue(s, t, &at);
+    if (r != CUDA_SUCCESS) return r;
+    r = sd_wait(at);
+    sd_stream_unref(s);
     return r;
 }
 
@@ -253,6 +267,8 @@ struct sd_stream *sd_stream_new(struct sd_context *c, unsigned flags, int priori
 static void close_locked(struct sd_stream *s)
 {
     struct sd_context *c = s->context;
+    if (s->closed) return; /* the context's end was faster */
+    s->closed = true;
     for (struct sd_stream **p = &c->streams; *p; p = &(*p)->next)
         if (*p == s) {
             *p = s->next;
@@ -292,18 +308,29 @@ void sd_streams_end(struct sd_context *c)
 
 /* ---- handles ---- */
 
+static uint64_t thread_number(void)
+{
+    static uint64_t last;
+    static __thread uint64_t mine;
+    if (!mine) mine = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    return mine;
+}
+
 static struct sd_stream *per_thread(struct sd_context *c)
 {
+    uint64_t me = thread_number();
     pthread_mutex_lock(&c->lock);
     struct sd_thread_stream *t = c->thread_streams;
-    while (t && !pthread_equal(t->thread, pthread_self()))
+    while (t && t->thread != me)
         t = t->next;
     pthread_mutex_unlock(&c->lock);
     if (t) return t->stream;
     t = calloc(1, sizeof *t);
-    if (!t) return NULL;
-    t->thread = pthread_self();
-    t->stream = sd_stream_new(c, CU_STREAM_DEFAULT, 0, false);
+    if (!t || !(t->stream = sd_stream_new(c, CU_STREAM_DEFAULT, 0, false))) {
+        free(t);
+        return NULL;
+    }
+    t->thread = me;
     pthread_mutex_lock(&c->lock);
     t->next = c->thread_streams;
     c->thread_streams = t;
@@ -352,6 +379,7 @@ CUresult cuStreamCreate(CUstream *phStream, unsigned int Flags)
 static void *close_later(void *arg)
 {
     sd_stream_close(arg);
+    sd_stream_unref(arg);
     return NULL;
 }
 
@@ -363,8 +391,13 @@ CUresult cuStreamDestroy_v2(CUstream hStream)
     if (!sd_is(SD_STREAM, hStream)) return CUDA_ERROR_INVALID_HANDLE;
     struct sd_stream *s = (struct sd_stream *)hStream;
     sd_unregister(s);
-    if (sd_reached(sd_here(s)) || pthread_create(&t, NULL, close_later, s) != 0)
+    if (sd_reached(sd_here(s))) {
         sd_stream_close(s);
+        return CUDA_SUCCESS;
+    }
+    sd_stream_ref(s); /* the closing thread's */
+    if (pthread_create(&t, NULL, close_later, s) != 0)
+        close_later(s);
     else
         pthread_detach(t);
     return CUDA_SUCCESS;

@@ -109,7 +109,9 @@ TESTP(infinite_f32, uint32_t, x << 1 == 0xff000000u)
 TESTP(infinite_f64, uint64_t, x << 1 == (uint64_t)0x7ff << 53)
 TESTP(number_f32, uint32_t, !nan32(x)) TESTP(number_f64, uint64_t, !nan64(x))
 TESTP(nan_f32, uint32_t, nan32(x)) TESTP(nan_f64, uint64_t, nan64(x))
-TESTP(normal_f32, uint32_t, E32 != 0 && E32 != 0xff) TESTP(normal_f64, uint64_t, E64 != 0 && E64 != 0x7ff)
+// Zeros count as normal here, as the PTX ISA says.
+TESTP(normal_f32, uint32_t, (E32 != 0 || x << 1 == 0) && E32 != 0xff)
+TESTP(normal_f64, uint64_t, (E64 != 0 || x << 1 == 0) && E64 != 0x7ff)
 TESTP(subnormal_f32, uint32_t, E32 == 0 && x << 1) TESTP(subnormal_f64, uint64_t, E64 == 0 && x << 1)
 
 // ---- set: 0xffffffff or 1.0 by a comparison; setp's result is in a predicate slot, so done here
