@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "cuda_abi.h"
 
@@ -193,11 +195,21 @@ static struct side device(CUdeviceptr p)
     return (struct side){.where = ON_DEVICE, .address = p};
 }
 
-/* Unified addressing: a device address when the program allocated it there. */
+/* Whether this process has memory there. */
+static bool mapped(uintptr_t address)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char unused;
+    return mincore((void *)(address & ~(page - 1)), 1, &unused) == 0;
+}
+
+/* Unified addressing: a device address when the program allocated it there, or when it can be nothing else:
+ * then it was freed, and the copy is refused. */
 static struct side unified(CUdeviceptr p)
 {
     struct shim_range r;
-    return shim_range_find(p, &r) && r.kind == SHIM_DEVICE ? device(p) : host((const void *)p);
+    bool on_device = shim_range_find(p, &r) ? r.kind == SHIM_DEVICE : !mapped(p);
+    return on_device ? device(p) : host((const void *)p);
 }
 
 /* ---- the API: lines ---- */
