@@ -1,11 +1,8 @@
 /* hawser: choosing the sub-command. */
 #include "hawser.h"
 
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
@@ -36,16 +33,6 @@ static int cmd_version(int argc, char **argv)
     (void)argc, (void)argv;
     printf("hawser %s\n", HAWSER_VERSION);
     return 0;
-}
-
-char *hawser_beside(const char *name, char *out)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) return NULL;
-    self[n] = 0;
-    n = snprintf(out, PATH_MAX, "%s/%s", dirname(self), name);
-    return n < PATH_MAX ? out : NULL;
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,168 @@
+/* Copies between the lane and a driver that is plain memory here. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "served.h"
+
+static struct worker worker;
+static struct served call;
+static char device[16 << 20], guest[16 << 20];
+static size_t pushed;
+static int last_result;
+static CUresult copy_result;
+
+CUresult serve_CopyIn(struct served *c, const ProtobufCMessage *msg);
+CUresult serve_CopyOut(struct served *c, const ProtobufCMessage *msg);
+CUresult serve_CopyOutLater(struct served *c, const ProtobufCMessage *msg);
+
+/* What the worker would send: pushes are applied as a guest would. */
+void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
+{
+    (void)w;
+    for (unsigned i = 0; i < n; i++) {
+        memcpy(guest + m->pushes[i]->offset, frames[i].data, frames[i].size);
+        pushed += frames[i].size;
+        last_result = m->pushes[i]->result;
+        if (frames[i].free) frames[i].free(frames[i].data, frames[i].hint);
+    }
+}
+
+static CUresult host_alloc(void **p, size_t size, unsigned flags)
+{
+    (void)flags;
+    *p = malloc(size);
+    return CUDA_SUCCESS;
+}
+static CUresult host_free(void *p)
+{
+    free(p);
+    return CUDA_SUCCESS;
+}
+static CUresult event_create(CUevent *e, unsigned flags)
+{
+    (void)flags;
+    *e = (CUevent)1;
+    return CUDA_SUCCESS;
+}
+static CUresult event_ok(CUevent e)
+{
+    (void)e;
+    return copy_result;
+}
+static CUresult event_record(CUevent e, CUstream s)
+{
+    (void)e, (void)s;
+    return CUDA_SUCCESS;
+}
+static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s)
+{
+    (void)s;
+    memcpy(device + dst, src, n);
+    return CUDA_SUCCESS;
+}
+static CUresult from_device(void *dst, CUdeviceptr src, size_t n, CUstream s)
+{
+    (void)s;
+    memcpy(dst, device + src, n);
+    return CUDA_SUCCESS;
+}
+static CUresult rows(const CUDA_MEMCPY2D *m, CUstream s)
+{
+    (void)s;
+    for (size_t y = 0; y < m->Height; y++)
+        if (m->dstMemoryType == CU_MEMORYTYPE_HOST)
+            memcpy((char *)m->dstHost + y * m->dstPitch, device + m->srcDevice + y * m->srcPitch, m->WidthInBytes);
+        else
+            memcpy(device + m->dstDevice + y * m->dstPitch, (const char *)m->srcHost + y * m->srcPitch,
+                   m->WidthInBytes);
+    return CUDA_SUCCESS;
+}
+
+static void start(void)
+{
+    worker.objects = objects_new();
+    worker.driver = (struct cuda_driver){.cuMemHostAlloc = host_alloc, .cuMemFreeHost = host_free,
+                                         .cuEventCreate = event_create, .cuEventQuery = event_ok,
+                                         .cuEventSynchronize = event_ok, .cuEventRecord = event_record,
+                                         .cuEventDestroy_v2 = event_ok, .cuMemcpyHtoDAsync_v2 = to_device,
+                                         .cuMemcpyDtoHAsync_v2 = from_device, .cuMemcpy2DAsync_v2 = rows};
+    call = (struct served){.worker = &worker, .driver = &worker.driver, .thread = 1, .context = 0x100};
+    cr_assert(staging_new(&worker));
+    for (size_t i = 0; i < sizeof device; i++)
+        device[i] = (char)(i * 2654435761u >> 11);
+}
+
+TestSuite(copy, .init = start);
+
+static CUresult out(CUresult (*serve)(struct served *, const ProtobufCMessage *), uint64_t width, uint64_t height,
+                    uint64_t pitch)
+{
+    Hawser__CopyOut m = HAWSER__COPY_OUT__INIT;
+    Hawser__CopyOutLater l = HAWSER__COPY_OUT_LATER__INIT;
+    m.width = l.width = width;
+    m.height = l.height = height;
+    m.pitch = l.pitch = pitch;
+    m.stream = l.stream = 1;
+    m.transfer = l.transfer = 7;
+    return serve(&call, serve == serve_CopyOut ? &m.base : &l.base);
+}
+
+Test(copy, a_long_line_comes_in_pieces)
+{
+    cr_assert_eq(out(serve_CopyOut, (9 << 20) + 5, 1, (9 << 20) + 5), CUDA_SUCCESS);
+    cr_expect_eq(pushed, (9 << 20) + 5);
+    cr_expect_eq(memcmp(guest, device, (9 << 20) + 5), 0);
+}
+
+Test(copy, rows_come_packed)
+{
+    cr_assert_eq(out(serve_CopyOut, 1000, 9000, 1024), CUDA_SUCCESS);
+    cr_expect_eq(pushed, 9000000);
+    for (size_t y = 0; y < 9000; y++)
+        cr_assert_eq(memcmp(guest + y * 1000, device + y * 1024, 1000), 0);
+}
+
+Test(copy, what_nobody_waits_for_is_there_after_push_ready)
+{
+    cr_assert_eq(out(serve_CopyOutLater, 5 << 20, 1, 5 << 20), CUDA_SUCCESS);
+    staging_push_ready(&worker);
+    cr_expect_eq(memcmp(guest, device, 5 << 20), 0);
+}
+
+Test(copy, a_failed_copy_is_told_to_the_guest)
+{
+    copy_result = CUDA_ERROR_ILLEGAL_ADDRESS;
+    cr_expect_eq(out(serve_CopyOut, 100, 1, 100), CUDA_ERROR_ILLEGAL_ADDRESS);
+    cr_expect_eq(out(serve_CopyOutLater, 100, 1, 100), CUDA_SUCCESS);
+    staging_push_ready(&worker);
+    cr_expect_eq(last_result, CUDA_ERROR_ILLEGAL_ADDRESS);
+    cr_expect_eq(pushed, 0);
+}
+
+Test(copy, sizes_that_do_not_fit_their_frame_are_refused)
+{
+    Hawser__CopyIn m = HAWSER__COPY_IN__INIT;
+    char bytes[64] = "";
+    struct hawser_frame f = {.data = bytes, .size = sizeof bytes};
+    call.frames = &f;
+    call.n_frames = 1;
+    m.stream = 1;
+    m.width = 63;
+    m.height = 1;
+    cr_expect_eq(serve_CopyIn(&call, &m.base), CUDA_ERROR_INVALID_VALUE);
+    m.width = 1ull << 62;
+    m.height = 8;
+    cr_expect_eq(serve_CopyIn(&call, &m.base), CUDA_ERROR_INVALID_VALUE);
+    m.width = 8;
+    m.pitch = 100;
+    cr_expect_eq(serve_CopyIn(&call, &m.base), CUDA_SUCCESS);
+    cr_expect_eq(out(serve_CopyOut, 1ull << 40, 1ull << 40, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+Test(copy, a_context_gives_its_staging_memory_back)
+{
+    out(serve_CopyOut, 1 << 20, 1, 1 << 20);
+    staging_forget_context(&worker, 0x100); /* the sanitizer would see what is not freed or freed twice */
+    cr_assert_eq(out(serve_CopyOut, 1 << 20, 1, 1 << 20), CUDA_SUCCESS);
+}
