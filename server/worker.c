@@ -24,31 +24,6 @@
 #define TOKEN_SIZE 32
 #define CONSUMED_STEP ((uint64_t)16 << 20)
 
-/* ---- sending ---- */
-
-void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
-{
-    struct hawser_frame all[1 + HAWSER_MAX_FRAMES];
-    size_t size = hawser__to_guest__get_packed_size(m);
-    uint8_t *buf = malloc(size ? size : 1);
-    if (!buf) _exit(1); /* the session cannot go on without its answer */
-    hawser__to_guest__pack(m, buf);
-    all[0] = (struct hawser_frame){.data = buf, .size = size};
-    for (unsigned i = 0; i < n; i++)
-        all[i + 1] = frames[i];
-    hawser_lane_send(w->lane, all, n + 1);
-    free(buf);
-}
-
-void served_reply(struct served *c, const ProtobufCMessage *reply)
-{
-    free(c->out);
-    c->out_size = protobuf_c_message_get_packed_size(reply);
-    c->out = malloc(c->out_size ? c->out_size : 1);
-    if (!c->out) _exit(1);
-    protobuf_c_message_pack(reply, c->out);
-}
-
 /* ---- one call ---- */
 
 struct job {

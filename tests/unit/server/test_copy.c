@@ -21,7 +21,7 @@ void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame
 {
     (void)w;
     for (unsigned i = 0; i < n; i++) {
-        memcpy(guest + m->pushes[i]->offset, frames[i].data, frames[i].size);
+        if (frames[i].size) memcpy(guest + m->pushes[i]->offset, frames[i].data, frames[i].size);
         pushed += frames[i].size;
         last_result = m->pushes[i]->result;
         if (frames[i].free) frames[i].free(frames[i].data, frames[i].hint);
