@@ -76,6 +76,7 @@ static void check_driver(const char *what, const char *library, enum verdict if_
 {
     int fds[2], status;
     char line[300] = "";
+    unsetenv("LD_PRELOAD"); /* the machine's own driver is meant */
     if (pipe(fds) != 0) return;
     fflush(stdout);
     pid_t pid = fork();

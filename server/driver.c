@@ -5,15 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "library.h"
 #include "log.h"
 
 int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size)
 {
-    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!lib) {
-        snprintf(err, err_size, "%s", dlerror());
-        return -1;
-    }
+    void *lib = library_open(path, err, err_size);
+    if (!lib) return -1;
     memset(out, 0, sizeof *out);
     for (const struct cuda_driver_symbol *s = cuda_driver_symbols; s->name; s++) {
         void *address = dlsym(lib, s->name);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker.h"
+#include "library.h"
 #include "log.h"
 
 static void usage(FILE *to)
@@ -100,8 +101,12 @@ static bool cuda_works(void)
     pid_t pid = fork();
     if (pid == 0) {
         int (*init)(unsigned), (*count)(int *), n = 0;
-        void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-        if (!lib) _exit(1);
+        char err[1024];
+        void *lib = library_open("libcuda.so.1", err, sizeof err);
+        if (!lib) {
+            hawser_log(HAWSER_INFO, "no CUDA device: %s", err);
+            _exit(1);
+        }
         init = (int (*)(unsigned))dlsym(lib, "cuInit");
         count = (int (*)(int *))dlsym(lib, "cuDeviceGetCount");
         _exit(!(init && count && init(0) == 0 && count(&n) == 0 && n > 0));

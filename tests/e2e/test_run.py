@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import Daemon, run, until
+from harness import Daemon, Skip, run, until
 
 
 def tests(build):
@@ -110,6 +110,30 @@ def tests(build):
         assert r.returncode == 0 and "--server" in r.stdout, r
         assert run([hawser, "no-such-command"], env=build.env()).returncode == 125
         assert run([build.bin("hawserd")], env=build.env()).returncode == 2
+
+    def a_host_never_takes_the_guests_library_for_nvidias():
+        env = build.env(LD_LIBRARY_PATH=build.path("lib"))
+        env.pop("LD_PRELOAD", None)
+        r = run([build.bin("hawserd"), "--listen", "ipc:///tmp/hawser-none", "--device", "cuda"], env=env)
+        assert r.returncode == 1 and "--device cuda" in r.stderr, r
+
+    def the_bundle_runs_where_it_is_put():
+        if build.sanitized:
+            raise Skip("bundles are made of release builds")
+        with tempfile.TemporaryDirectory() as folder:
+            tree = os.path.join(folder, "tree")
+            os.makedirs(tree)
+            for name in ("scripts", "tests", "LICENSE", "README.md"):
+                os.symlink(os.path.join(build.source, name), os.path.join(tree, name))
+            subprocess.run([os.path.join(build.source, "scripts", "bundle"), build.folder, tree], check=True,
+                           capture_output=True)
+            bundle = os.path.join(folder, "moved")
+            os.rename(os.path.join(tree, "dist", os.listdir(os.path.join(tree, "dist"))[0]), bundle)
+            r = run([os.path.join(bundle, "bin", "hawser"), "run", "--device", "soft", *probe, "vector"],
+                    env={"PATH": "/usr/bin:/bin"})
+            assert r.returncode == 0 and r.stdout == "vector ok\n", r
+            r = run([os.path.join(bundle, "bin", "hawser"), "doctor"], env={"PATH": "/usr/bin:/bin"})
+            assert r.returncode == 0 and "hawser guest" not in r.stderr, r
 
     def doctor_finds_nothing_to_mend():
         r = run([hawser, "doctor"], env=build.env())
