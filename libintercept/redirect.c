@@ -22,27 +22,18 @@ const char *hawser_replacement(const char *name)
     return NULL;
 }
 
-/* Filled by the constructor, before any thread of the program can ask. */
 static char paths[sizeof table / sizeof *table][PATH_MAX];
-
-const char *hawser_redirect(const char *name)
-{
-    const char *file = hawser_replacement(name);
-    if (!file) return name;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (!strcmp(table[i].file, file) && paths[i][0]) return paths[i];
-    return name;
-}
 
 /* libc's functions, to which the trampolines jump. */
 __attribute__((visibility("hidden"))) void *hawser_real_dlopen, *hawser_real_dlmopen;
 
-/* Earlier than the constructors of other objects, one of which may call dlopen. */
-__attribute__((constructor(101))) static void prepare(void)
+/* Called by the constructor, and by the first dlopen if that comes earlier: the constructors of libraries that
+ * the program needs run before this object's, and some of them call dlopen. */
+__attribute__((constructor)) static void prepare(void)
 {
     Dl_info self;
-    hawser_real_dlopen = dlsym(RTLD_NEXT, "dlopen");
     hawser_real_dlmopen = dlsym(RTLD_NEXT, "dlmopen");
+    hawser_real_dlopen = dlsym(RTLD_NEXT, "dlopen");
     if (!dladdr(&paths, &self) || !self.dli_fname) return;
     const char *slash = strrchr(self.dli_fname, '/');
     int folder = slash ? (int)(slash - self.dli_fname) : 1;
@@ -51,4 +42,14 @@ __attribute__((constructor(101))) static void prepare(void)
                          table[i].file);
         if (n < 0 || n >= (int)sizeof paths[i]) paths[i][0] = 0;
     }
+}
+
+const char *hawser_redirect(const char *name)
+{
+    if (!hawser_real_dlopen) prepare();
+    const char *file = hawser_replacement(name);
+    if (!file) return name;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].file, file) && paths[i][0]) return paths[i];
+    return name;
 }

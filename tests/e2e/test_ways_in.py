@@ -33,9 +33,14 @@ def tests(build):
             r = run(["true"], env=build.preload_env(d.endpoint))
             assert r.returncode == 0 and r.stdout == "" and r.stderr == "", r
 
+    def a_constructor_that_asks_early():
+        r = run([build.path("tests", "early")], env=build.preload_env("ipc:///unused"))
+        assert r.returncode == 0 and r.stdout == "found early\n", r
+
     for library in ("libcuda.so.1", "libcuda.so", "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
                     "/nonexistent/libcuda.so.1"):
         yield f"ways in/dlopen {library}", asks_for(library)
     yield "ways in/linked with -lcuda", linked
+    yield "ways in/from a library's constructor", a_constructor_that_asks_early
     yield "ways in/a child of a shell", childs_child
     yield "ways in/programs without CUDA are left alone", stdout_is_left_alone
