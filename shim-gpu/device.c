@@ -62,7 +62,9 @@ CUresult cuInit(unsigned int Flags)
     if (Flags) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = shim_open();
     if (r != CUDA_SUCCESS) return r;
-    return shim_host()->n_devices ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+    if (!shim_host()->n_devices) return CUDA_ERROR_NO_DEVICE;
+    shim_init_done();
+    return CUDA_SUCCESS;
 }
 
 /* Asked before cuInit. Without a server the version is that of the API this library was made for, so

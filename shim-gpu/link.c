@@ -18,6 +18,7 @@
 static _Atomic(int) state; /* enum below */
 enum { UNOPENED, OPEN, REFUSED, GONE, FORKED };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_bool initialized; /* cuInit has succeeded */
 static CUresult open_result;
 static struct hawser_session *session;
 static Hawser__Opened *host;
@@ -38,8 +39,9 @@ static void on_output(void *user, const void *text, size_t size)
 static void on_gone(void *user)
 {
     (void)user;
-    int expected = OPEN;
-    atomic_compare_exchange_strong(&state, &expected, GONE);
+    int before = UNOPENED; /* it may go before it is seen as open */
+    if (!atomic_compare_exchange_strong(&state, &before, GONE) && before == OPEN)
+        atomic_compare_exchange_strong(&state, &before, GONE);
     shim_transfers_lost();
 }
 
@@ -59,7 +61,6 @@ static void open_link(void)
         return;
     }
     struct hawser_session_events events = {on_push, on_output, on_gone, NULL};
-    atomic_store(&state, OPEN);
     if (hawser_session_open(endpoint, &events, &session, &host, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
         open_result = CUDA_ERROR_SYSTEM_NOT_READY;
@@ -67,6 +68,8 @@ static void open_link(void)
         return;
     }
     open_result = (CUresult)host->init_result;
+    int before = UNOPENED;
+    atomic_compare_exchange_strong(&state, &before, OPEN);
     pthread_atfork(NULL, NULL, in_child);
     hawser_log(HAWSER_INFO, "session with %s, host release %s, %zu device(s)", endpoint,
                host->version, host->n_devices);
@@ -80,6 +83,11 @@ CUresult shim_open(void)
     return open_result;
 }
 
+void shim_init_done(void)
+{
+    atomic_store(&initialized, true);
+}
+
 const Hawser__Opened *shim_host(void)
 {
     return host;
@@ -89,7 +97,7 @@ CUresult shim_initialized(void)
 {
     switch (atomic_load_explicit(&state, memory_order_acquire)) {
     case OPEN:
-        return open_result;
+        return atomic_load_explicit(&initialized, memory_order_relaxed) ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
     case GONE:
         return SHIM_HOST_GONE;
     case REFUSED:

@@ -24,6 +24,9 @@
 /* Opens the session once per process. CUDA_ERROR_SYSTEM_NOT_READY when no server can be had. */
 CUresult shim_open(void);
 
+/* cuInit has succeeded: from now on other functions may be called. */
+void shim_init_done(void);
+
 /* What the host told at the opening; NULL before a successful shim_open. Never freed. */
 const Hawser__Opened *shim_host(void);
 
