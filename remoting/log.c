@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static const char *log_name = "hawser";
+static int log_fd = STDERR_FILENO; /* set before threads start */
 static const char *const level_names[] = {"off", "error", "warn", "info", "debug"};
 
 /* Read once; process-wide because the environment variable is. -1: not read yet. */
@@ -15,6 +16,16 @@ static atomic_int threshold = -1;
 void hawser_log_name(const char *name)
 {
     log_name = name;
+}
+
+void hawser_log_to(int fd)
+{
+    log_fd = fd;
+}
+
+int hawser_log_fd(void)
+{
+    return log_fd;
 }
 
 int hawser_log_enabled(enum hawser_log_level level)
@@ -40,7 +51,7 @@ void hawser_vlog(enum hawser_log_level level, const char *fmt, va_list ap)
     size_t size = (size_t)n + (size_t)m;
     if (size > sizeof line - 2) size = sizeof line - 2;
     line[size++] = '\n';
-    if (write(STDERR_FILENO, line, size) < 0) return; /* nowhere left to say it */
+    if (write(log_fd, line, size) < 0) return; /* nowhere left to say it */
 }
 
 void hawser_log(enum hawser_log_level level, const char *fmt, ...)

@@ -1,5 +1,5 @@
 /*
- * Log lines to stderr, chosen by HAWSER_LOG = error | warn (default) | info | debug | off.
+ * Log lines to stderr (or another descriptor), chosen by HAWSER_LOG = error | warn (default) | info | debug | off.
  * Thread-safe; one write(2) a line; never touches stdout.
  */
 #ifndef HAWSER_LOG_H
@@ -13,6 +13,10 @@ enum hawser_log_level { HAWSER_OFF, HAWSER_ERROR, HAWSER_WARN, HAWSER_INFO, HAWS
 
 /* The name that stands at the head of each line; default "hawser". The string must live on. */
 void hawser_log_name(const char *name);
+
+/* Where lines go; default stderr. The descriptor stays the caller's. */
+void hawser_log_to(int fd);
+int hawser_log_fd(void);
 
 int hawser_log_enabled(enum hawser_log_level level);
 

@@ -239,7 +239,8 @@ static bool take_in(struct hawser_session *s, const struct hawser_message *m)
     bool ok = g->n_pushes == m->n_frames - 1;
     for (size_t i = 0; ok && i < g->n_pushes; i++)
         s->events.push(s->events.user, g->pushes[i], m->frame[i + 1].data, m->frame[i + 1].size);
-    if (ok && g->output.len) s->events.output(s->events.user, g->output.data, g->output.len);
+    if (ok && g->output.len) s->events.output(s->events.user, 1, g->output.data, g->output.len);
+    if (ok && g->errors.len) s->events.output(s->events.user, 2, g->errors.data, g->errors.len);
     if (ok && g->consumed) {
         pthread_mutex_lock(&s->lock);
         s->bulk_consumed = g->consumed;

@@ -92,7 +92,8 @@ void staging_forget_context(struct worker *w, uint64_t context);
 
 /* ---- output.c: what kernels print ---- */
 
-/* Makes the process's stdout a pipe whose bytes go to the guest. 0 or -1. */
+/* Makes the process's stdout and stderr pipes whose bytes go to the guest; the log keeps the old stderr. 0 or
+ * -1. */
 int output_capture(struct worker *w);
 /* Everything printed so far is on the lane when this returns. */
 void output_flush(struct worker *w);

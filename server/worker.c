@@ -265,7 +265,7 @@ static void crashed(int signal)
     static const char text[] = "hawser-worker: crashed; where it was:\n";
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigaction(signal, &standard, NULL); /* whoever handed the signal on stays installed otherwise */
-    if (write(STDERR_FILENO, text, sizeof text - 1) > 0) hawser_backtrace(STDERR_FILENO);
+    if (write(hawser_log_fd(), text, sizeof text - 1) > 0) hawser_backtrace(hawser_log_fd());
     raise(signal);
 }
 #endif

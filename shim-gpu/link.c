@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "cuda_abi.h"
@@ -29,11 +30,14 @@ static void on_push(void *user, const Hawser__Push *push, const void *data, size
     shim_transfer_push(push, data, size);
 }
 
-/* What kernels printed, in order with what the program prints itself. */
-static void on_output(void *user, const void *text, size_t size)
+/* What kernels printed, in order with what the program prints itself; and what the driver said of them. */
+static void on_output(void *user, int fd, const void *text, size_t size)
 {
     (void)user;
-    fwrite(text, 1, size, stdout);
+    if (fd == 1)
+        fwrite(text, 1, size, stdout);
+    else if (write(STDERR_FILENO, text, size) < 0)
+        hawser_log(HAWSER_DEBUG, "%zu bytes for stderr were lost", size);
 }
 
 static void on_gone(void *user)

@@ -11,6 +11,7 @@
  *   cuda-probe LIBRARY late               arguments that are wrong at once
  *   cuda-probe LIBRARY blocked            one thread waits for a kernel that another thread must release
  *   cuda-probe LIBRARY abuse              sizes that wrap around, freed memory, a busy stream destroyed
+ *   cuda-probe LIBRARY assert             a device assert fails
  *   cuda-probe LIBRARY order              threads take turns on one stream; their order must be kept
  */
 #include <dlfcn.h>
@@ -252,6 +253,29 @@ static int abuse(void)
     return 0; /* with the stream's work perhaps still under way */
 }
 
+static int failed_assert(void)
+{
+    static const char text[] =
+        ".version 7.0\n.target sm_70\n.address_size 64\n"
+        ".extern .func __assertfail(.param .b64 a, .param .b64 b, .param .b32 c, .param .b64 d, .param .b64 e);\n"
+        ".global .align 1 .b8 what[4] = {49, 60, 48, 0};\n.global .align 1 .b8 file[4] = {107, 46, 99, 0};\n"
+        ".global .align 1 .b8 func[2] = {107, 0};\n"
+        ".visible .entry k()\n{\n    .reg .b64 %a, %b, %d;\n    .reg .b32 %c;\n"
+        "    mov.u64 %a, what;\n    cvta.global.u64 %a, %a;\n    mov.u64 %b, file;\n    cvta.global.u64 %b, %b;\n"
+        "    mov.u64 %d, func;\n    cvta.global.u64 %d, %d;\n    {\n    .param .b64 p0; .param .b64 p1; .param .b32 p2;"
+        " .param .b64 p3; .param .b64 p4;\n    st.param.b64 [p0], %a;\n    st.param.b64 [p1], %b;\n"
+        "    st.param.b32 [p2], 7;\n    st.param.b64 [p3], %d;\n    st.param.b64 [p4], 1;\n"
+        "    call.uni __assertfail, (p0, p1, p2, p3, p4);\n    }\n    ret;\n}\n";
+    CUmodule module;
+    CUfunction f;
+    start();
+    need(p_cuModuleLoadDataEx(&module, text, 0, NULL, NULL), "load");
+    need(p_cuModuleGetFunction(&f, module, "k"), "function");
+    need(p_cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL), "launch");
+    printf("sync %d\n", p_cuCtxSynchronize());
+    return 0;
+}
+
 enum { TURNS = 300, PLAYERS = 3 };
 static atomic_uint turn;
 static CUfunction step_kernel;
@@ -309,6 +333,7 @@ int main(int argc, char **argv)
     if (!strcmp(what, "blocked")) return blocked();
     if (!strcmp(what, "order")) return order();
     if (!strcmp(what, "abuse")) return abuse();
+    if (!strcmp(what, "assert")) return failed_assert();
     if (!strcmp(what, "load") && argc > 3) return load(argv[3]);
     if (!strcmp(what, "init")) return printf("init %d\n", p_cuInit(0)), 0;
     if (!strcmp(what, "alloc") && argc > 3) {

@@ -7,7 +7,7 @@ import tempfile
 
 from harness import Daemon, free_port, run, until
 
-ILLEGAL_ADDRESS, SYSTEM_NOT_READY, OUT_OF_MEMORY, HOST_GONE = 700, 802, 2, 46
+ILLEGAL_ADDRESS, ASSERT, SYSTEM_NOT_READY, OUT_OF_MEMORY, HOST_GONE = 700, 710, 802, 2, 46
 INVALID_VALUE, INVALID_HANDLE, INVALID_IMAGE, INVALID_PTX, UNSUPPORTED_PTX = 1, 400, 200, 218, 222
 
 UNSUPPORTED = """.version 8.0
@@ -93,6 +93,13 @@ def tests(build):
         with Daemon(build) as d:
             assert through(d, "late").stdout == expected, through(d, "late")
         assert run([*probe, "late"], env=build.soft_env()).stdout == expected
+
+    def a_failed_device_assert_is_told_on_the_programs_stderr():
+        with Daemon(build) as d:
+            for r in (through(d, "assert"), run([*probe, "assert"], env=build.soft_env())):
+                assert r.stdout == f"sync {ASSERT}\n", r
+                assert "k.c:7" in r.stderr and "Assertion `1<0` failed" in r.stderr, r
+            assert through(d, "vector").returncode == 0
 
     def abuse_is_refused_and_harms_nothing():
         expected = "".join(f"{what} {INVALID_VALUE}\n" for what in (
