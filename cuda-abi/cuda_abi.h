@@ -8,8 +8,10 @@
  *   cuGetExportTable                         the private tables that cudart and its libraries ask for
  *   cuGetErrorName, cuGetErrorString
  *   every *_ptds and *_ptsz function         in terms of the plain one (see hawser_abi_default_stream)
+ *   old names such as cuCtxDestroy           as their newest revision, where that takes the same
+ *                                            parameters; weak: a strong definition overrides it
  *   every other name of cuda.h               as a weak function that returns CUDA_ERROR_NOT_SUPPORTED
- *                                            and logs its name once; a strong definition overrides it
+ *                                            and logs its name once
  *
  * Everything here is thread-safe unless it says otherwise.
  */

@@ -25,10 +25,28 @@ def is_variant(name):
     return re.search(r"_pt(ds|sz)$", name)
 
 
+def newest_alike(f, functions):
+    """The newest revision of a function that takes the same parameters, if that is another one."""
+    base = re.sub(r"_v\d$", "", f.name)
+    types = [t for t, _ in f.params]
+    for revision in range(9, 1, -1):
+        g = functions.get(f"{base}_v{revision}")
+        if g and [t for t, _ in g.params] == types:
+            return g if g.name != f.name else None
+    return None
+
+
 def stubs(functions):
+    """Weak definitions: an old name as its newest revision where the parameters are the same, all others as
+    not supported."""
     out = [HEAD]
     for f in functions.values():
         if is_variant(f.name) or f.name in OWN:
+            continue
+        newest = newest_alike(f, functions)
+        if newest:
+            out.append(f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n"
+                       f"    return {newest.name}({', '.join(n for _, n in f.params)});\n}}\n")
             continue
         unused = "".join(f"    (void){n};\n" for _, n in f.params)
         out.append(f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n{unused}"

@@ -115,16 +115,6 @@ CUresult cuCtxPopCurrent_v2(CUcontext *pctx)
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxPushCurrent(CUcontext ctx)
-{
-    return cuCtxPushCurrent_v2(ctx);
-}
-
-CUresult cuCtxPopCurrent(CUcontext *pctx)
-{
-    return cuCtxPopCurrent_v2(pctx);
-}
-
 /* ---- making and ending ---- */
 
 /* Under the lock. */
@@ -225,17 +215,7 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
     return end_primary(dev, false);
 }
 
-CUresult cuDevicePrimaryCtxRelease(CUdevice dev)
-{
-    return end_primary(dev, false);
-}
-
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
-{
-    return end_primary(dev, true);
-}
-
-CUresult cuDevicePrimaryCtxReset(CUdevice dev)
 {
     return end_primary(dev, true);
 }
@@ -257,11 +237,6 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
     if (primaries[dev].handle) primaries[dev].handle->ctx.flags = flags;
     pthread_mutex_unlock(&lock);
     return CUDA_SUCCESS;
-}
-
-CUresult cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
-{
-    return cuDevicePrimaryCtxSetFlags_v2(dev, flags);
 }
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
@@ -322,11 +297,6 @@ CUresult cuCtxDestroy_v2(CUcontext ctx)
     if (shim_current() == o) self.depth--;
     shim_object_gone(o);
     return r;
-}
-
-CUresult cuCtxDestroy(CUcontext ctx)
-{
-    return cuCtxDestroy_v2(ctx);
 }
 
 /* ---- queries ---- */

@@ -50,7 +50,7 @@ class Spec:
         self.api, self.version = None, 0
         self.handles, self.scalars = {}, {}
         self.functions, self.messages = {}, {}
-        self.later, self.gone, self.outside, self.driver = {}, set(), set(), []
+        self.later, self.aliases, self.gone, self.outside, self.driver = {}, {}, set(), set(), []
         self.last_message = None
         with open(path) as f:
             for number, line in enumerate(f, 1):
@@ -76,8 +76,9 @@ class Spec:
                    "post": self.read_function, "call": self.read_function, "via": self.read_function}
         if word in readers:
             readers[word](word, rest)
-        elif word == "later":
-            self.later.update((n, self.line) for n in rest.split())
+        elif word in ("later", "alias"):
+            names = self.later if word == "later" else self.aliases
+            names.update((n, self.line) for n in rest.split())
         elif word in ("gone", "outside-context"):
             (self.gone if word == "gone" else self.outside).update(rest.split())
         elif word == "driver":
@@ -172,10 +173,11 @@ class Spec:
             if want != have:
                 self.fail(f"{f.name}({', '.join(have)}), but the header says "
                           f"{f.name}({', '.join(want)})", f.line)
-        for name, line in self.later.items():
+        for name, line in {**self.later, **self.aliases}.items():
             if name not in header and header_version >= self.version:
                 self.fail(f"{name} is not in the header", line)
         missing = sorted(n for n in header if n not in self.functions and n not in self.later
+                         and n not in self.aliases
                          and not re.search(r"_pt[sd][sz]$", n))
         if missing and header_version == self.version:
             self.fail(f"the header declares {', '.join(missing)}: the spec must name every function")

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import socket
 import struct
 
@@ -136,18 +137,20 @@ def tests(build):
         with Daemon(build, f"tcp://127.0.0.1:{port}") as d:
             worker = open_session(port)
             dice = random.Random(7)
+            with open(os.path.join(build.source, "remoting", "api", "cuda.spec")) as f:
+                generated = [int(n) for n in re.findall(r"^(?:post|call)\b.*? (\d+) cu\w+\(", f.read(), re.M)]
+            assert len(generated) > 20
             for seq in range(1, 400):
-                function = dice.choice([1, 2, 3, 6, 10, 13, 14, 15, 16, 18, 19, *range(100, 133)])  # numbers only
+                function = dice.choice([1, 2, 3, 6, 10, 13, 14, 15, 16, 18, 19, *generated])  # numbers only
                 args = b"".join(number(f, dice.choice([0, 1, 2, 255, 1 << 31, 1 << 40, (1 << 64) - 1]))
                                 for f in range(1, dice.randrange(1, 8)))
                 worker.send(call(function, seq, args))
             worker.send(call(18, 1000))
             answered = set()
-            while 1000 not in answered:
+            while len(answered) < 400:  # those that wait on the host are answered out of order
                 reply = fields(worker.frame()).get(6)
                 if reply is not None:
                     answered.add(fields(reply).get(1))
-            assert len(answered) == 400
             assert "signal" not in d.log, d.log
             worker.s.close()
             r = run([build.bin("hawser"), "run", "--server", d.endpoint, *probe, "vector"], env=build.env())

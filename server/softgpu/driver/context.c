@@ -187,17 +187,7 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
     return end_primary(dev, false);
 }
 
-CUresult cuDevicePrimaryCtxRelease(CUdevice dev)
-{
-    return end_primary(dev, false);
-}
-
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
-{
-    return end_primary(dev, true);
-}
-
-CUresult cuDevicePrimaryCtxReset(CUdevice dev)
 {
     return end_primary(dev, true);
 }
@@ -211,11 +201,6 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
     r = hawser_abi_primary_context(&c, dev);
     if (r == CUDA_SUCCESS) ((struct sd_context *)c)->flags = flags;
     return r;
-}
-
-CUresult cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
-{
-    return cuDevicePrimaryCtxSetFlags_v2(dev, flags);
 }
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
@@ -276,11 +261,6 @@ CUresult cuCtxDestroy_v2(CUcontext ctx)
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxDestroy(CUcontext ctx)
-{
-    return cuCtxDestroy_v2(ctx);
-}
-
 /* ---- the stack ---- */
 
 CUresult cuCtxGetCurrent(CUcontext *pctx)
@@ -316,16 +296,6 @@ CUresult cuCtxPopCurrent_v2(CUcontext *pctx)
     struct sd_context *c = stack.items[--stack.depth];
     if (pctx) *pctx = (CUcontext)c;
     return CUDA_SUCCESS;
-}
-
-CUresult cuCtxPushCurrent(CUcontext ctx)
-{
-    return cuCtxPushCurrent_v2(ctx);
-}
-
-CUresult cuCtxPopCurrent(CUcontext *pctx)
-{
-    return cuCtxPopCurrent_v2(pctx);
 }
 
 /* ---- queries ---- */

@@ -286,11 +286,6 @@ CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
     return CUDA_SUCCESS;
 }
 
-CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
-{
-    return cuDeviceGetUuid_v2(uuid, dev);
-}
-
 CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
 {
     struct sd_device *d;

@@ -109,11 +109,6 @@ CUresult cuEventDestroy_v2(CUevent hEvent)
     return CUDA_SUCCESS;
 }
 
-CUresult cuEventDestroy(CUevent hEvent)
-{
-    return cuEventDestroy_v2(hEvent);
-}
-
 /* Runs before the streams are gone from memory: events hold references to them. */
 void sd_events_end(struct sd_context *c)
 {
@@ -227,11 +222,6 @@ CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEn
             (float)((double)(int64_t)(b->record->nanoseconds - a->record->nanoseconds) / 1e6);
     pthread_mutex_unlock(&places);
     return r == CUDA_SUCCESS ? sd_context_error(a->context) : r;
-}
-
-CUresult cuEventElapsedTime(float *pMilliseconds, CUevent hStart, CUevent hEnd)
-{
-    return cuEventElapsedTime_v2(pMilliseconds, hStart, hEnd);
 }
 
 /* ---- host functions in a stream ---- */

@@ -403,11 +403,6 @@ CUresult cuStreamDestroy_v2(CUstream hStream)
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamDestroy(CUstream hStream)
-{
-    return cuStreamDestroy_v2(hStream);
-}
-
 CUresult cuStreamQuery(CUstream hStream)
 {
     struct sd_context *c;
