@@ -120,6 +120,8 @@ static void empty(struct sd_context *c)
     sd_streams_end(c);
     sd_events_end(c);
     sd_modules_end(c);
+    sd_textures_end(c);
+    sd_arrays_end(c);
     sd_free_all(c);
     c->active = false;
     hawser_abi_context_gone((CUcontext)c);

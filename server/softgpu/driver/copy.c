@@ -11,7 +11,10 @@ struct side {
     char *base;
     size_t pitch, slice;
     bool device; /* must lie in memory that the device can reach */
+    const struct sd_array *array; /* when base, pitch and slice are an array's */
 };
+
+#define MAX_PITCH ((size_t)2147483647) /* CU_DEVICE_ATTRIBUTE_MAX_PITCH */
 
 struct copy {
     struct sd_task task;
@@ -175,7 +178,16 @@ CUresult cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr s
 
 /* ---- rectangles and boxes ---- */
 
-static CUresult named(CUmemorytype type, const void *host, CUdeviceptr device, struct side *out)
+static CUresult of_array(CUarray handle, struct side *out)
+{
+    const struct sd_array *a = sd_array(handle);
+    if (!a) return CUDA_ERROR_INVALID_HANDLE;
+    *out = (struct side){.base = (char *)a->level.base, .pitch = a->level.pitch, .slice = a->level.slice,
+                         .device = true, .array = a};
+    return CUDA_SUCCESS;
+}
+
+static CUresult named(CUmemorytype type, const void *host, CUdeviceptr device, CUarray array, struct side *out)
 {
     switch (type) {
     case CU_MEMORYTYPE_HOST:
@@ -188,10 +200,19 @@ static CUresult named(CUmemorytype type, const void *host, CUdeviceptr device, s
         *out = on_host((const void *)device);
         return CUDA_SUCCESS;
     case CU_MEMORYTYPE_ARRAY:
-        return hawser_abi_not_supported("copies of CUDA arrays");
+        return of_array(array, out);
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
+}
+
+/* Whether a box at a place lies inside an array. */
+static bool inside_array(const struct side *s, const struct copy *c, size_t x, size_t y, size_t z)
+{
+    const struct sg_level *l = &s->array->level;
+    size_t row = (size_t)l->width * s->array->element;
+    return x % s->array->element == 0 && x <= row && c->width <= row - x && y <= l->height &&
+           c->height <= l->height - y && z <= l->depth && c->depth <= l->depth - z;
 }
 
 /* The place of a side's first byte. */
@@ -199,6 +220,11 @@ static bool offset_side(struct side *s, const struct copy *c, size_t pitch, size
                         size_t y, size_t z)
 {
     size_t offset;
+    if (s->array) {
+        s->base += z * s->slice + y * s->pitch + x;
+        return inside_array(s, c, x, y, z);
+    }
+    if (pitch > MAX_PITCH || (pitch && (x > pitch || c->width > pitch - x))) return false;
     s->pitch = pitch ? pitch : c->width;
     if (!s->base || !multiply_add(s->pitch, rows ? rows : c->height, 0, &s->slice) ||
         !multiply_add(s->pitch, y, x, &offset) || !multiply_add(s->slice, z, offset, &offset))
@@ -210,8 +236,9 @@ static bool offset_side(struct side *s, const struct copy *c, size_t pitch, size
 static CUresult box(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 {
     struct copy c = {.width = p->WidthInBytes, .height = p->Height, .depth = p->Depth};
-    CUresult r = named(p->srcMemoryType, p->srcHost, p->srcDevice, &c.src);
-    if (r == CUDA_SUCCESS) r = named(p->dstMemoryType, p->dstHost, p->dstDevice, &c.dst);
+    if (p->srcLOD || p->dstLOD) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = named(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, &c.src);
+    if (r == CUDA_SUCCESS) r = named(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, &c.dst);
     if (r != CUDA_SUCCESS) return r;
     if (!offset_side(&c.src, &c, p->srcPitch, p->srcHeight, p->srcXInBytes, p->srcY, p->srcZ) ||
         !offset_side(&c.dst, &c, p->dstPitch, p->dstHeight, p->dstXInBytes, p->dstY, p->dstZ))
@@ -223,9 +250,11 @@ static CUresult rectangle(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
 {
     if (!p) return CUDA_ERROR_INVALID_VALUE;
     CUDA_MEMCPY3D b = {.srcXInBytes = p->srcXInBytes, .srcY = p->srcY, .srcMemoryType = p->srcMemoryType,
-                       .srcHost = p->srcHost, .srcDevice = p->srcDevice, .srcPitch = p->srcPitch,
+                       .srcHost = p->srcHost, .srcDevice = p->srcDevice, .srcArray = p->srcArray,
+                       .srcPitch = p->srcPitch,
                        .dstXInBytes = p->dstXInBytes, .dstY = p->dstY, .dstMemoryType = p->dstMemoryType,
-                       .dstHost = p->dstHost, .dstDevice = p->dstDevice, .dstPitch = p->dstPitch,
+                       .dstHost = p->dstHost, .dstDevice = p->dstDevice, .dstArray = p->dstArray,
+                       .dstPitch = p->dstPitch,
                        .WidthInBytes = p->WidthInBytes, .Height = p->Height, .Depth = 1};
     return box(&b, stream, async);
 }
@@ -253,6 +282,59 @@ CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
 CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
     return pCopy ? box(pCopy, hStream, true) : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* ---- lines of one-dimensional arrays ---- */
+
+static CUresult array_line(CUDA_MEMCPY3D p, size_t size, CUstream stream, bool async)
+{
+    p.WidthInBytes = size;
+    p.Height = p.Depth = 1;
+    return box(&p, stream, async);
+}
+
+#define FROM_ARRAY .srcMemoryType = CU_MEMORYTYPE_ARRAY, .srcArray = srcArray, .srcXInBytes = srcOffset
+#define TO_ARRAY .dstMemoryType = CU_MEMORYTYPE_ARRAY, .dstArray = dstArray, .dstXInBytes = dstOffset
+#define FROM_DEVICE .srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = srcDevice
+#define TO_DEVICE .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = dstDevice
+#define FROM_HOST .srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = srcHost
+#define TO_HOST .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = dstHost
+
+CUresult cuMemcpyDtoA_v2(CUarray dstArray, size_t dstOffset, CUdeviceptr srcDevice, size_t ByteCount)
+{
+    return array_line((CUDA_MEMCPY3D){FROM_DEVICE, TO_ARRAY}, ByteCount, NULL, true);
+}
+
+CUresult cuMemcpyAtoD_v2(CUdeviceptr dstDevice, CUarray srcArray, size_t srcOffset, size_t ByteCount)
+{
+    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_DEVICE}, ByteCount, NULL, true);
+}
+
+CUresult cuMemcpyHtoA_v2(CUarray dstArray, size_t dstOffset, const void *srcHost, size_t ByteCount)
+{
+    return array_line((CUDA_MEMCPY3D){FROM_HOST, TO_ARRAY}, ByteCount, NULL, false);
+}
+
+CUresult cuMemcpyAtoH_v2(void *dstHost, CUarray srcArray, size_t srcOffset, size_t ByteCount)
+{
+    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_HOST}, ByteCount, NULL, false);
+}
+
+CUresult cuMemcpyAtoA_v2(CUarray dstArray, size_t dstOffset, CUarray srcArray, size_t srcOffset, size_t ByteCount)
+{
+    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_ARRAY}, ByteCount, NULL, true);
+}
+
+CUresult cuMemcpyHtoAAsync_v2(CUarray dstArray, size_t dstOffset, const void *srcHost, size_t ByteCount,
+                              CUstream hStream)
+{
+    return array_line((CUDA_MEMCPY3D){FROM_HOST, TO_ARRAY}, ByteCount, hStream, true);
+}
+
+CUresult cuMemcpyAtoHAsync_v2(void *dstHost, CUarray srcArray, size_t srcOffset, size_t ByteCount,
+                              CUstream hStream)
+{
+    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_HOST}, ByteCount, hStream, true);
 }
 
 /* ---- fills ---- */

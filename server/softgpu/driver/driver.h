@@ -23,9 +23,11 @@
 #include "cuda_abi.h"
 #include "exec.h"
 #include "fatbin.h"
+#include "texture.h"
 
 #define SD_MAX_DEVICES 16
 #define SD_DRIVER_VERSION 13000
+#define SD_LINEAR_TEXELS (1 << 28) /* of a texture of linear memory */
 
 /* ---- log.c ---- */
 
@@ -35,7 +37,10 @@ void sd_log(enum sd_log_level level, const char *fmt, ...) __attribute__((format
 
 /* ---- registry.c ---- */
 
-enum sd_kind { SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL };
+enum sd_kind {
+    SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_ARRAY, SD_MIPMAP,
+    SD_TEXREF, SD_SURFREF
+};
 
 bool sd_register(enum sd_kind kind, void *object);
 void sd_unregister(void *object);
@@ -171,6 +176,9 @@ struct sd_context {
     CUresult error;                 /* sticky; under lock */
     struct sd_module *modules;
     struct sd_event *events;
+    struct sd_array *arrays;
+    struct sd_mipmap *mipmaps;
+    struct sd_texture *textures;    /* objects, of textures and surfaces */
 };
 
 /* The calling thread's current context, which must live. With error, its sticky error is returned. */
@@ -190,6 +198,7 @@ struct sd_module {
     struct sg_instance *instance;
     pthread_mutex_t lock;
     struct sd_kernel *kernels;
+    struct sd_texref *texrefs;      /* of the calling program's asking */
     bool library;
 };
 
@@ -206,8 +215,48 @@ void sd_modules_end(struct sd_context *c);
 struct sd_kernel *sd_kernel(const void *handle);
 CUresult sd_code_result(enum sg_code code);
 
+/* A living module or library by its handle. */
+CUresult sd_module_of(const void *handle, struct sd_module **m);
+
 /* ---- event.c ---- */
 
 void sd_events_end(struct sd_context *c);
+
+/* ---- array.c ---- */
+
+struct sd_array {
+    struct sd_array *next;
+    struct sd_context *context;
+    struct sd_mipmap *mipmap;       /* whose level it is; NULL for one of its own */
+    CUDA_ARRAY3D_DESCRIPTOR desc;
+    unsigned element;               /* bytes of a texel */
+    struct sg_level level;
+};
+
+struct sd_mipmap {
+    struct sd_mipmap *next;
+    struct sd_context *context;
+    unsigned n_levels;
+    struct sd_array levels[SG_MAX_LEVELS];
+};
+
+/* What a format means: the channel's type, and whether its integers are always read as fractions.
+ * CUDA_ERROR_INVALID_VALUE when it is none or the number of channels does not go with it. */
+CUresult sd_format(CUarray_format format, unsigned channels, enum sg_channel *channel, bool *fraction);
+/* NULL when the handle is none. */
+struct sd_array *sd_array(CUarray handle);
+struct sd_mipmap *sd_mipmap(CUmipmappedArray handle);
+void sd_arrays_end(struct sd_context *c);
+
+/* ---- texture.c ---- */
+
+/* The texture that the descriptors describe; desc NULL: the surface. */
+CUresult sd_describe(struct sd_context *c, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *desc,
+                     const CUDA_RESOURCE_VIEW_DESC *view, struct sg_texture *out);
+void sd_textures_end(struct sd_context *c);
+
+/* ---- texref.c ---- */
+
+void sd_texrefs_end(struct sd_module *m);
 
 #endif

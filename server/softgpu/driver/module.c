@@ -54,6 +54,7 @@ static CUresult failed(const struct sg_diag *d, char *log, size_t log_size)
 
 static void free_module(struct sd_module *m)
 {
+    sd_texrefs_end(m);
     while (m->kernels) {
         struct sd_kernel *k = m->kernels;
         m->kernels = k->next;
@@ -323,7 +324,7 @@ CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 /* ---- looking things up ---- */
 
 /* A module or library handle; a library's module is the library itself. */
-static CUresult owner_of(const void *handle, struct sd_module **m)
+CUresult sd_module_of(const void *handle, struct sd_module **m)
 {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -359,7 +360,7 @@ static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_ker
 static CUresult get_kernel(const void *handle, const char *name, struct sd_kernel **out)
 {
     struct sd_module *m;
-    CUresult r = owner_of(handle, &m);
+    CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
     if (!name || !out) return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&m->lock);
@@ -395,7 +396,7 @@ CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
 static CUresult count(const void *handle, unsigned *n)
 {
     struct sd_module *m;
-    CUresult r = owner_of(handle, &m);
+    CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
     if (!n) return CUDA_ERROR_INVALID_VALUE;
     *n = 0;
@@ -407,7 +408,7 @@ static CUresult count(const void *handle, unsigned *n)
 static CUresult enumerate(const void *handle, struct sd_kernel **out, unsigned n)
 {
     struct sd_module *m;
-    CUresult r = owner_of(handle, &m);
+    CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
     if (!out || !n) return CUDA_ERROR_INVALID_VALUE;
     unsigned at = 0;
@@ -444,7 +445,7 @@ static CUresult get_global(const void *handle, const char *name, CUdeviceptr *dp
     struct sd_module *m;
     void *address;
     size_t size;
-    CUresult r = owner_of(handle, &m);
+    CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
     if (!name || (!dptr && !bytes)) return CUDA_ERROR_INVALID_VALUE;
     if (!sg_instance_global(m->instance, name, &address, &size)) return CUDA_ERROR_NOT_FOUND;

@@ -90,6 +90,7 @@ struct sg_engine *sg_engine_create(const struct sg_engine_config *config) {
     pthread_mutex_init(&engine->heap_lock, NULL);
     pthread_cond_init(&engine->work, NULL);
     pthread_cond_init(&engine->done, NULL);
+    sg_textures_init(&engine->textures);
     sg_install_signals();
     unsigned wanted = config->threads ? config->threads : usable_cores();
     if (wanted > SG_MAX_WORKERS) wanted = SG_MAX_WORKERS;
@@ -114,6 +115,7 @@ void sg_engine_destroy(struct sg_engine *engine) {
     pthread_mutex_unlock(&engine->lock);
     for (unsigned i = 0; i < engine->nworkers; i++) pthread_join(engine->workers[i].thread, NULL);
     sg_heap_destroy(engine);
+    sg_textures_destroy(&engine->textures);
     free(engine->workers);
     free(engine->ranges);
     pthread_mutex_destroy(&engine->lock);

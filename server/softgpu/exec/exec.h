@@ -75,6 +75,9 @@ void sg_instance_destroy(struct sg_instance *instance);
 bool sg_instance_global(struct sg_instance *instance, const char *name, void **address,
                         size_t *bytes);
 
+// The handle (texture.h) of a module-scope .texref or .surfref variable, 0 if there is none.
+uint64_t sg_instance_texture(struct sg_instance *instance, const char *name);
+
 // ---- kernels ----------------------------------------------------------------------------------
 
 struct sg_kernel;

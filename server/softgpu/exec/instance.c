@@ -13,6 +13,19 @@ static bool is_variable(const struct sg_symbol *sym) {
            !sym->external;
 }
 
+// A texture or surface reference is a handle to which nothing is bound yet.
+static bool make_references(struct sg_instance *instance) {
+    const struct sg_texture unbound = {.kind = SG_UNBOUND};
+    struct sg_module *module = instance->module;
+    for (uint32_t i = 0; i < module->nsymbols; i++) {
+        struct sg_symbol *sym = module->symbols[i];
+        if (sym->space != SG_TEX || sym->definition != sym) continue;
+        sym->address = sg_texture_add(instance->engine, &unbound);
+        if (!sym->address) return false;
+    }
+    return true;
+}
+
 static uint64_t place(struct sg_instance *instance, uint8_t *memory) {
     struct sg_module *module = instance->module;
     uint64_t at = 0;
@@ -68,11 +81,12 @@ struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_modul
                                                     instance->memory_bytes, align);
             ok = instance->memory != NULL;
         }
+        if (ok) ok = make_references(instance);
     }
     if (!ok) {
         diag->code = SG_NO_MEMORY;
         snprintf(diag->message, sizeof diag->message, "no device memory for the module's variables");
-        free(instance);
+        sg_instance_destroy(instance);
         return NULL;
     }
     place(instance, instance->memory);
@@ -96,6 +110,9 @@ void sg_instance_destroy(struct sg_instance *instance) {
         instance->kernels = kernel->next;
         free_kernel(kernel);
     }
+    for (uint32_t i = 0; i < instance->module->nsymbols; i++)
+        if (instance->module->symbols[i]->space == SG_TEX)
+            sg_texture_remove(instance->engine, instance->module->symbols[i]->address);
     if (instance->memory)
         instance->engine->config.release(instance->engine->config.memory_user, instance->memory);
     pthread_mutex_destroy(&instance->lock);
@@ -110,6 +127,12 @@ bool sg_instance_global(struct sg_instance *instance, const char *name, void **a
     if (address) *address = (void *)sym->address;
     if (bytes) *bytes = sym->size;
     return true;
+}
+
+uint64_t sg_instance_texture(struct sg_instance *instance, const char *name) {
+    struct sg_symbol *sym = sg_module_symbol(instance->module, name);
+    if (sym && sym->definition) sym = sym->definition;
+    return sym && sym->space == SG_TEX ? sym->address : 0;
 }
 
 static uint32_t count_registers(const struct sg_function *fn) {

@@ -11,6 +11,7 @@
 #define SOFTGPU_EXEC_WARP_H
 
 #include "exec.h"
+#include "texture.h"
 
 #include <setjmp.h>
 #include <stdatomic.h>
@@ -217,6 +218,15 @@ struct sg_instance {
 struct heap;
 struct isa_ops;
 
+enum { TEXTURE_CHUNK = 256 };
+struct textures {
+    struct place *_Atomic chunks[SG_MAX_TEXTURES / TEXTURE_CHUNK];
+    uint32_t used, free; // free: index + 1 of the first free place
+    pthread_mutex_t lock;
+};
+void sg_textures_init(struct textures *t);
+void sg_textures_destroy(struct textures *t);
+
 struct sg_engine {
     struct sg_engine_config config;
     unsigned nworkers;
@@ -232,6 +242,7 @@ struct sg_engine {
     pthread_mutex_t heap_lock;
     size_t heap_bytes;
     _Atomic uint64_t grid_ids;
+    struct textures textures;
 };
 
 // Ends the launch at this lane; does not return.

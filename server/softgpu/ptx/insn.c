@@ -228,6 +228,42 @@ static void check_fragment(struct match *m, struct sg_operand *operand) {
     }
 }
 
+// A texture or surface: a variable of the module, or its 64-bit handle.
+static void check_handle(struct match *m, struct sg_operand *operand) {
+    if (operand->kind == SG_OPND_SYM && operand->sym->space == SG_TEX && !operand->off) return;
+    if (operand->kind != SG_OPND_REG) mismatch(m, "a texture or surface");
+    check_scalar(m, operand, SG_B64, false);
+}
+
+// A scalar, or the elements of a vector.
+static void check_elements(struct match *m, struct sg_operand *operand, enum sg_type type) {
+    if (operand->kind != SG_OPND_VEC) {
+        check_scalar(m, operand, type, false);
+        return;
+    }
+    for (unsigned i = 0; i < operand->n; i++)
+        check_scalar(m, &operand->vec[i], type, false);
+}
+
+// As many as the geometry wants; a vector of four stands for three. Layers are unsigned integers.
+static void check_coordinates(struct match *m, struct sg_operand *operand) {
+    static const uint8_t counts[] = {[SG_GEOM_1D] = 1,  [SG_GEOM_2D] = 2,   [SG_GEOM_3D] = 3,  [SG_GEOM_A1D] = 2,
+                                     [SG_GEOM_A2D] = 3, [SG_GEOM_CUBE] = 3, [SG_GEOM_ACUBE] = 4};
+    const struct sg_insn *insn = m->insn;
+    unsigned want = counts[insn->geom], n = operand->kind == SG_OPND_VEC ? operand->n : 1;
+    if (n != want && !(n == 4 && want == 3)) mismatch(m, "coordinates of the geometry");
+    bool texture = insn->op == SG_OP_TEX || insn->op == SG_OP_TLD4;
+    enum sg_type type = texture ? insn->type2 : SG_B32;
+    if (operand->kind != SG_OPND_VEC) {
+        check_scalar(m, operand, type, false);
+        return;
+    }
+    bool layered = insn->geom == SG_GEOM_A1D || insn->geom == SG_GEOM_A2D || insn->geom == SG_GEOM_ACUBE;
+    for (unsigned i = 0; i < want; i++)
+        check_scalar(m, &operand->vec[i], layered && i == 0 ? SG_B32 : type, false);
+    operand->n = (uint16_t)want;
+}
+
 static void check_base(struct match *m, struct sg_operand *operand) {
     if (operand->kind == SG_OPND_SYM) return;
     check_scalar(m, operand, m->insn->type, false);
@@ -294,6 +330,18 @@ static void check_operand(struct match *m, struct sg_operand *operand, char lett
         else
             check_scalar(m, operand, SG_B64, false);
         break;
+    case 'H':
+        check_handle(m, operand);
+        break;
+    case 'C':
+        check_coordinates(m, operand);
+        break;
+    case 'D':
+        check_elements(m, operand, insn->type2);
+        break;
+    case 'O':
+        check_elements(m, operand, SG_B32);
+        break;
     case 'A':
         if (operand->kind != SG_OPND_ADDR) mismatch(m, "an address");
         break;
@@ -313,12 +361,27 @@ struct operands {
     uint32_t pairs; // bit i: operand i stands behind a `|`
 };
 
-static void parse_operands(struct sg_parser *p, struct operands *operands) {
+// [texture, coordinates]: two operands of their own.
+static void parse_bracketed(struct sg_parser *p, struct operands *operands) {
+    unsigned first = operands->n;
+    do {
+        if (operands->n - first == 2)
+            sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "a sampler apart from the texture");
+        if (operands->n == MAX_OPERANDS) sgp_fail(p, SG_INVALID_PTX, "too many operands");
+        sgp_parse_operand(p, &operands->list[operands->n++]);
+    } while (sgp_accept(p, ','));
+    sgp_expect(p, ']');
+}
+
+static void parse_operands(struct sg_parser *p, struct operands *operands, bool bracketed) {
     operands->n = 0;
     operands->pairs = 0;
     while (!sgp_at(p, ';')) {
         if (operands->n == MAX_OPERANDS) sgp_fail(p, SG_INVALID_PTX, "too many operands");
-        sgp_parse_operand(p, &operands->list[operands->n++]);
+        if (bracketed && sgp_accept(p, '['))
+            parse_bracketed(p, operands);
+        else
+            sgp_parse_operand(p, &operands->list[operands->n++]);
         if (sgp_accept(p, '|'))
             operands->pairs |= 1u << operands->n;
         else if (!sgp_accept(p, ','))
@@ -472,6 +535,20 @@ static void check_words(struct sg_parser *p, struct sg_words *state) {
     case SG_OP_LOP3:
         if (insn->mode == SG_MODE_NONE) insn->mode = SG_LOP3_PLAIN;
         break;
+    case SG_OP_TEX:
+    case SG_OP_TLD4:
+    case SG_OP_SULD:
+    case SG_OP_SUST:
+        require(p, insn->geom, "the geometry");
+        break;
+    case SG_OP_SURED:
+        require(p, insn->geom, "the geometry");
+        require(p, insn->atom, "the operation");
+        break;
+    case SG_OP_TXQ:
+    case SG_OP_SUQ:
+        require(p, insn->query, "the query");
+        break;
     }
 }
 
@@ -490,7 +567,7 @@ static void store_operands(struct sg_parser *p, struct sg_insn *insn, struct ope
 static void parse_typed(struct sg_parser *p, struct sg_words *state) {
     struct operands operands;
     struct match m = {.p = p, .insn = state->insn};
-    parse_operands(p, &operands);
+    parse_operands(p, &operands, strpbrk(state->row->words, "GQ") != NULL);
     if (state->policy) {
         if (operands.n < 2) sgp_fail(p, SG_INVALID_PTX, "the cache policy is missing");
         operands.n--;

@@ -257,6 +257,54 @@ enum sg_mode {
     SG_GDC_LAUNCH_DEPENDENTS,
     SG_GDC_WAIT,
     SG_CVT_PACK, // type: each packed field's, type2: the sources', src[2] if given: packed above
+    SG_TEX_BASE, // tex: without any of these, the level that the texture's own settings say
+    SG_TEX_LEVEL,
+    SG_TEX_GRAD,
+    SG_TLD4_R,
+    SG_TLD4_G,
+    SG_TLD4_B,
+    SG_TLD4_A,
+    SG_TXQ_LEVEL, // with insn.query WIDTH, HEIGHT or DEPTH: of the level src[1]
+    SG_SURF_B,    // x in bytes, data as they are
+    SG_SURF_P,    // x in texels, data converted
+    SG_IS_TEXREF,
+    SG_IS_SAMPLERREF,
+    SG_IS_SURFREF,
+};
+
+// insn.geom of tex, tld4, suld, sust, sured: what the coordinates mean.
+enum sg_geom {
+    SG_GEOM_NONE,
+    SG_GEOM_1D,
+    SG_GEOM_2D,
+    SG_GEOM_3D,
+    SG_GEOM_A1D, // layer, x
+    SG_GEOM_A2D, // layer, x, y, ignored
+    SG_GEOM_CUBE,
+    SG_GEOM_ACUBE, // layer, x, y, z
+};
+
+// insn.bounds of surface accesses: what happens outside the surface.
+enum sg_bounds { SG_BOUNDS_TRAP, SG_BOUNDS_CLAMP, SG_BOUNDS_ZERO };
+
+// insn.query of txq and suq.
+enum sg_query {
+    SG_QUERY_NONE,
+    SG_QUERY_WIDTH,
+    SG_QUERY_HEIGHT,
+    SG_QUERY_DEPTH,
+    SG_QUERY_CHANNEL_DATA_TYPE,
+    SG_QUERY_CHANNEL_ORDER,
+    SG_QUERY_NORMALIZED_COORDS,
+    SG_QUERY_ARRAY_SIZE,
+    SG_QUERY_NUM_MIPMAP_LEVELS,
+    SG_QUERY_NUM_SAMPLES,
+    SG_QUERY_MEMORY_LAYOUT,
+    SG_QUERY_FORCE_UNNORMALIZED_COORDS,
+    SG_QUERY_FILTER_MODE,
+    SG_QUERY_ADDR_MODE_0,
+    SG_QUERY_ADDR_MODE_1,
+    SG_QUERY_ADDR_MODE_2,
 };
 
 enum sg_flag {
@@ -398,6 +446,8 @@ struct sg_operand {
 //         src[1..] = arguments. An argument or result is a SYM in SG_PARAM space (a variable of the
 //         caller's parameter frame), a REG or an IMM.
 //   bar.sync a, b: src[0] = barrier, src[1] = thread count if written. bar.red: dst[0]; predicate
+//   tex d|p, [a, c], ...: the brackets dissolve: src[0] = a (REG or SYM), src[1] = c, then level or
+//   gradients and offsets as written. suld, sust, sured, txq, suq, tld4 likewise.
 //   last cvta, mul, ...: as written. Cache policies and other hints are dropped, also as operands.
 struct sg_insn {
     uint16_t op;    // enum sg_op
@@ -407,7 +457,8 @@ struct sg_insn {
     uint8_t type3;  // mma: B
     uint8_t type4;  // mma: C
     uint8_t space;  // enum sg_space
-    uint8_t vec;    // ld, st, atom, red: 1, 2, 4 or 8 elements; ldmatrix: 1, 2, 4 matrices
+    uint8_t vec;    // ld, st, atom, red, tex, suld, sust: 1, 2, 4 or 8 elements; ldmatrix: 1, 2, 4
+                    // matrices
     uint8_t rnd;    // enum sg_rnd
     uint8_t cmp;    // enum sg_cmp
     uint8_t boolop; // enum sg_boolop
@@ -416,7 +467,9 @@ struct sg_insn {
     uint8_t atom;   // enum sg_atom
     uint8_t mode;   // enum sg_mode
     uint8_t ndst;
-    uint8_t nsrc8; // reserved
+    uint8_t geom;   // enum sg_geom
+    uint8_t bounds; // enum sg_bounds
+    uint8_t query;  // enum sg_query
     bool guard_neg;
     bool blend;      // in a block with a non-empty frontier: some destination is live in a frontier
                      // block, so lanes outside the execution mask must keep their old values
