@@ -10,6 +10,7 @@
 #include <cudaProfiler.h>
 #pragma GCC visibility pop
 
+#include "abi_direct.h"
 #include "cuda_abi.h"
 
 /* Sorted by name, then variant, then version. */

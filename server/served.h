@@ -30,7 +30,11 @@ struct worker {
     CUresult init_result;
     _Atomic(uint64_t) consumed;  /* bulk bytes taken */
     uint64_t consumed_told;      /* dispatcher only */
+    struct inbox *inbox;         /* NULL while the dispatcher receives itself */
 };
+
+/* From now on messages are received by a thread of their own, so that HostDone is heard even while a call waits. */
+void worker_receive_apart(struct worker *w);
 
 /* One call being served. */
 struct served {

@@ -73,6 +73,7 @@ static CUresult copy_in(struct shim_call *c, const struct side *dst, const struc
                         const struct rectangle *r)
 {
     c->function = HAWSER_FN_CopyIn;
+    if (shim_range_holds(src->address, extent(src->pitch, r), SHIM_PINNED)) shim_host_functions_settle();
     shim_transfer_settle((const void *)src->address, extent(src->pitch, r));
     size_t rows = r->width < HAWSER_BULK_CHUNK ? HAWSER_BULK_CHUNK / r->width : 1;
     for (size_t row = 0; row < r->height; row += rows) {

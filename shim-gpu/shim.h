@@ -151,6 +151,16 @@ void shim_transfer_settle(const void *address, size_t size);
 /* Wakes all who wait: no push will come any more. */
 void shim_transfers_lost(void);
 
+/* ---- Host functions (host_function.c) ---- */
+
+/* The stream on the host has come to one: it is run on a thread of its own. */
+void shim_host_function_due(uint64_t id, uint64_t turn, CUresult status);
+/* Waits until those given to streams before have run, because they may still write memory whose bytes are
+ * about to be taken. */
+void shim_host_functions_settle(void);
+/* None will come due any more. */
+void shim_host_functions_lost(void);
+
 /* ---- Kernels (kernel.c) ---- */
 
 struct shim_kernel {

@@ -50,7 +50,8 @@ class Spec:
         self.api, self.version = None, 0
         self.handles, self.scalars = {}, {}
         self.functions, self.messages = {}, {}
-        self.later, self.aliases, self.gone, self.outside, self.driver = {}, {}, set(), set(), []
+        self.later, self.aliases, self.shared = {}, {}, {}
+        self.gone, self.outside, self.driver = set(), set(), []
         self.last_message = None
         with open(path) as f:
             for number, line in enumerate(f, 1):
@@ -76,8 +77,8 @@ class Spec:
                    "post": self.read_function, "call": self.read_function, "via": self.read_function}
         if word in readers:
             readers[word](word, rest)
-        elif word in ("later", "alias"):
-            names = self.later if word == "later" else self.aliases
+        elif word in ("later", "alias", "shared"):
+            names = {"later": self.later, "alias": self.aliases, "shared": self.shared}[word]
             names.update((n, self.line) for n in rest.split())
         elif word in ("gone", "outside-context"):
             (self.gone if word == "gone" else self.outside).update(rest.split())
@@ -173,11 +174,11 @@ class Spec:
             if want != have:
                 self.fail(f"{f.name}({', '.join(have)}), but the header says "
                           f"{f.name}({', '.join(want)})", f.line)
-        for name, line in {**self.later, **self.aliases}.items():
+        for name, line in {**self.later, **self.aliases, **self.shared}.items():
             if name not in header and header_version >= self.version:
                 self.fail(f"{name} is not in the header", line)
         missing = sorted(n for n in header if n not in self.functions and n not in self.later
-                         and n not in self.aliases
+                         and n not in self.aliases and n not in self.shared
                          and not re.search(r"_pt[sd][sz]$", n))
         if missing and header_version == self.version:
             self.fail(f"the header declares {', '.join(missing)}: the spec must name every function")

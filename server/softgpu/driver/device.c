@@ -115,6 +115,11 @@ CUresult sd_ready(void)
     return started == 1 ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
 }
 
+CUresult hawser_abi_ready(void)
+{
+    return sd_ready();
+}
+
 struct sd_device *sd_device(CUdevice ordinal)
 {
     return ordinal >= 0 && ordinal < n_devices ? &devices[ordinal] : NULL;
