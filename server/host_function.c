@@ -30,6 +30,7 @@ static void send_call(void *arg)
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__HostCall call = HAWSER__HOST_CALL__INIT, *list[] = {&call};
     staging_push_ready(t->worker);
+    host_memory_push(t->worker);
     output_flush(t->worker);
     call.id = t->id;
     call.turn = t->number;

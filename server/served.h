@@ -94,6 +94,13 @@ void staging_push_ready(struct worker *w);
 /* The context ends, and its pinned memory and events with it. */
 void staging_forget_context(struct worker *w, uint64_t context);
 
+/* ---- host_memory.c: memory of the guest that kernels reach ---- */
+
+/* Sends what the device has changed in memory that is not shared with the guest. */
+void host_memory_push(struct worker *w);
+/* The context ends: its memory stays, unknown to the driver, until the guest frees it. */
+void host_memory_forget_context(struct served *c, CUcontext context);
+
 /* ---- output.c: what kernels print ---- */
 
 /* Makes the process's stdout and stderr pipes whose bytes go to the guest; the log keeps the old stderr. 0 or

@@ -64,6 +64,7 @@ static void run(void *arg)
             CUresult earlier = r == CUDA_SUCCESS ? served_take_post_error(c) : CUDA_SUCCESS;
             if (r == CUDA_SUCCESS) r = earlier;
             staging_push_ready(c->worker);
+            host_memory_push(c->worker);
             output_flush(c->worker);
         }
         Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;

@@ -16,14 +16,10 @@ static const struct {
     CUdevice_attribute attribute;
     int value;
 } overrides[] = {
-    {CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 0},
-    {CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY, 0},
-    {CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 0},
     {CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, 0},
     {CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES, 0},
     {CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST, 0},
     {CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED, 0},
-    {CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 0},
     {CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED, 1},
     {CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0},
@@ -52,6 +48,7 @@ bool shim_device_ok(CUdevice device)
 int shim_device_attribute(CUdevice device, CUdevice_attribute attribute)
 {
     const Hawser__DeviceInfo *d = device_info(device);
+    if (attribute == CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS && !shim_host_shared()) return 0;
     for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++)
         if (overrides[i].attribute == attribute) return overrides[i].value;
     return d && (size_t)attribute < d->n_attributes ? d->attributes[attribute] : 0;

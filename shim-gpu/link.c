@@ -27,7 +27,7 @@ static Hawser__Opened *host;
 static void on_push(void *user, const Hawser__Push *push, const void *data, size_t size)
 {
     (void)user;
-    shim_transfer_push(push, data, size);
+    (push->mirror ? shim_mirror_push : shim_transfer_push)(push, data, size);
 }
 
 /* What kernels printed, in order with what the program prints itself; and what the driver said of them. */

@@ -466,7 +466,7 @@ CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, C
 
 /* ---- globals and the module of a library ---- */
 
-static CUresult get_global(enum hawser_object_kind kind, const void *handle, const char *name,
+static CUresult get_global(enum hawser_object_kind kind, const void *handle, const char *name, bool managed,
                            CUdeviceptr *dptr, size_t *bytes)
 {
     struct shim_call c;
@@ -479,9 +479,16 @@ static CUresult get_global(enum hawser_object_kind kind, const void *handle, con
     Hawser__GetGlobalReply *reply = NULL;
     r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
     if (r == CUDA_SUCCESS) {
-        struct shim_range known_range;
-        if (!shim_range_find(reply->address, &known_range))
-            shim_range_add(reply->address, reply->size, SHIM_DEVICE, 0);
+        struct shim_range range = {.base = reply->address, .size = reply->size, .kind = SHIM_DEVICE,
+                                   .device = reply->address}, known;
+        if (managed && !reply->managed)
+            r = CUDA_ERROR_NOT_FOUND;
+        else if (reply->managed)
+            r = shim_attach_managed(reply->address, reply->size);
+        else if (!shim_range_find(reply->address, &known))
+            shim_range_add(range);
+    }
+    if (r == CUDA_SUCCESS) {
         if (dptr) *dptr = reply->address;
         if (bytes) *bytes = reply->size;
     }
@@ -491,12 +498,17 @@ static CUresult get_global(enum hawser_object_kind kind, const void *handle, con
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name)
 {
-    return get_global(HAWSER_MODULE, hmod, name, dptr, bytes);
+    return get_global(HAWSER_MODULE, hmod, name, false, dptr, bytes);
 }
 
 CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
 {
-    return get_global(HAWSER_LIBRARY, library, name, dptr, bytes);
+    return get_global(HAWSER_LIBRARY, library, name, false, dptr, bytes);
+}
+
+CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
+{
+    return get_global(HAWSER_LIBRARY, library, name, true, dptr, bytes);
 }
 
 CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library)

@@ -118,17 +118,20 @@ int shim_device_attribute(CUdevice device, CUdevice_attribute attribute);
 
 /* ---- Memory that the program knows (range.c) ---- */
 
-enum shim_range_kind { SHIM_DEVICE, SHIM_PINNED, SHIM_REGISTERED };
+enum shim_range_kind { SHIM_DEVICE, SHIM_PINNED, SHIM_REGISTERED, SHIM_MANAGED };
 struct shim_range {
     uintptr_t base;
     size_t size;
     enum shim_range_kind kind;
+    bool shared;      /* host memory that the worker has mapped too: nothing need travel */
+    uintptr_t device; /* what kernels name base by; 0 when they cannot reach it */
     struct shim_object *context;
     unsigned flags;
-    uint64_t id; /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+    uint64_t id;      /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 };
 
-CUresult shim_range_add(uintptr_t base, size_t size, enum shim_range_kind kind, unsigned flags);
+/* base, size, kind, shared, device and flags are the caller's, the rest is filled in. */
+CUresult shim_range_add(struct shim_range range);
 bool shim_range_find(uintptr_t address, struct shim_range *out);
 /* Forgets the range that begins at base; false when there is none of that kind. */
 bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
@@ -136,6 +139,24 @@ bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
 void shim_range_context_gone(struct shim_object *context);
 /* Whether [address, address + size) lies inside one range of that kind. */
 bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind);
+/* Whether kernels reach [address, address + size) under these addresses. */
+bool shim_range_reached(uintptr_t address, size_t size);
+
+/* ---- Host memory that kernels reach (host_memory.c, mirror.c) ---- */
+
+/* Whether this process and the worker share memory; asked of the host once. */
+bool shim_host_shared(void);
+/* Frees managed memory that begins there. */
+CUresult shim_free_managed(const struct shim_range *range);
+/* Managed variables live where the driver put them: makes memory of this process of them. */
+CUresult shim_attach_managed(CUdeviceptr address, size_t size);
+
+/* Memory that is not shared is kept twice. Before the host may look at it, what the program has changed is posted;
+ * what the host has changed comes as pushes with the answers of synchronizing calls. */
+CUresult shim_mirror_add(uintptr_t base, size_t size);
+void shim_mirror_remove(uintptr_t base);
+CUresult shim_mirror_post(const struct shim_call *c);
+void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size);
 
 /* ---- Copies (copy.c, transfer.c) ---- */
 

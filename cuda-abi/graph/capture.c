@@ -607,8 +607,7 @@ bool hawser_capture_cuStreamDestroy_v2(CUstream s, CUresult *r)
         if (c->capture->own_graph) graph_free(c->capture->graph);
         end(c->capture);
     } else if (c) {
-        c->capture->broken = true;
-        leave(c);
+        c->stream = (CUstream)c; /* what it did must still be joined; a new stream may get its handle */
     }
     graph_leave();
     return false;
@@ -697,8 +696,7 @@ CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
-    if (!phGraph) return CUDA_ERROR_INVALID_VALUE;
-    *phGraph = NULL;
+    if (phGraph) *phGraph = NULL; /* without it, what was captured into a new graph is dropped */
     graph_enter();
     struct captured_stream *s = captured(hStream);
     struct capture *c = s ? s->capture : NULL;
@@ -713,7 +711,7 @@ CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
             r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
         else if (!joined(s))
             r = CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
-        if (r == CUDA_SUCCESS)
+        if (r == CUDA_SUCCESS && phGraph)
             *phGraph = (CUgraph)c->graph;
         else if (c->own_graph)
             graph_free(c->graph);

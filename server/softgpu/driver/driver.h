@@ -89,6 +89,8 @@ bool sd_find(uintptr_t address, struct sd_allocation *out);
 bool sd_reachable(uintptr_t address, size_t size);
 void sd_free_all(struct sd_context *c);
 size_t sd_used(const struct sd_device *d);
+/* A module's variable in hidden memory that the program may use as managed memory; false when memory is short. */
+bool sd_note_managed(uintptr_t address, size_t size);
 /* The engine's own allocations (module variables, device heap); user is the struct sd_device. */
 void *sd_engine_alloc(void *user, size_t bytes, size_t align);
 void sd_engine_release(void *user, void *memory);

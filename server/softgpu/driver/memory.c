@@ -26,6 +26,8 @@ static struct extent *holes;
 static size_t n_holes, cap_holes;
 static struct sd_allocation *allocations;
 static size_t n_allocations, cap_allocations;
+static struct extent *managed_variables;
+static size_t n_managed, cap_managed;
 static size_t used[SD_MAX_DEVICES];
 static uint64_t next_id = 1;
 
@@ -198,10 +200,24 @@ void sd_engine_release(void *user, void *memory)
     sd_free(memory, SD_ON_DEVICE, true);
 }
 
+bool sd_note_managed(uintptr_t address, size_t size)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t i = 0;
+    while (i < n_managed && managed_variables[i].base != address)
+        i++;
+    bool ok = i < n_managed || grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct extent));
+    if (ok && i == n_managed) managed_variables[n_managed++] = (struct extent){address, size};
+    pthread_rwlock_unlock(&lock);
+    return ok;
+}
+
 /* Under the lock. */
 static void release(size_t i)
 {
     struct sd_allocation a = allocations[i];
+    for (size_t v = n_managed; v-- > 0;)
+        if (managed_variables[v].base - a.base < a.size) managed_variables[v] = managed_variables[--n_managed];
     memmove(&allocations[i], &allocations[i + 1], (n_allocations - i - 1) * sizeof a);
     n_allocations--;
     if (!a.reserved) return;
@@ -241,6 +257,12 @@ bool sd_find(uintptr_t address, struct sd_allocation *out)
     size_t i = upper(address);
     bool found = i > 0 && address - allocations[i - 1].base < allocations[i - 1].size;
     if (found) *out = allocations[i - 1];
+    for (size_t v = 0; found && out->hidden && v < n_managed; v++)
+        if (address - managed_variables[v].base < managed_variables[v].size) {
+            out->base = managed_variables[v].base;
+            out->size = managed_variables[v].size;
+            out->kind = SD_MANAGED;
+        }
     pthread_rwlock_unlock(&lock);
     return found;
 }

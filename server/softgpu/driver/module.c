@@ -439,15 +439,19 @@ CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, C
     return enumerate(lib, (struct sd_kernel **)kernels, numKernels);
 }
 
-static CUresult get_global(const void *handle, const char *name, CUdeviceptr *dptr, size_t *bytes)
+static CUresult get_global(const void *handle, const char *name, bool must_be_managed, CUdeviceptr *dptr,
+                           size_t *bytes)
 {
     struct sd_module *m;
     void *address;
     size_t size;
+    bool managed;
     CUresult r = owner_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
     if (!name || (!dptr && !bytes)) return CUDA_ERROR_INVALID_VALUE;
-    if (!sg_instance_global(m->instance, name, &address, &size)) return CUDA_ERROR_NOT_FOUND;
+    if (!sg_instance_global(m->instance, name, &address, &size, &managed) || (must_be_managed && !managed))
+        return CUDA_ERROR_NOT_FOUND;
+    if (managed && !sd_note_managed((uintptr_t)address, size)) return CUDA_ERROR_OUT_OF_MEMORY;
     if (dptr) *dptr = (CUdeviceptr)address;
     if (bytes) *bytes = size;
     return CUDA_SUCCESS;
@@ -455,16 +459,15 @@ static CUresult get_global(const void *handle, const char *name, CUdeviceptr *dp
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name)
 {
-    return get_global(hmod, name, dptr, bytes);
+    return get_global(hmod, name, false, dptr, bytes);
 }
 
 CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
 {
-    return get_global(library, name, dptr, bytes);
+    return get_global(library, name, false, dptr, bytes);
 }
 
-/* Device memory is memory of this process, so a managed variable is like any other. */
 CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
 {
-    return get_global(library, name, dptr, bytes);
+    return get_global(library, name, true, dptr, bytes);
 }
