@@ -52,6 +52,9 @@ CUstream hawser_abi_default_stream(void);
  * registered for it (private table CLS) and forgets their values. */
 void hawser_abi_context_gone(CUcontext ctx);
 
+/* A line for the error log that programs can read (cuLogs…). */
+void hawser_abi_record(int error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* A 2D copy as the 3D copy of one slice. */
 void hawser_abi_copy_box(const CUDA_MEMCPY2D *p, CUDA_MEMCPY3D *out);
 

@@ -53,9 +53,64 @@ def newest_alike(f, functions):
     return None
 
 
+# The types of the first revision, in which an address had 32 bits, and what they became.
+WIDER = {"CUdeviceptr_v1": "CUdeviceptr", "unsigned int": "size_t"}
+STRUCTS = ("CUDA_MEMCPY2D", "CUDA_MEMCPY3D", "CUDA_ARRAY_DESCRIPTOR", "CUDA_ARRAY3D_DESCRIPTOR")
+
+
+def plain(c_type):
+    return re.sub(r"\s*\*", "*", re.sub(r"\bconst\b", "", c_type)).strip()
+
+
+def narrowed(f, functions):
+    """The second revision of a function, if it differs from the first only in the width of its parameters."""
+    g = functions.get(f.name + "_v2")
+    if not g or f.name.endswith("_v2") or len(g.params) != len(f.params):
+        return None
+    for (t, _), (u, _) in zip(f.params, g.params):
+        t, u = plain(t), plain(u)
+        star = "*" if t.endswith("*") else ""
+        base = t.rstrip("*")
+        struct = base.removesuffix("_v1") in STRUCTS and u.rstrip("*").removesuffix("_v2") == base.removesuffix("_v1")
+        if t != u and not (WIDER.get(base, "") + star == u) and not struct:
+            return None
+    return g
+
+
+def narrow(f, g):
+    """An old function in terms of its second revision: a size that does not fit is cut to the largest that does, an
+    address that does not fit is an error."""
+    before, after, arguments = "", "", []
+    for (t, n), (u, _) in zip(f.params, g.params):
+        base, wide = plain(t).rstrip("*"), plain(u).rstrip("*")
+        if base.removesuffix("_v1") in STRUCTS and base.endswith("_v1"):
+            kind = base.removesuffix("_v1")
+            before += f"    {wide} wide_{n};\n    if (!{n}) return CUDA_ERROR_INVALID_VALUE;\n"
+            if "const" in t:
+                before += f"    hawser_abi_widen_{kind}({n}, &wide_{n});\n"
+            else:
+                after += f"    if (r == CUDA_SUCCESS) hawser_abi_narrow_{kind}(&wide_{n}, {n});\n"
+            arguments.append(f"&wide_{n}")
+        elif plain(t).endswith("*") and plain(t) != plain(u):
+            before += f"    {wide} wide_{n} = 0;\n"
+            if wide == "CUdeviceptr":
+                after += f"    if (r == CUDA_SUCCESS && wide_{n} > 0xffffffffu) {{\n"
+                after += f"        cuMemFree_v2(wide_{n});\n" if f.name.startswith("cuMemAlloc") else ""
+                after += "        return CUDA_ERROR_OUT_OF_MEMORY;\n    }\n"
+                after += f"    if (r == CUDA_SUCCESS && {n}) *{n} = (CUdeviceptr_v1)wide_{n};\n"
+            else:
+                after += (f"    if (r == CUDA_SUCCESS && {n})\n"
+                          f"        *{n} = wide_{n} > 0xffffffffu ? 0xffffffffu : (unsigned)wide_{n};\n")
+            arguments.append(f"{n} ? &wide_{n} : NULL")
+        else:
+            arguments.append(n)
+    return (f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n{before}"
+            f"    CUresult r = {g.name}({', '.join(arguments)});\n{after}    return r;\n}}\n")
+
+
 def stubs(functions, captured):
-    """Weak definitions: an old name as its newest revision where the parameters are the same, all others as
-    not supported."""
+    """Weak definitions: an old name as its newest revision where the parameters are the same, or as the second
+    where they only became wider; all others as not supported."""
     out = [HEAD]
     for f in functions.values():
         if is_variant(f.name) or f.name in OWN:
@@ -64,6 +119,10 @@ def stubs(functions, captured):
         if newest:
             out.append(f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n"
                        f"    return {newest.name}({', '.join(n for _, n in f.params)});\n}}\n")
+            continue
+        wide = narrowed(f, functions)
+        if wide:
+            out.append(narrow(f, wide))
             continue
         unused = "".join(f"    (void){n};\n" for _, n in f.params)
         name = f"hawser_direct_{f.name}" if f.name in captured else f.name

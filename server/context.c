@@ -73,6 +73,19 @@ CUresult serve_PoolDefault(struct served *c, const ProtobufCMessage *msg)
     return r == CUDA_SUCCESS ? served_bind(c, HAWSER_POOL, m->object, pool) : r;
 }
 
+CUresult serve_AddressRange(struct served *c, const ProtobufCMessage *msg)
+{
+    CUdeviceptr base;
+    size_t size;
+    CUresult r = c->driver->cuMemGetAddressRange_v2(&base, &size, ((const Hawser__AddressRange *)msg)->address);
+    if (r != CUDA_SUCCESS) return r;
+    Hawser__AddressRangeReply reply = HAWSER__ADDRESS_RANGE_REPLY__INIT;
+    reply.start = base;
+    reply.size = size;
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
+}
+
 CUresult serve_MemFree(struct served *c, const ProtobufCMessage *msg)
 {
     return c->driver->cuMemFree_v2(((const Hawser__MemFree *)msg)->address);

@@ -44,6 +44,51 @@ void shim_note_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmem
     remember(dptr, bytesize);
 }
 
+/* A reservation counts as one allocation from the start; what is not mapped faults when it is used. */
+void shim_note_cuMemAddressReserve(CUdeviceptr *ptr, size_t size, size_t alignment, CUdeviceptr addr,
+                                   unsigned long long flags)
+{
+    (void)alignment, (void)addr, (void)flags;
+    remember(ptr, size);
+}
+
+void shim_note_cuMemAddressFree(CUdeviceptr ptr, size_t size)
+{
+    (void)size;
+    shim_range_remove(ptr, SHIM_DEVICE);
+}
+
+/* The handle does not tell how long the other's allocation is; the host does. */
+void shim_note_cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsigned int flags)
+{
+    struct shim_call c;
+    Hawser__AddressRange m = HAWSER__ADDRESS_RANGE__INIT;
+    Hawser__AddressRangeReply *reply = NULL;
+    (void)handle, (void)flags;
+    m.address = *pdptr;
+    if (shim_enter(&c, HAWSER_FN_AddressRange, true) == CUDA_SUCCESS &&
+        shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply) == CUDA_SUCCESS)
+        shim_range_add((struct shim_range){.base = reply->start, .size = reply->size, .kind = SHIM_DEVICE,
+                                           .device = reply->start});
+    shim_free_reply(reply);
+}
+
+void shim_note_cuIpcCloseMemHandle(CUdeviceptr dptr)
+{
+    shim_range_remove(dptr, SHIM_DEVICE);
+}
+
+/* Memory operations are synchronous with the host in every case here, so there is nothing to switch. */
+CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    struct shim_range range;
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    return value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && shim_range_find(ptr, &range)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
+}
+
 CUresult cuMemFree_v2(CUdeviceptr dptr)
 {
     struct shim_call c;

@@ -73,6 +73,7 @@ struct shim_object {
         struct {
             unsigned flags;
             int priority;
+            struct shim_object *green; /* the part of a device that it belongs to, or NULL */
         } stream;
         struct {
             unsigned flags;
@@ -85,6 +86,7 @@ struct shim_object {
             struct shim_object *owner; /* module or library */
             struct shim_object *twin;  /* the CUfunction of a CUkernel, once asked for */
         } function;
+        struct shim_linker *linker;
     };
 };
 
@@ -210,5 +212,27 @@ struct shim_image {
     unsigned n_names;
 };
 void shim_image_free(struct shim_image *image);
+
+/* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. size may be NULL. */
+char *shim_file_bytes(const char *name, size_t *size);
+
+/* ---- JIT options (linker.c) ---- */
+
+struct shim_log {
+    char *text;
+    size_t size;
+    void **size_out; /* where the filled size is written */
+};
+
+/* What of the program's options goes along: plain numbers as they are, log buffers as wishes. */
+struct shim_options {
+    int64_t names[64];
+    uint64_t values[64];
+    unsigned n;
+    struct shim_log error, info;
+};
+
+CUresult shim_options_read(unsigned n, CUjit_option *names, void **values, struct shim_options *o);
+void shim_log_give(struct shim_log *b, ProtobufCBinaryData text);
 
 #endif

@@ -105,3 +105,65 @@ CUresult cuStreamGetDevice(CUstream hStream, CUdevice *device)
     CUresult r = cuStreamGetCtx(hStream, &ctx);
     return r == CUDA_SUCCESS ? cuCtxGetDevice_v2(device, ctx) : r;
 }
+
+CUresult cuStreamGetGreenCtx(CUstream hStream, CUgreenCtx *phCtx)
+{
+    struct shim_call c;
+    struct shim_object *o;
+    uint64_t id;
+    CUresult r = stream_named(hStream, &c, &o, &id);
+    if (r != CUDA_SUCCESS) return r;
+    if (!phCtx) return CUDA_ERROR_INVALID_VALUE;
+    *phCtx = o ? (CUgreenCtx)o->stream.green : NULL;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetCtx_v2(CUstream hStream, CUcontext *pCtx, CUgreenCtx *pGreenCtx)
+{
+    CUgreenCtx green = NULL;
+    CUresult r = cuStreamGetGreenCtx(hStream, &green);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pCtx) return CUDA_ERROR_INVALID_VALUE;
+    if (pGreenCtx) *pGreenCtx = green;
+    if (green) {
+        *pCtx = NULL;
+        return CUDA_SUCCESS;
+    }
+    return cuStreamGetCtx(hStream, pCtx);
+}
+
+void shim_note_cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx greenCtx, unsigned int flags, int priority)
+{
+    struct shim_object *o = shim_object(HAWSER_STREAM, *phStream);
+    if (!o) return;
+    o->stream.flags = flags;
+    o->stream.priority = priority;
+    o->stream.green = (struct shim_object *)greenCtx;
+}
+
+/* What the host would find wrong at once. */
+CUresult shim_check_cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *ops,
+                                          unsigned int flags)
+{
+    (void)stream;
+    if (!count || count > 256 || flags) return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < count; i++)
+        switch (ops[i].operation) {
+        case CU_STREAM_MEM_OP_WAIT_VALUE_32:
+        case CU_STREAM_MEM_OP_WRITE_VALUE_32:
+            if (ops[i].waitValue.address % 4 || !shim_range_reached(ops[i].waitValue.address, 4))
+                return CUDA_ERROR_INVALID_VALUE;
+            break;
+        case CU_STREAM_MEM_OP_WAIT_VALUE_64:
+        case CU_STREAM_MEM_OP_WRITE_VALUE_64:
+            if (ops[i].waitValue.address % 8 || !shim_range_reached(ops[i].waitValue.address, 8))
+                return CUDA_ERROR_INVALID_VALUE;
+            break;
+        case CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES:
+        case CU_STREAM_MEM_OP_BARRIER:
+            break;
+        default:
+            return CUDA_ERROR_INVALID_VALUE;
+        }
+    return CUDA_SUCCESS;
+}

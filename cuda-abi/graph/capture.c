@@ -468,6 +468,7 @@ bool hawser_capture_cuMemFreeAsync(CUdeviceptr dptr, CUstream s, CUresult *r)
 
 bool hawser_capture_cuMemFree_v2(CUdeviceptr dptr, CUresult *r)
 {
+    hawser_abi_managed_freed(dptr);
     return (hawser_capture_on() && hawser_capture_unsafe(r)) || hawser_graph_memory_freed(dptr, r);
 }
 

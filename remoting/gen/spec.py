@@ -28,6 +28,7 @@ class Function:
     number: int = 0
     flags: set = field(default_factory=set)
     wires: list = field(default_factory=list)
+    counts: dict = field(default_factory=dict)  # array parameter -> the parameter that counts its elements (or "n-1")
 
     @property
     def signature(self):
@@ -48,10 +49,11 @@ class Spec:
     def __init__(self, path):
         self.path = path
         self.api, self.version = None, 0
-        self.handles, self.scalars = {}, {}
+        self.handles, self.scalars, self.structs = {}, {}, set()
         self.functions, self.messages = {}, {}
         self.later, self.aliases, self.shared = {}, {}, {}
         self.gone, self.outside, self.driver = set(), set(), []
+        self.reads, self.optional, self.addresses = set(), set(), set()
         self.last_message = None
         with open(path) as f:
             for number, line in enumerate(f, 1):
@@ -80,6 +82,9 @@ class Spec:
         elif word in ("later", "alias", "shared"):
             names = {"later": self.later, "alias": self.aliases, "shared": self.shared}[word]
             names.update((n, self.line) for n in rest.split())
+        elif word in ("struct", "reads", "optional", "address"):
+            {"struct": self.structs, "reads": self.reads, "optional": self.optional,
+             "address": self.addresses}[word].update(rest.split())
         elif word in ("gone", "outside-context"):
             (self.gone if word == "gone" else self.outside).update(rest.split())
         elif word == "driver":
@@ -127,13 +132,17 @@ class Spec:
         target.append((name, kind, repeated))
 
     def read_function(self, word, rest):
-        m = re.match(r"(.*?)\b(cu\w+)\((.*)\)$", rest)
+        m = re.match(r"(.*?)\b(cu\w+)\((.*)\)((?: +\w+\[[\w-]+\])*)$", rest)
         if not m:
             self.fail("expected a signature: name(type name, ...)")
         words, name = m.group(1).split(), m.group(2)
         if name in self.functions:
             self.fail(f"{name} stands twice")
         f = Function(word, name, split_params(m.group(3)), self.line)
+        f.counts = dict(re.findall(r"(\w+)\[([\w-]+)\]", m.group(4)))
+        for array, count in f.counts.items():
+            if {array, count.partition("-")[0]} - {p.name for p in f.params}:
+                self.fail(f"{name} has no parameters {array} and {count}")
         if word == "via":
             f.wires = words[0].split(",")
         elif word in ("post", "call"):
