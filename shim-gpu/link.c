@@ -195,3 +195,9 @@ CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), co
     CUresult r = cuStreamSynchronize(stream);
     return r == CUDA_SUCCESS ? fn((void *)arg) : r;
 }
+
+/* For the preload object: whether the host's first device is the software GPU. */
+__attribute__((visibility("default"))) int hawser_guest_software(void)
+{
+    return shim_open() == CUDA_SUCCESS && hawser_abi_conditionals();
+}
