@@ -133,6 +133,14 @@ CUresult serve_HostUnmap(struct served *c, const ProtobufCMessage *msg)
     return CUDA_SUCCESS;
 }
 
+/* A guest should let go of a variable before it unloads its module; one that did not must not cost the worker. */
+static bool still_there(const struct cuda_driver *d, const struct mapping *m)
+{
+    unsigned managed = 0;
+    return m->pages || (d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, m->address) ==
+                            CUDA_SUCCESS && managed);
+}
+
 CUresult serve_HostChanges(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__HostChanges *h = (const Hawser__HostChanges *)msg;
@@ -140,7 +148,7 @@ CUresult serve_HostChanges(struct served *c, const ProtobufCMessage *msg)
     if (c->n_frames != 1) return r;
     pthread_mutex_lock(&lock);
     for (struct mapping *m = mappings; m; m = m->next)
-        if (m->address == h->address && m->shadow &&
+        if (m->address == h->address && m->shadow && still_there(c->driver, m) &&
             hawser_diff_apply(m->memory, m->shadow, m->size, h->runs, h->n_runs, c->frames[0].data, c->frames[0].size))
             r = CUDA_SUCCESS;
     pthread_mutex_unlock(&lock);
@@ -157,6 +165,7 @@ void host_memory_push(struct worker *w)
 {
     pthread_mutex_lock(&lock);
     for (struct mapping *m = mappings; m; m = m->next) {
+        if (!still_there(&w->driver, m)) continue;
         struct hawser_diff d = {0};
         for (size_t at = 0; m->shadow && at < m->size; at = d.next) {
             if (!hawser_diff_take(m->memory, m->shadow, m->size, at, HAWSER_BULK_CHUNK, &d)) _exit(1);

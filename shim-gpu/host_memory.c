@@ -5,8 +5,10 @@
  */
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -252,19 +254,68 @@ CUresult shim_free_managed(const struct shim_range *range)
     return r == CUDA_SUCCESS ? release(&c, range) : r;
 }
 
-CUresult shim_attach_managed(CUdeviceptr address, size_t size)
+/* Variables that the program has asked for; guarded by variables_lock. */
+static pthread_mutex_t variables_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct variable {
+    struct variable *next;
+    struct shim_object *owner; /* module or library */
+    struct shim_range range;
+} *variables;
+
+/* Managed variables live where the driver put them: makes memory of this process of one. */
+static CUresult attach(struct shim_call *c, struct shim_range *range)
+{
+    uintptr_t base = range->base / page_size() * page_size();
+    size_t pages = whole_pages(range->base + range->size - base);
+    void *p = mmap((void *)base, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                   0);
+    /* The page may be there already, of another variable on it. */
+    if (p != (void *)base && p != MAP_FAILED) munmap(p, pages);
+    range->flags = CU_MEMHOSTREGISTER_PORTABLE;
+    return join_worker(c, range, "", true);
+}
+
+CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_t size, bool managed)
 {
     struct shim_call c;
     struct shim_range known;
     CUresult r = shim_enter(&c, HAWSER_FN_HostMap, true);
     if (r != CUDA_SUCCESS || shim_range_find(address, &known)) return r;
-    uintptr_t base = address / page_size() * page_size();
-    size_t pages = whole_pages(address + size - base);
-    void *p = mmap((void *)base, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
-                   0);
-    /* The page may be there already, of another variable on it. */
-    if (p != (void *)base && p != MAP_FAILED) munmap(p, pages);
-    struct shim_range range = {.base = address, .size = size, .kind = SHIM_MANAGED,
-                               .flags = CU_MEMHOSTREGISTER_PORTABLE};
-    return join_worker(&c, &range, "", true);
+    struct variable *v = calloc(1, sizeof *v);
+    if (!v) return CUDA_ERROR_OUT_OF_MEMORY;
+    *v = (struct variable){.owner = owner, .range = {.base = address, .size = size, .device = address,
+                                                     .kind = managed ? SHIM_MANAGED : SHIM_DEVICE}};
+    r = managed ? attach(&c, &v->range) : shim_range_add(v->range);
+    v->range.context = c.context;
+    if (r != CUDA_SUCCESS) {
+        free(v);
+        return r;
+    }
+    pthread_mutex_lock(&variables_lock);
+    v->next = variables;
+    variables = v;
+    pthread_mutex_unlock(&variables_lock);
+    return CUDA_SUCCESS;
+}
+
+void shim_variables_gone(struct shim_object *owner, struct shim_object *context)
+{
+    struct shim_call c;
+    pthread_mutex_lock(&variables_lock);
+    for (struct variable **p = &variables; *p;) {
+        struct variable *v = *p;
+        if (v->owner != owner && v->range.context != context) {
+            p = &v->next;
+            continue;
+        }
+        *p = v->next;
+        if (v->range.kind == SHIM_MANAGED) {
+            if (shim_enter(&c, HAWSER_FN_HostUnmap, false) == CUDA_SUCCESS) unmap(&c, v->range.base);
+            shim_mirror_remove(v->range.base);
+            memset((void *)v->range.base, 0, v->range.size); /* the next variable there begins with nothing changed */
+        }
+        shim_range_remove(v->range.base, v->range.kind);
+        free(v);
+    }
+    pthread_mutex_unlock(&variables_lock);
 }

@@ -183,6 +183,7 @@ static CUresult unload(enum hawser_object_kind kind, const void *handle)
     o->module.image = NULL;
     pthread_mutex_unlock(&lock);
     shim_image_free(image);
+    shim_variables_gone(o, NULL);
     return CUDA_SUCCESS;
 }
 
@@ -419,14 +420,9 @@ static CUresult get_global(enum hawser_object_kind kind, const void *handle, con
     Hawser__GetGlobalReply *reply = NULL;
     r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
     if (r == CUDA_SUCCESS) {
-        struct shim_range range = {.base = reply->address, .size = reply->size, .kind = SHIM_DEVICE,
-                                   .device = reply->address}, known;
-        if (managed && !reply->managed)
-            r = CUDA_ERROR_NOT_FOUND;
-        else if (reply->managed)
-            r = shim_attach_managed(reply->address, reply->size);
-        else if (!shim_range_find(reply->address, &known))
-            shim_range_add(range);
+        r = managed && !reply->managed
+                ? CUDA_ERROR_NOT_FOUND
+                : shim_variable_add(shim_object(kind, handle), reply->address, reply->size, reply->managed);
     }
     if (r == CUDA_SUCCESS) {
         if (dptr) *dptr = reply->address;

@@ -150,8 +150,10 @@ bool shim_range_reached(uintptr_t address, size_t size);
 bool shim_host_shared(void);
 /* Frees managed memory that begins there. */
 CUresult shim_free_managed(const struct shim_range *range);
-/* Managed variables live where the driver put them: makes memory of this process of them. */
-CUresult shim_attach_managed(CUdeviceptr address, size_t size);
+/* Makes a module's variable memory that the program knows; managed ones are memory of this process too. */
+CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_t size, bool managed);
+/* Ends that for the variables of a module or library, or of all in a context. */
+void shim_variables_gone(struct shim_object *owner, struct shim_object *context);
 
 /* Memory that is not shared is kept twice. Before the host may look at it, what the program has changed is posted;
  * what the host has changed comes as pushes with the answers of synchronizing calls. */

@@ -16,6 +16,7 @@ struct linker {
     unsigned parts;
     char *error, *info;
     size_t error_size, info_size;
+    void **error_filled, **info_filled; /* where the sizes used so far are told */
 };
 
 static bool append(struct linker *l, const char *text, size_t n)
@@ -42,12 +43,14 @@ static void find_logs(struct linker *l, unsigned n, CUjit_option *options, void 
             break;
         case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
             l->error_size = (uintptr_t)values[i] & UINT32_MAX;
+            l->error_filled = &values[i];
             break;
         case CU_JIT_INFO_LOG_BUFFER:
             l->info = values[i];
             break;
         case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
             l->info_size = (uintptr_t)values[i] & UINT32_MAX;
+            l->info_filled = &values[i];
             break;
         default:
             break;
@@ -69,6 +72,8 @@ CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **
     find_logs(l, numOptions, options, optionValues);
     if (l->error && l->error_size) *l->error = 0;
     if (l->info && l->info_size) *l->info = 0;
+    if (l->error_filled) *l->error_filled = NULL;
+    if (l->info_filled) *l->info_filled = NULL;
     *stateOut = (CUlinkState)l;
     return CUDA_SUCCESS;
 }
@@ -78,6 +83,7 @@ static CUresult tell(struct linker *l, const struct sg_diag *diag, const char *n
     if (l->error && l->error_size)
         snprintf(l->error, l->error_size, "%s%sline %u: %s%s%s", name ? name : "", name ? ": " : "", diag->line,
                  diag->message, diag->instruction[0] ? ": " : "", diag->instruction);
+    if (l->error && l->error_size && l->error_filled) *l->error_filled = (void *)(uintptr_t)(strlen(l->error) + 1);
     return r;
 }
 
