@@ -10,6 +10,7 @@
 #include <cudaProfiler.h>
 #pragma GCC visibility pop
 
+#include "abi_direct.h"
 #include "cuda_abi.h"
 
 /* Sorted by name, then variant, then version. */
@@ -54,5 +55,19 @@ void hawser_abi_handshake(const struct abi_handshake *h, const struct abi_handsh
 
 /* MD2 (RFC 1319). digest: 16 bytes. */
 void hawser_abi_md2(const uint8_t *data, size_t size, uint8_t *digest);
+
+/* Advice about managed memory that was freed is forgotten (composed/managed.c). */
+void hawser_abi_managed_freed(CUdeviceptr base);
+
+/* Advice about managed memory that was freed is forgotten (composed/managed.c). */
+void hawser_abi_managed_freed(CUdeviceptr base);
+
+/* Structures of the first revision, in which addresses and sizes had 32 bits (composed/narrow.c). */
+void hawser_abi_widen_CUDA_MEMCPY2D(const CUDA_MEMCPY2D_v1 *p, CUDA_MEMCPY2D *out);
+void hawser_abi_widen_CUDA_MEMCPY3D(const CUDA_MEMCPY3D_v1 *p, CUDA_MEMCPY3D *out);
+void hawser_abi_widen_CUDA_ARRAY_DESCRIPTOR(const CUDA_ARRAY_DESCRIPTOR_v1 *p, CUDA_ARRAY_DESCRIPTOR *out);
+void hawser_abi_widen_CUDA_ARRAY3D_DESCRIPTOR(const CUDA_ARRAY3D_DESCRIPTOR_v1 *p, CUDA_ARRAY3D_DESCRIPTOR *out);
+void hawser_abi_narrow_CUDA_ARRAY_DESCRIPTOR(const CUDA_ARRAY_DESCRIPTOR *p, CUDA_ARRAY_DESCRIPTOR_v1 *out);
+void hawser_abi_narrow_CUDA_ARRAY3D_DESCRIPTOR(const CUDA_ARRAY3D_DESCRIPTOR *p, CUDA_ARRAY3D_DESCRIPTOR_v1 *out);
 
 #endif

@@ -10,6 +10,8 @@
  *   every *_ptds and *_ptsz function         in terms of the plain one (see hawser_abi_default_stream)
  *   old names such as cuCtxDestroy           as their newest revision, where that takes the same
  *                                            parameters; weak: a strong definition overrides it
+ *   graphs and stream capture                see graph/
+ *   what comes down to other functions       see composed/
  *   every other name of cuda.h               as a weak function that returns CUDA_ERROR_NOT_SUPPORTED
  *                                            and logs its name once
  *
@@ -30,6 +32,16 @@ CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev);
 /* One line for the log, printf style, without a newline. Never writes to stdout. */
 void hawser_abi_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether functions may be called: CUDA_SUCCESS after cuInit, else the error that says why not. */
+CUresult hawser_abi_ready(void);
+
+/* Whether the device's kernels set the values of conditional nodes as graph/conditional.c keeps them. */
+int hawser_abi_conditionals(void);
+
+/* Calls fn(copy of arg) when the stream has come to this place, before it goes on; what fn itself asks of the
+ * stream is done there and then. Either in the stream's turn or, by waiting for the stream, at once. */
+CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), const void *arg, size_t size);
+
 /* ---- What this room gives to the library ------------------------------------------------- */
 
 /* The stream that a NULL stream, or a call without a stream, means on the calling thread now:
@@ -39,6 +51,12 @@ CUstream hawser_abi_default_stream(void);
 /* To be called when a context is reset or destroyed: runs the destructors that cudart copies
  * registered for it (private table CLS) and forgets their values. */
 void hawser_abi_context_gone(CUcontext ctx);
+
+/* A line for the error log that programs can read (cuLogs…). */
+void hawser_abi_record(int error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A 2D copy as the 3D copy of one slice. */
+void hawser_abi_copy_box(const CUDA_MEMCPY2D *p, CUDA_MEMCPY3D *out);
 
 /* CUDA_ERROR_NOT_SUPPORTED, after one log line per function name and process. */
 CUresult hawser_abi_not_supported(const char *function);

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Writes abi_stubs.c, abi_ptds.c, abi_procaddr.c and abi_errors.c from the installed cuda.h.
+"""Writes from the installed cuda.h and graph/capture.list:
+
+    abi_stubs.c, abi_ptds.c, abi_procaddr.c, abi_errors.c, abi_capture.c    the room's generated objects
+    abi_direct.h    prototypes of hawser_direct_NAME, for this room
+    abi_rename.h    NAME becomes hawser_direct_NAME in the sources of the library that links the room
 
     gen_abi.py --cc CC --include DIR --out DIR
 """
@@ -21,6 +25,19 @@ def declared(f):
     return ", ".join(f"{t}{'' if t.endswith('*') else ' '}{n}" for t, n in f.params) or "void"
 
 
+CAPTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "graph", "capture.list")
+
+
+def capture_list(functions):
+    """name -> class, of the functions that capture.c is asked about first."""
+    out = {}
+    with open(CAPTURE) as f:
+        for line in f:
+            kind, *names = line.split("#")[0].split() or [""]
+            out.update((n, kind) for n in names if n in functions)
+    return out
+
+
 def is_variant(name):
     return re.search(r"_pt(ds|sz)$", name)
 
@@ -36,9 +53,64 @@ def newest_alike(f, functions):
     return None
 
 
-def stubs(functions):
-    """Weak definitions: an old name as its newest revision where the parameters are the same, all others as
-    not supported."""
+# The types of the first revision, in which an address had 32 bits, and what they became.
+WIDER = {"CUdeviceptr_v1": "CUdeviceptr", "unsigned int": "size_t"}
+STRUCTS = ("CUDA_MEMCPY2D", "CUDA_MEMCPY3D", "CUDA_ARRAY_DESCRIPTOR", "CUDA_ARRAY3D_DESCRIPTOR")
+
+
+def plain(c_type):
+    return re.sub(r"\s*\*", "*", re.sub(r"\bconst\b", "", c_type)).strip()
+
+
+def narrowed(f, functions):
+    """The second revision of a function, if it differs from the first only in the width of its parameters."""
+    g = functions.get(f.name + "_v2")
+    if not g or f.name.endswith("_v2") or len(g.params) != len(f.params):
+        return None
+    for (t, _), (u, _) in zip(f.params, g.params):
+        t, u = plain(t), plain(u)
+        star = "*" if t.endswith("*") else ""
+        base = t.rstrip("*")
+        struct = base.removesuffix("_v1") in STRUCTS and u.rstrip("*").removesuffix("_v2") == base.removesuffix("_v1")
+        if t != u and not (WIDER.get(base, "") + star == u) and not struct:
+            return None
+    return g
+
+
+def narrow(f, g):
+    """An old function in terms of its second revision: a size that does not fit is cut to the largest that does, an
+    address that does not fit is an error."""
+    before, after, arguments = "", "", []
+    for (t, n), (u, _) in zip(f.params, g.params):
+        base, wide = plain(t).rstrip("*"), plain(u).rstrip("*")
+        if base.removesuffix("_v1") in STRUCTS and base.endswith("_v1"):
+            kind = base.removesuffix("_v1")
+            before += f"    {wide} wide_{n};\n    if (!{n}) return CUDA_ERROR_INVALID_VALUE;\n"
+            if "const" in t:
+                before += f"    hawser_abi_widen_{kind}({n}, &wide_{n});\n"
+            else:
+                after += f"    if (r == CUDA_SUCCESS) hawser_abi_narrow_{kind}(&wide_{n}, {n});\n"
+            arguments.append(f"&wide_{n}")
+        elif plain(t).endswith("*") and plain(t) != plain(u):
+            before += f"    {wide} wide_{n} = 0;\n"
+            if wide == "CUdeviceptr":
+                after += f"    if (r == CUDA_SUCCESS && wide_{n} > 0xffffffffu) {{\n"
+                after += f"        cuMemFree_v2(wide_{n});\n" if f.name.startswith("cuMemAlloc") else ""
+                after += "        return CUDA_ERROR_OUT_OF_MEMORY;\n    }\n"
+                after += f"    if (r == CUDA_SUCCESS && {n}) *{n} = (CUdeviceptr_v1)wide_{n};\n"
+            else:
+                after += (f"    if (r == CUDA_SUCCESS && {n})\n"
+                          f"        *{n} = wide_{n} > 0xffffffffu ? 0xffffffffu : (unsigned)wide_{n};\n")
+            arguments.append(f"{n} ? &wide_{n} : NULL")
+        else:
+            arguments.append(n)
+    return (f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n{before}"
+            f"    CUresult r = {g.name}({', '.join(arguments)});\n{after}    return r;\n}}\n")
+
+
+def stubs(functions, captured):
+    """Weak definitions: an old name as its newest revision where the parameters are the same, or as the second
+    where they only became wider; all others as not supported."""
     out = [HEAD]
     for f in functions.values():
         if is_variant(f.name) or f.name in OWN:
@@ -48,10 +120,58 @@ def stubs(functions):
             out.append(f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n"
                        f"    return {newest.name}({', '.join(n for _, n in f.params)});\n}}\n")
             continue
+        wide = narrowed(f, functions)
+        if wide:
+            out.append(narrow(f, wide))
+            continue
         unused = "".join(f"    (void){n};\n" for _, n in f.params)
-        out.append(f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n{unused}"
+        name = f"hawser_direct_{f.name}" if f.name in captured else f.name
+        out.append(f"__attribute__((weak)) CUresult {name}({declared(f)})\n{{\n{unused}"
                    f'    return hawser_abi_not_supported("{f.name}");\n}}\n')
     return "\n".join(out)
+
+
+def first(f, of_type):
+    return next(n for t, n in f.params if t == of_type)
+
+
+def question(f, kind):
+    """What capture.c is asked, and whether only while something is captured."""
+    arguments = "".join(n + ", " for _, n in f.params)
+    asked = {"op": lambda: f"hawser_capture_{f.name}({arguments}&r)",
+             "always": lambda: f"hawser_capture_{f.name}({arguments}&r)",
+             "implicit": lambda: "hawser_capture_implicit(&r)",
+             "unsafe": lambda: "hawser_capture_unsafe(&r)",
+             "context": lambda: "hawser_capture_context(&r)",
+             "stream": lambda: f"hawser_capture_waits({first(f, 'CUstream')}, &r)",
+             "refused": lambda: f"hawser_capture_refused({first(f, 'CUstream')}, &r)",
+             "event": lambda: f"hawser_capture_event({first(f, 'CUevent')}, &r)"}[kind]()
+    return asked if kind == "always" else f"hawser_capture_on() && {asked}"
+
+
+def capture(functions, captured):
+    out = [HEAD + '#include "graph/capture.h"\n']
+    for name, kind in captured.items():
+        f = functions[name]
+        ask = ""
+        if kind in ("op", "always"):
+            out.append(f"bool hawser_capture_{name}({declared(f)}, CUresult *r);\n")
+        if kind != "direct":
+            ask = f"    CUresult r;\n    if ({question(f, kind)}) return r;\n"
+        out.append(f"CUresult {name}({declared(f)})\n{{\n{ask}"
+                   f"    return hawser_direct_{name}({', '.join(n for _, n in f.params)});\n}}\n")
+    return "\n".join(out)
+
+
+def direct(functions, captured):
+    return ("/* Generated by cuda-abi/gen_abi.py. */\n"
+            + "".join(f"CUresult hawser_direct_{n}({declared(functions[n])});\n" for n in captured))
+
+
+def rename(captured):
+    """cuda.h has macros of some of these names, so it comes first."""
+    return (HEAD
+            + "".join(f"#undef {n}\n#define {n} hawser_direct_{n}\n" for n in captured))
 
 
 def variant(f, functions):
@@ -117,7 +237,10 @@ def main():
     ap.add_argument("--out", required=True)
     args = ap.parse_args()
     functions = cuda_header.load(args.cc, args.include)
-    files = {"abi_stubs.c": stubs(functions), "abi_ptds.c": variants(functions),
+    captured = capture_list(functions)
+    files = {"abi_stubs.c": stubs(functions, captured), "abi_capture.c": capture(functions, captured),
+             "abi_direct.h": direct(functions, captured), "abi_rename.h": rename(captured),
+             "abi_ptds.c": variants(functions),
              "abi_procaddr.c": procaddr(functions, cuda_header.typedefs(args.cc, args.include)),
              "abi_errors.c": errors(cuda_header.results(args.cc, args.include))}
     os.makedirs(args.out, exist_ok=True)

@@ -125,5 +125,6 @@ CUresult hawser_abi_not_supported(const char *function)
     if (first && n < sizeof logged / sizeof *logged) logged[n++] = function;
     pthread_mutex_unlock(&lock);
     if (first) hawser_abi_log("%s is not supported", function);
+    hawser_abi_record(1, "%s is not supported", function);
     return CUDA_ERROR_NOT_SUPPORTED;
 }

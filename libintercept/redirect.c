@@ -26,14 +26,19 @@ static char paths[sizeof table / sizeof *table][PATH_MAX];
 
 /* libc's functions, to which the trampolines jump. */
 __attribute__((visibility("hidden"))) void *hawser_real_dlopen, *hawser_real_dlmopen;
+void *(*hawser_real_dlsym)(void *handle, const char *name);
 
 /* Called by the constructor, and by the first dlopen if that comes earlier: the constructors of libraries that
  * the program needs run before this object's, and some of them call dlopen. */
 __attribute__((constructor)) static void prepare(void)
 {
     Dl_info self;
-    hawser_real_dlmopen = dlsym(RTLD_NEXT, "dlmopen");
-    hawser_real_dlopen = dlsym(RTLD_NEXT, "dlopen");
+    /* Not by name alone, which would be ours. */
+    void *libc = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+    if (!libc) libc = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+    memcpy(&hawser_real_dlsym, &libc, sizeof libc);
+    hawser_real_dlmopen = hawser_real_dlsym(RTLD_NEXT, "dlmopen");
+    hawser_real_dlopen = hawser_real_dlsym(RTLD_NEXT, "dlopen");
     if (!dladdr(&paths, &self) || !self.dli_fname) return;
     const char *slash = strrchr(self.dli_fname, '/');
     int folder = slash ? (int)(slash - self.dli_fname) : 1;
@@ -52,4 +57,10 @@ const char *hawser_redirect(const char *name)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].file, file) && paths[i][0]) return paths[i];
     return name;
+}
+
+void *hawser_find_symbol(void *handle, const char *name)
+{
+    if (!hawser_real_dlsym) prepare();
+    return hawser_symbol(handle, name);
 }

@@ -29,6 +29,7 @@ struct hawser_session_events {
     void (*push)(void *user, const Hawser__Push *push, const void *data, size_t size);
     /* fd: 1 or 2, as of a program */
     void (*output)(void *user, int fd, const void *text, size_t size);
+    void (*host_call)(void *user, const Hawser__HostCall *call);
     void (*gone)(void *user); /* once: no answer will come any more */
     void *user;
 };

@@ -31,6 +31,7 @@ CUresult serve_ContextDestroy(struct served *c, const ProtobufCMessage *msg)
     /* Copies under way end first; an error of theirs is the program's to have asked for. */
     if (d->cuCtxSetCurrent(context) == CUDA_SUCCESS) d->cuCtxSynchronize();
     staging_forget_context(c->worker, m->context);
+    host_memory_forget_context(c, context);
     served_forget_context(c, m->context);
     if (!m->primary) {
         served_unbind(c, m->context);
@@ -70,6 +71,24 @@ CUresult serve_PoolDefault(struct served *c, const ProtobufCMessage *msg)
     if (!c->driver->cuDeviceGetDefaultMemPool) return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = c->driver->cuDeviceGetDefaultMemPool(&pool, (CUdevice)m->device);
     return r == CUDA_SUCCESS ? served_bind(c, HAWSER_POOL, m->object, pool) : r;
+}
+
+CUresult serve_AddressRange(struct served *c, const ProtobufCMessage *msg)
+{
+    CUdeviceptr base;
+    size_t size;
+    CUresult r = c->driver->cuMemGetAddressRange_v2(&base, &size, ((const Hawser__AddressRange *)msg)->address);
+    if (r != CUDA_SUCCESS) return r;
+    Hawser__AddressRangeReply reply = HAWSER__ADDRESS_RANGE_REPLY__INIT;
+    reply.start = base;
+    reply.size = size;
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_MemFree(struct served *c, const ProtobufCMessage *msg)
+{
+    return c->driver->cuMemFree_v2(((const Hawser__MemFree *)msg)->address);
 }
 
 /* The value is an int or a 64-bit size by the attribute; eight zeroed bytes hold either. */

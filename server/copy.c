@@ -62,10 +62,14 @@ static void reclaim(struct staging *s, const struct cuda_driver *d, bool wait)
 {
     while (s->to_device) {
         struct block *b = s->to_device;
-        if (wait)
-            d->cuEventSynchronize(b->done);
-        else if (d->cuEventQuery(b->done) == CUDA_ERROR_NOT_READY)
-            return;
+        if (d->cuEventQuery(b->done) == CUDA_ERROR_NOT_READY) {
+            if (!wait) return;
+            /* Without the lock: the device may itself wait for a host function whose guest needs pushes first. */
+            pthread_mutex_unlock(&s->lock);
+            nanosleep(&(struct timespec){.tv_nsec = READY_POLL_NS}, NULL);
+            pthread_mutex_lock(&s->lock);
+            continue;
+        }
         wait = false;
         s->to_device = b->next;
         if (!s->to_device) s->to_device_end = &s->to_device;

@@ -246,6 +246,16 @@ CUresult serve_GetFunction(struct served *c, const ProtobufCMessage *msg)
     return r == CUDA_SUCCESS ? served_bind_kernel(c, m->object, f, false) : r;
 }
 
+/* A library's managed variables are asked for by another function. */
+static CUresult library_global(const struct cuda_driver *d, CUdeviceptr *address, size_t *size, CUlibrary library,
+                               const char *name)
+{
+    CUresult r = d->cuLibraryGetGlobal(address, size, library, name);
+    if (r == CUDA_ERROR_NOT_FOUND && d->cuLibraryGetManaged)
+        r = d->cuLibraryGetManaged(address, size, library, name);
+    return r;
+}
+
 CUresult serve_GetGlobal(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__GetGlobal *m = (const Hawser__GetGlobal *)msg;
@@ -254,7 +264,7 @@ CUresult serve_GetGlobal(struct served *c, const ProtobufCMessage *msg)
     size_t size = 0;
     CUresult r;
     if (served_object(c, HAWSER_LIBRARY, m->owner, &o))
-        r = c->driver->cuLibraryGetGlobal(&address, &size, o.handle, m->name);
+        r = library_global(c->driver, &address, &size, o.handle, m->name);
     else if (served_object(c, HAWSER_MODULE, m->owner, &o))
         r = c->driver->cuModuleGetGlobal_v2(&address, &size, o.handle, m->name);
     else
@@ -263,6 +273,10 @@ CUresult serve_GetGlobal(struct served *c, const ProtobufCMessage *msg)
     Hawser__GetGlobalReply reply = HAWSER__GET_GLOBAL_REPLY__INIT;
     reply.address = address;
     reply.size = size;
+    unsigned managed = 0;
+    if (c->driver->cuPointerGetAttribute &&
+        c->driver->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, address) == CUDA_SUCCESS)
+        reply.managed = managed & 0xff;
     served_reply(c, &reply.base);
     return CUDA_SUCCESS;
 }

@@ -30,7 +30,11 @@ struct worker {
     CUresult init_result;
     _Atomic(uint64_t) consumed;  /* bulk bytes taken */
     uint64_t consumed_told;      /* dispatcher only */
+    struct inbox *inbox;         /* NULL while the dispatcher receives itself */
 };
+
+/* From now on messages are received by a thread of their own, so that HostDone is heard even while a call waits. */
+void worker_receive_apart(struct worker *w);
 
 /* One call being served. */
 struct served {
@@ -89,6 +93,13 @@ struct staging *staging_new(struct worker *w);
 void staging_push_ready(struct worker *w);
 /* The context ends, and its pinned memory and events with it. */
 void staging_forget_context(struct worker *w, uint64_t context);
+
+/* ---- host_memory.c: memory of the guest that kernels reach ---- */
+
+/* Sends what the device has changed in memory that is not shared with the guest. */
+void host_memory_push(struct worker *w);
+/* The context ends: its memory stays, unknown to the driver, until the guest frees it. */
+void host_memory_forget_context(struct served *c, CUcontext context);
 
 /* ---- output.c: what kernels print ---- */
 

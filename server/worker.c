@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backtrace.h"
+#include "inbox.h"
 #include "log.h"
 #include "session.h"
 #include "waiters.h"
@@ -63,6 +64,7 @@ static void run(void *arg)
             CUresult earlier = r == CUDA_SUCCESS ? served_take_post_error(c) : CUDA_SUCCESS;
             if (r == CUDA_SUCCESS) r = earlier;
             staging_push_ready(c->worker);
+            host_memory_push(c->worker);
             output_flush(c->worker);
         }
         Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
@@ -104,7 +106,7 @@ static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser
     }
     j->function = call->function;
     j->seq = call->seq;
-    memcpy(j->frames, frames, call->frames * sizeof *frames);
+    if (call->frames) memcpy(j->frames, frames, call->frames * sizeof *frames);
     for (unsigned i = 0; i < call->frames; i++)
         frames[i].free = NULL; /* the job's now */
     j->served = (struct served){.worker = w, .driver = &w->driver, .thread = call->thread,
@@ -127,20 +129,41 @@ static void tell_consumed(struct worker *w)
 
 /* ---- the session ---- */
 
-static bool handle_message(struct worker *w, struct hawser_message *m)
+/* HostDone may come while the dispatcher waits for what it ends, so it is not queued behind other calls. */
+static bool take_at_once(struct worker *w, const Hawser__Call *call)
 {
-    Hawser__ToHost *h = hawser__to_host__unpack(NULL, m->frame[0].size, m->frame[0].data);
-    bool ok = h != NULL;
+    if (call->function != HAWSER_FN_HostDone || call->frames) return false;
+    return start_call(w, call, NULL);
+}
+
+static bool handle_message(struct worker *w, struct inbox_message *in)
+{
+    Hawser__ToHost *h = in->calls;
+    bool ok = true;
     unsigned next = 1;
     for (size_t i = 0; ok && i < h->n_calls; i++) {
         const Hawser__Call *call = h->calls[i];
-        ok = call->frames <= m->n_frames - next && start_call(w, call, &m->frame[next]);
+        if (call->function == HAWSER_FN_HostDone && !call->frames) continue;
+        ok = call->frames <= in->frames.n_frames - next && start_call(w, call, &in->frames.frame[next]);
         if (ok) next += call->frames;
     }
-    if (!h) hawser_log(HAWSER_ERROR, "a message that cannot be read");
-    if (h) hawser__to_host__free_unpacked(h, NULL);
     tell_consumed(w);
     return ok;
+}
+
+int worker_receive(struct worker *w, struct inbox_message *in)
+{
+    int status = hawser_lane_recv(w->lane, &in->frames, -1);
+    if (status != HAWSER_LANE_OK) return status;
+    in->calls = hawser__to_host__unpack(NULL, in->frames.frame[0].size, in->frames.frame[0].data);
+    if (!in->calls) {
+        hawser_log(HAWSER_ERROR, "a message that cannot be read");
+        hawser_message_clear(&in->frames);
+        return HAWSER_LANE_BROKEN;
+    }
+    for (size_t i = 0; i < in->calls->n_calls; i++)
+        take_at_once(w, in->calls->calls[i]);
+    return HAWSER_LANE_OK;
 }
 
 static void fill_device(struct worker *w, CUdevice dev, Hawser__DeviceInfo *out)
@@ -166,6 +189,7 @@ static void fill_device(struct worker *w, CUdevice dev, Hawser__DeviceInfo *out)
     out->uuid = (ProtobufCBinaryData){16, uuid};
     out->uuid_v2 = (ProtobufCBinaryData){16, uuid + 16};
     out->total_mem = total;
+    out->software = strncmp(name, "hawser software GPU", 19) == 0;
     out->attributes = attributes;
     out->n_attributes = CU_DEVICE_ATTRIBUTE_MAX;
 }
@@ -203,9 +227,11 @@ static int serve(struct worker *w)
     }
     hawser_message_clear(&m); /* the lane lets nothing through before an Open with the token */
     send_opened(w);
-    while ((status = hawser_lane_recv(w->lane, &m, -1)) == HAWSER_LANE_OK) {
-        bool ok = handle_message(w, &m);
-        hawser_message_clear(&m);
+    struct inbox_message in;
+    while ((status = inbox_next(w, &in)) == HAWSER_LANE_OK) {
+        bool ok = handle_message(w, &in);
+        hawser__to_host__free_unpacked(in.calls, NULL);
+        hawser_message_clear(&in.frames);
         if (!ok) {
             status = HAWSER_LANE_BROKEN;
             break;

@@ -186,6 +186,7 @@ static CUresult destroy_on_host(struct shim_call *c, struct shim_object *o, bool
 /* What lived in the context lives no more. */
 static void forget(struct shim_object *o)
 {
+    shim_variables_gone(NULL, o);
     shim_range_context_gone(o);
     hawser_abi_context_gone((CUcontext)o);
 }

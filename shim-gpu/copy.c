@@ -12,11 +12,12 @@
 
 #include "cuda_abi.h"
 
-/* One side of a copy. */
+/* One side of a copy. Host memory that is shared with the host is ON_DEVICE too: nothing of it need travel. */
 struct side {
     enum { ON_HOST, ON_DEVICE } where;
     uintptr_t address;
     size_t pitch;
+    bool seen; /* the program may look at it with no other call between */
 };
 
 struct rectangle {
@@ -73,6 +74,7 @@ static CUresult copy_in(struct shim_call *c, const struct side *dst, const struc
                         const struct rectangle *r)
 {
     c->function = HAWSER_FN_CopyIn;
+    if (shim_range_holds(src->address, extent(src->pitch, r), SHIM_PINNED)) shim_host_functions_settle();
     shim_transfer_settle((const void *)src->address, extent(src->pitch, r));
     size_t rows = r->width < HAWSER_BULK_CHUNK ? HAWSER_BULK_CHUNK / r->width : 1;
     for (size_t row = 0; row < r->height; row += rows) {
@@ -140,6 +142,14 @@ static CUresult copy_device(struct shim_call *c, const struct side *dst, const s
     return shim_post(c, &m.base, NULL, 0);
 }
 
+static CUresult sync_stream(struct shim_call *c, const struct rectangle *r)
+{
+    Hawser__CuStreamSynchronize m = HAWSER__CU_STREAM_SYNCHRONIZE__INIT;
+    m.hstream = r->stream;
+    c->function = HAWSER_FN_cuStreamSynchronize;
+    return shim_call(c, &m.base, NULL, 0, NULL);
+}
+
 /* Host to host, where the copy has its place in a stream: after what was given to the stream before. */
 static CUresult copy_host(struct shim_call *c, const struct side *dst, const struct side *src,
                           const struct rectangle *r)
@@ -161,7 +171,18 @@ static bool side_ok(const struct side *s, const struct rectangle *r)
     if (!multiply_add(s->pitch, r->height - 1, r->width, &bytes) || bytes > UINTPTR_MAX - s->address ||
         !multiply_add(r->width, r->height, 0, &rows))
         return false;
-    return s->where == ON_HOST || shim_range_holds(s->address, bytes, SHIM_DEVICE);
+    return s->where == ON_HOST || shim_range_reached(s->address, bytes);
+}
+
+/* What kind of memory a side really is: a device address may be host memory that kernels reach, and a host address
+ * memory that the worker shares. */
+static void look_closer(struct side *s, const struct rectangle *r)
+{
+    struct shim_range range;
+    size_t bytes = extent(s->pitch, r);
+    if (!shim_range_find(s->address, &range) || bytes > range.base + range.size - s->address) return;
+    if (s->where == ON_HOST && range.shared) s->where = ON_DEVICE;
+    if (s->where == ON_DEVICE && range.kind != SHIM_DEVICE) s->seen = true;
 }
 
 static CUresult copy(const struct side *dst, const struct side *src, struct rectangle *r,
@@ -172,10 +193,18 @@ static CUresult copy(const struct side *dst, const struct side *src, struct rect
     if (e == CUDA_SUCCESS) e = shim_handle(HAWSER_STREAM, stream, &r->stream);
     if (e != CUDA_SUCCESS) return e;
     if (r->width == 0 || r->height == 0) return CUDA_SUCCESS;
-    if (!side_ok(dst, r) || !side_ok(src, r)) return CUDA_ERROR_INVALID_VALUE;
-    if (src->where == ON_DEVICE)
-        return (dst->where == ON_DEVICE ? copy_device : copy_out)(&c, dst, src, r);
-    return (dst->where == ON_DEVICE ? copy_in : copy_host)(&c, dst, src, r);
+    struct side to = *dst, from = *src;
+    if (!side_ok(&to, r) || !side_ok(&from, r)) return CUDA_ERROR_INVALID_VALUE;
+    look_closer(&to, r);
+    look_closer(&from, r);
+    if (to.seen || from.seen) e = shim_mirror_post(&c);
+    if (e != CUDA_SUCCESS) return e;
+    if (from.where == ON_DEVICE)
+        e = (to.where == ON_DEVICE ? copy_device : copy_out)(&c, &to, &from, r);
+    else
+        e = (to.where == ON_DEVICE ? copy_in : copy_host)(&c, &to, &from, r);
+    bool wait = !r->async && ((to.where == ON_DEVICE && to.seen) || (to.where == ON_DEVICE && from.seen));
+    return e == CUDA_SUCCESS && wait ? sync_stream(&c, r) : e;
 }
 
 static CUresult copy_line(struct side dst, struct side src, size_t size, CUstream stream, bool async)
@@ -208,7 +237,7 @@ static bool mapped(uintptr_t address)
 static struct side unified(CUdeviceptr p)
 {
     struct shim_range r;
-    bool on_device = shim_range_find(p, &r) ? r.kind == SHIM_DEVICE : !mapped(p);
+    bool on_device = shim_range_find(p, &r) ? r.kind == SHIM_DEVICE || r.kind == SHIM_MANAGED : !mapped(p);
     return on_device ? device(p) : host((const void *)p);
 }
 
@@ -367,7 +396,7 @@ CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 /* ---- fills ---- */
 
 static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, size_t element, size_t width,
-                     size_t height, CUstream stream)
+                     size_t height, CUstream stream, bool async)
 {
     struct shim_call c;
     uint64_t id;
@@ -387,28 +416,31 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, size_t eleme
     m.element = element;
     m.width = width;
     m.height = height;
-    m.stream = id;
-    return shim_post(&c, &m.base, NULL, 0);
+    m.stream = r.stream = id;
+    look_closer(&s, &r);
+    if (s.seen) e = shim_mirror_post(&c);
+    if (e == CUDA_SUCCESS) e = shim_post(&c, &m.base, NULL, 0);
+    return e == CUDA_SUCCESS && s.seen && !async ? sync_stream(&c, &r) : e;
 }
 
 #define FILLS(bits, type)                                                                           \
     CUresult cuMemsetD##bits##_v2(CUdeviceptr dst, type value, size_t N)                            \
     {                                                                                               \
-        return fill(dst, 0, value, bits / 8, N, 1, NULL);                                           \
+        return fill(dst, 0, value, bits / 8, N, 1, NULL, false);                                           \
     }                                                                                               \
     CUresult cuMemsetD##bits##Async(CUdeviceptr dst, type value, size_t N, CUstream hStream)        \
     {                                                                                               \
-        return fill(dst, 0, value, bits / 8, N, 1, hStream);                                        \
+        return fill(dst, 0, value, bits / 8, N, 1, hStream, true);                                        \
     }                                                                                               \
     CUresult cuMemsetD2D##bits##_v2(CUdeviceptr dst, size_t pitch, type value, size_t Width,        \
                                     size_t Height)                                                  \
     {                                                                                               \
-        return fill(dst, pitch, value, bits / 8, Width, Height, NULL);                              \
+        return fill(dst, pitch, value, bits / 8, Width, Height, NULL, false);                              \
     }                                                                                               \
     CUresult cuMemsetD2D##bits##Async(CUdeviceptr dst, size_t pitch, type value, size_t Width,      \
                                       size_t Height, CUstream hStream)                              \
     {                                                                                               \
-        return fill(dst, pitch, value, bits / 8, Width, Height, hStream);                           \
+        return fill(dst, pitch, value, bits / 8, Width, Height, hStream, true);                           \
     }
 
 FILLS(8, unsigned char)

@@ -40,8 +40,8 @@ static CUresult check_attributes(const CUlaunchConfig *l)
             return hawser_abi_not_supported("launch attributes that name events or graph nodes");
         case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
             if (l->attrs[i].value.accessPolicyWindow.num_bytes &&
-                !shim_range_holds((uintptr_t)l->attrs[i].value.accessPolicyWindow.base_ptr,
-                                  l->attrs[i].value.accessPolicyWindow.num_bytes, SHIM_DEVICE))
+                !shim_range_reached((uintptr_t)l->attrs[i].value.accessPolicyWindow.base_ptr,
+                                    l->attrs[i].value.accessPolicyWindow.num_bytes))
                 return CUDA_ERROR_INVALID_VALUE;
             break;
         default:
@@ -109,6 +109,7 @@ static CUresult launch(const CUlaunchConfig *l, CUfunction f, void **params, voi
     m.attributes.data = (uint8_t *)l->attrs;
     m.attributes.len = l->numAttrs * sizeof *l->attrs;
     m.cooperative = cooperative;
+    if (r == CUDA_SUCCESS) r = shim_mirror_post(&c);
     if (r == CUDA_SUCCESS) r = shim_post(&c, &m.base, NULL, 0);
     if (params && m.params.data != stack) free(m.params.data);
     return r;

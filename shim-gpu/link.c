@@ -27,7 +27,7 @@ static Hawser__Opened *host;
 static void on_push(void *user, const Hawser__Push *push, const void *data, size_t size)
 {
     (void)user;
-    shim_transfer_push(push, data, size);
+    (push->mirror ? shim_mirror_push : shim_transfer_push)(push, data, size);
 }
 
 /* What kernels printed, in order with what the program prints itself; and what the driver said of them. */
@@ -40,6 +40,12 @@ static void on_output(void *user, int fd, const void *text, size_t size)
         hawser_log(HAWSER_DEBUG, "%zu bytes for stderr were lost", size);
 }
 
+static void on_host_call(void *user, const Hawser__HostCall *call)
+{
+    (void)user;
+    shim_host_function_due(call->id, call->turn, (CUresult)call->status);
+}
+
 static void on_gone(void *user)
 {
     (void)user;
@@ -47,6 +53,7 @@ static void on_gone(void *user)
     if (!atomic_compare_exchange_strong(&state, &before, GONE) && before == OPEN)
         atomic_compare_exchange_strong(&state, &before, GONE);
     shim_transfers_lost();
+    shim_host_functions_lost();
 }
 
 static void in_child(void)
@@ -64,7 +71,7 @@ static void open_link(void)
         atomic_store(&state, REFUSED);
         return;
     }
-    struct hawser_session_events events = {on_push, on_output, on_gone, NULL};
+    struct hawser_session_events events = {on_push, on_output, on_host_call, on_gone, NULL};
     if (hawser_session_open(endpoint, &events, &session, &host, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
         open_result = CUDA_ERROR_SYSTEM_NOT_READY;
@@ -169,4 +176,28 @@ CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev)
     if (!o) return CUDA_ERROR_INVALID_DEVICE;
     *out = (CUcontext)o;
     return CUDA_SUCCESS;
+}
+
+CUresult hawser_abi_ready(void)
+{
+    return shim_initialized();
+}
+
+/* The kernels of NVIDIA's devices know conditional values that only their own driver can make. */
+int hawser_abi_conditionals(void)
+{
+    return host && host->n_devices && host->devices[0]->software;
+}
+
+CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), const void *arg, size_t size)
+{
+    (void)size;
+    CUresult r = cuStreamSynchronize(stream);
+    return r == CUDA_SUCCESS ? fn((void *)arg) : r;
+}
+
+/* For the preload object: whether the host's first device is the software GPU. */
+__attribute__((visibility("default"))) int hawser_guest_software(void)
+{
+    return shim_open() == CUDA_SUCCESS && hawser_abi_conditionals();
 }

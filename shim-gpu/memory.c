@@ -12,7 +12,8 @@
 
 static void remember(CUdeviceptr *dptr, size_t size)
 {
-    if (shim_range_add(*dptr, size, SHIM_DEVICE, 0) != CUDA_SUCCESS) {
+    if (shim_range_add((struct shim_range){.base = *dptr, .size = size, .kind = SHIM_DEVICE, .device = *dptr}) !=
+        CUDA_SUCCESS) {
         hawser_abi_log("device memory at %#llx overlaps memory of this program; copies to it will be refused",
                        *dptr);
     }
@@ -43,22 +44,65 @@ void shim_note_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmem
     remember(dptr, bytesize);
 }
 
-/* The base of a device allocation, as the freeing functions demand. */
-static CUresult check_base(CUdeviceptr dptr)
+/* A reservation counts as one allocation from the start; what is not mapped faults when it is used. */
+void shim_note_cuMemAddressReserve(CUdeviceptr *ptr, size_t size, size_t alignment, CUdeviceptr addr,
+                                   unsigned long long flags)
 {
-    struct shim_range r;
-    bool ok = shim_range_find(dptr, &r) && r.kind == SHIM_DEVICE && r.base == dptr;
-    return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    (void)alignment, (void)addr, (void)flags;
+    remember(ptr, size);
 }
 
-CUresult shim_check_cuMemFree_v2(CUdeviceptr dptr)
+void shim_note_cuMemAddressFree(CUdeviceptr ptr, size_t size)
 {
-    return check_base(dptr);
+    (void)size;
+    shim_range_remove(ptr, SHIM_DEVICE);
 }
 
-void shim_note_cuMemFree_v2(CUdeviceptr dptr)
+/* The handle does not tell how long the other's allocation is; the host does. */
+void shim_note_cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsigned int flags)
+{
+    struct shim_call c;
+    Hawser__AddressRange m = HAWSER__ADDRESS_RANGE__INIT;
+    Hawser__AddressRangeReply *reply = NULL;
+    (void)handle, (void)flags;
+    m.address = *pdptr;
+    if (shim_enter(&c, HAWSER_FN_AddressRange, true) == CUDA_SUCCESS &&
+        shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply) == CUDA_SUCCESS)
+        shim_range_add((struct shim_range){.base = reply->start, .size = reply->size, .kind = SHIM_DEVICE,
+                                           .device = reply->start});
+    shim_free_reply(reply);
+}
+
+void shim_note_cuIpcCloseMemHandle(CUdeviceptr dptr)
 {
     shim_range_remove(dptr, SHIM_DEVICE);
+}
+
+/* Memory operations are synchronous with the host in every case here, so there is nothing to switch. */
+CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    struct shim_range range;
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    return value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && shim_range_find(ptr, &range)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuMemFree_v2(CUdeviceptr dptr)
+{
+    struct shim_call c;
+    struct shim_range range;
+    Hawser__MemFree m = HAWSER__MEM_FREE__INIT;
+    CUresult r = shim_enter(&c, HAWSER_FN_MemFree, true);
+    if (r != CUDA_SUCCESS || !dptr) return r;
+    if (!shim_range_find(dptr, &range) || range.base != dptr) return CUDA_ERROR_INVALID_VALUE;
+    if (range.kind == SHIM_MANAGED) return shim_free_managed(&range);
+    if (range.kind != SHIM_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+    m.address = dptr;
+    r = shim_call(&c, &m.base, NULL, 0, NULL);
+    if (r == CUDA_SUCCESS) shim_range_remove(dptr, SHIM_DEVICE);
+    return r;
 }
 
 /* Posted: from here on the program may not use the address. */
@@ -68,80 +112,6 @@ CUresult shim_check_cuMemFreeAsync(CUdeviceptr dptr, CUstream stream)
     return shim_range_remove(dptr, SHIM_DEVICE) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* ---- host memory: ordinary pages of the guest that the copies know ---- */
-
-CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
-{
-    struct shim_call c;
-    CUresult r = shim_enter(&c, HAWSER_FN_CopyIn, true);
-    if (r != CUDA_SUCCESS) return r;
-    unsigned known = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
-    if (!pp || !bytesize || Flags & ~known) return CUDA_ERROR_INVALID_VALUE;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (bytesize > SIZE_MAX - page) return CUDA_ERROR_OUT_OF_MEMORY;
-    size_t size = (bytesize + page - 1) / page * page;
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
-    r = shim_range_add((uintptr_t)p, size, SHIM_PINNED, Flags);
-    if (r != CUDA_SUCCESS) {
-        munmap(p, size);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    *pp = p;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemAllocHost_v2(void **pp, size_t bytesize)
-{
-    return cuMemHostAlloc(pp, bytesize, 0);
-}
-
-CUresult cuMemFreeHost(void *p)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    struct shim_range range;
-    if (!p || !shim_range_find((uintptr_t)p, &range) || range.kind != SHIM_PINNED ||
-        range.base != (uintptr_t)p)
-        return CUDA_ERROR_INVALID_VALUE;
-    shim_transfer_settle(p, range.size);
-    shim_range_remove((uintptr_t)p, SHIM_PINNED);
-    munmap(p, range.size);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    struct shim_range range;
-    if (!pFlags || !shim_range_find((uintptr_t)p, &range) || range.kind == SHIM_DEVICE)
-        return CUDA_ERROR_INVALID_VALUE;
-    *pFlags = range.flags;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
-{
-    struct shim_call c;
-    CUresult r = shim_enter(&c, HAWSER_FN_CopyIn, true);
-    if (r != CUDA_SUCCESS) return r;
-    unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP;
-    if (Flags & CU_MEMHOSTREGISTER_IOMEMORY || Flags & CU_MEMHOSTREGISTER_READ_ONLY)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (!p || !bytesize || Flags & ~known) return CUDA_ERROR_INVALID_VALUE;
-    return shim_range_add((uintptr_t)p, bytesize, SHIM_REGISTERED, Flags);
-}
-
-CUresult cuMemHostUnregister(void *p)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!p) return CUDA_ERROR_INVALID_VALUE;
-    bool found = shim_range_remove((uintptr_t)p, SHIM_REGISTERED);
-    return found ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-}
-
 /* ---- questions about pointers ---- */
 
 CUresult cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdeviceptr dptr)
@@ -149,7 +119,7 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdeviceptr 
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
     struct shim_range range;
-    if (!shim_range_find(dptr, &range) || range.kind != SHIM_DEVICE) return CUDA_ERROR_NOT_FOUND;
+    if (!shim_range_find(dptr, &range) || !range.device) return CUDA_ERROR_NOT_FOUND;
     if (pbase) *pbase = range.base;
     if (psize) *psize = range.size;
     return CUDA_SUCCESS;
@@ -159,24 +129,26 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdeviceptr 
 static CUresult pointer_attribute(const struct shim_range *r, CUpointer_attribute a, CUdeviceptr ptr,
                                   void *data)
 {
-    bool on_device = r->kind == SHIM_DEVICE;
+    bool on_device = r->kind == SHIM_DEVICE, managed = r->kind == SHIM_MANAGED;
     switch (a) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
         *(CUcontext *)data = (CUcontext)r->context;
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-        *(unsigned *)data = on_device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+        *(unsigned *)data = on_device || managed ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-        if (!on_device) return CUDA_ERROR_INVALID_VALUE; /* kernels cannot reach it: not mapped */
-        *(CUdeviceptr *)data = ptr;
+        if (!r->device) return CUDA_ERROR_INVALID_VALUE;
+        *(CUdeviceptr *)data = r->device + (ptr - r->base);
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
         if (on_device) return CUDA_ERROR_INVALID_VALUE;
         *(void **)data = (void *)ptr;
         return CUDA_SUCCESS;
-    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+        *(unsigned char *)data = managed;
+        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         *(unsigned char *)data = 0;
@@ -194,7 +166,7 @@ static CUresult pointer_attribute(const struct shim_range *r, CUpointer_attribut
         *(size_t *)data = r->size;
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MAPPED:
-        *(unsigned char *)data = on_device;
+        *(unsigned char *)data = r->device != 0;
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
         *(unsigned long long *)data = 0;

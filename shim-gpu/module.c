@@ -31,67 +31,6 @@ void shim_image_free(struct shim_image *image)
     free(image);
 }
 
-/* ---- JIT options ---- */
-
-struct log_buffer {
-    char *text;
-    size_t size;
-    void **size_out; /* where the filled size is written */
-};
-
-/* What of the program's options goes along: plain numbers as they are, log buffers as wishes. */
-struct options {
-    int64_t names[64];
-    uint64_t values[64];
-    unsigned n;
-    struct log_buffer error, info;
-};
-
-static CUresult read_options(unsigned n, CUjit_option *names, void **values, struct options *o)
-{
-    memset(o, 0, sizeof *o);
-    if (n > 64 || (n && (!names || !values))) return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < n; i++)
-        switch (names[i]) {
-        case CU_JIT_INFO_LOG_BUFFER:
-            o->info.text = values[i];
-            break;
-        case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-            o->info.size = (uintptr_t)values[i] & UINT32_MAX;
-            o->info.size_out = &values[i];
-            break;
-        case CU_JIT_ERROR_LOG_BUFFER:
-            o->error.text = values[i];
-            break;
-        case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-            o->error.size = (uintptr_t)values[i] & UINT32_MAX;
-            o->error.size_out = &values[i];
-            break;
-        case CU_JIT_WALL_TIME:
-        case CU_JIT_THREADS_PER_BLOCK:
-            break; /* in-out: advice to the compiler whose answer is optional */
-        case CU_JIT_GLOBAL_SYMBOL_NAMES:
-        case CU_JIT_GLOBAL_SYMBOL_ADDRESSES:
-        case CU_JIT_GLOBAL_SYMBOL_COUNT:
-        case CU_JIT_REFERENCED_KERNEL_NAMES:
-        case CU_JIT_REFERENCED_VARIABLE_NAMES:
-            return hawser_abi_not_supported("JIT options that hold addresses of this program");
-        default:
-            o->names[o->n] = (int64_t)names[i];
-            o->values[o->n++] = (uintptr_t)values[i];
-        }
-    return CUDA_SUCCESS;
-}
-
-static void give_log(struct log_buffer *b, ProtobufCBinaryData text)
-{
-    if (!b->text || !b->size) return;
-    size_t n = text.len < b->size - 1 ? text.len : b->size - 1;
-    if (n) memcpy(b->text, text.data, n);
-    b->text[n] = 0;
-    if (b->size_out) *b->size_out = (void *)(uintptr_t)(n ? n + 1 : 0);
-}
-
 /* ---- loading ---- */
 
 static struct shim_image *image_of(const Hawser__LoadReply *reply)
@@ -108,7 +47,7 @@ static struct shim_image *image_of(const Hawser__LoadReply *reply)
     return image;
 }
 
-static CUresult load(enum hawser_object_kind kind, const void *code, struct options *o, void **out)
+static CUresult load(enum hawser_object_kind kind, const void *code, struct shim_options *o, void **out)
 {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_Load, kind == HAWSER_MODULE);
@@ -150,8 +89,8 @@ static CUresult load(enum hawser_object_kind kind, const void *code, struct opti
     m.info_log = o->info.text ? o->info.size : 0;
     r = shim_call(&c, &m.base, frames, image->n_parts, (ProtobufCMessage **)&reply);
     if (reply) {
-        give_log(&o->error, reply->error_log);
-        give_log(&o->info, reply->info_log);
+        shim_log_give(&o->error, reply->error_log);
+        shim_log_give(&o->info, reply->info_log);
     }
     if (r == CUDA_SUCCESS && !(made->module.image = image_of(reply))) r = CUDA_ERROR_OUT_OF_MEMORY;
 out:
@@ -167,8 +106,8 @@ out:
 CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions,
                             CUjit_option *options, void **optionValues)
 {
-    struct options o;
-    CUresult r = read_options(numOptions, options, optionValues, &o);
+    struct shim_options o;
+    CUresult r = shim_options_read(numOptions, options, optionValues, &o);
     return r == CUDA_SUCCESS ? load(HAWSER_MODULE, image, &o, (void **)module) : r;
 }
 
@@ -187,14 +126,14 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
                            CUlibraryOption *libraryOptions, void **libraryOptionValues,
                            unsigned int numLibraryOptions)
 {
-    struct options o;
+    struct shim_options o;
     if (numLibraryOptions && (!libraryOptions || !libraryOptionValues)) return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = read_options(numJitOptions, jitOptions, jitOptionsValues, &o);
+    CUresult r = shim_options_read(numJitOptions, jitOptions, jitOptionsValues, &o);
     return r == CUDA_SUCCESS ? load(HAWSER_LIBRARY, code, &o, (void **)library) : r;
 }
 
 /* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. */
-static char *file_bytes(const char *name)
+char *shim_file_bytes(const char *name, size_t *size)
 {
     struct stat st;
     char *data = NULL;
@@ -207,13 +146,14 @@ static char *file_bytes(const char *name)
         data[got] = 0;
     }
     if (fd >= 0) close(fd);
+    if (data && size) *size = (size_t)st.st_size;
     return data;
 }
 
 CUresult cuModuleLoad(CUmodule *module, const char *fname)
 {
     if (!module || !fname) return CUDA_ERROR_INVALID_VALUE;
-    char *data = file_bytes(fname);
+    char *data = shim_file_bytes(fname, NULL);
     if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
     CUresult r = cuModuleLoadData(module, data);
     free(data);
@@ -226,7 +166,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *fileName, CUjit_o
                                unsigned int numLibraryOptions)
 {
     if (!library || !fileName) return CUDA_ERROR_INVALID_VALUE;
-    char *data = file_bytes(fileName);
+    char *data = shim_file_bytes(fileName, NULL);
     if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
     CUresult r = cuLibraryLoadData(library, data, jitOptions, jitOptionsValues, numJitOptions,
                                    libraryOptions, libraryOptionValues, numLibraryOptions);
@@ -243,6 +183,7 @@ static CUresult unload(enum hawser_object_kind kind, const void *handle)
     o->module.image = NULL;
     pthread_mutex_unlock(&lock);
     shim_image_free(image);
+    shim_variables_gone(o, NULL);
     return CUDA_SUCCESS;
 }
 
@@ -466,7 +407,7 @@ CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, C
 
 /* ---- globals and the module of a library ---- */
 
-static CUresult get_global(enum hawser_object_kind kind, const void *handle, const char *name,
+static CUresult get_global(enum hawser_object_kind kind, const void *handle, const char *name, bool managed,
                            CUdeviceptr *dptr, size_t *bytes)
 {
     struct shim_call c;
@@ -479,9 +420,11 @@ static CUresult get_global(enum hawser_object_kind kind, const void *handle, con
     Hawser__GetGlobalReply *reply = NULL;
     r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
     if (r == CUDA_SUCCESS) {
-        struct shim_range known_range;
-        if (!shim_range_find(reply->address, &known_range))
-            shim_range_add(reply->address, reply->size, SHIM_DEVICE, 0);
+        r = managed && !reply->managed
+                ? CUDA_ERROR_NOT_FOUND
+                : shim_variable_add(shim_object(kind, handle), reply->address, reply->size, reply->managed);
+    }
+    if (r == CUDA_SUCCESS) {
         if (dptr) *dptr = reply->address;
         if (bytes) *bytes = reply->size;
     }
@@ -491,12 +434,17 @@ static CUresult get_global(enum hawser_object_kind kind, const void *handle, con
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name)
 {
-    return get_global(HAWSER_MODULE, hmod, name, dptr, bytes);
+    return get_global(HAWSER_MODULE, hmod, name, false, dptr, bytes);
 }
 
 CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
 {
-    return get_global(HAWSER_LIBRARY, library, name, dptr, bytes);
+    return get_global(HAWSER_LIBRARY, library, name, false, dptr, bytes);
+}
+
+CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
+{
+    return get_global(HAWSER_LIBRARY, library, name, true, dptr, bytes);
 }
 
 CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library)

@@ -97,7 +97,15 @@ void shim_object_gone(void *handle)
 
 CUresult shim_bad_handle(enum hawser_object_kind kind)
 {
-    return kind == HAWSER_CONTEXT ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_HANDLE;
+    switch (kind) {
+    case HAWSER_CONTEXT:
+        return CUDA_ERROR_INVALID_CONTEXT;
+    case HAWSER_MEMORY:
+    case HAWSER_POOL:
+        return CUDA_ERROR_INVALID_VALUE;
+    default:
+        return CUDA_ERROR_INVALID_HANDLE;
+    }
 }
 
 CUresult shim_handle(enum hawser_object_kind kind, const void *handle, uint64_t *id)

@@ -1,4 +1,4 @@
-/* Memory pools: each device's default pool, which is also its current one, and pool attributes. */
+/* Memory pools: each device's default and current one, and pool attributes. */
 #include "shim.h"
 
 #include <pthread.h>
@@ -8,6 +8,7 @@
 /* Default pool handles by device, made when first asked for. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct shim_object *pools[MAX_DEVICES];
+static CUmemoryPool current[MAX_DEVICES]; /* NULL: the default one */
 
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
 {
@@ -35,7 +36,23 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
 
 CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
 {
-    return cuDeviceGetDefaultMemPool(pool, dev);
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!pool) return CUDA_ERROR_INVALID_VALUE;
+    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
+    pthread_mutex_lock(&lock);
+    bool set = shim_object(HAWSER_POOL, current[dev]) != NULL; /* a destroyed one gives way to the default */
+    if (set) *pool = current[dev];
+    pthread_mutex_unlock(&lock);
+    return set ? CUDA_SUCCESS : cuDeviceGetDefaultMemPool(pool, dev);
+}
+
+void shim_note_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
+{
+    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return;
+    pthread_mutex_lock(&lock);
+    current[dev] = pool;
+    pthread_mutex_unlock(&lock);
 }
 
 /* The reuse switches are ints, the rest 64-bit sizes. */

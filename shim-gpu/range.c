@@ -30,14 +30,14 @@ static size_t upper(uintptr_t address)
     return lo;
 }
 
-CUresult shim_range_add(uintptr_t base, size_t size, enum shim_range_kind kind, unsigned flags)
+CUresult shim_range_add(struct shim_range range)
 {
     CUresult r = CUDA_SUCCESS;
     pthread_rwlock_wrlock(&lock);
-    size_t i = upper(base);
-    if ((i > 0 && ranges[i - 1].base + ranges[i - 1].size > base) ||
-        (i < n_ranges && base + size > ranges[i].base)) {
-        r = kind == SHIM_DEVICE ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+    size_t i = upper(range.base);
+    if ((i > 0 && ranges[i - 1].base + ranges[i - 1].size > range.base) ||
+        (i < n_ranges && range.base + range.size > ranges[i].base)) {
+        r = range.kind == SHIM_DEVICE ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
         goto out;
     }
     if (n_ranges == capacity) {
@@ -52,7 +52,9 @@ CUresult shim_range_add(uintptr_t base, size_t size, enum shim_range_kind kind, 
     }
     memmove(&ranges[i + 1], &ranges[i], (n_ranges - i) * sizeof *ranges);
     n_ranges++;
-    ranges[i] = (struct shim_range){base, size, kind, shim_current(), flags, next_id++};
+    range.context = shim_current();
+    range.id = next_id++;
+    ranges[i] = range;
 out:
     pthread_rwlock_unlock(&lock);
     return r;
@@ -96,4 +98,10 @@ bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind)
 {
     struct shim_range r;
     return shim_range_find(address, &r) && r.kind == kind && size <= r.base + r.size - address;
+}
+
+bool shim_range_reached(uintptr_t address, size_t size)
+{
+    struct shim_range r;
+    return shim_range_find(address, &r) && r.device == r.base && size <= r.base + r.size - address;
 }

@@ -73,6 +73,7 @@ struct shim_object {
         struct {
             unsigned flags;
             int priority;
+            struct shim_object *green; /* the part of a device that it belongs to, or NULL */
         } stream;
         struct {
             unsigned flags;
@@ -85,6 +86,7 @@ struct shim_object {
             struct shim_object *owner; /* module or library */
             struct shim_object *twin;  /* the CUfunction of a CUkernel, once asked for */
         } function;
+        struct shim_linker *linker;
     };
 };
 
@@ -118,17 +120,20 @@ int shim_device_attribute(CUdevice device, CUdevice_attribute attribute);
 
 /* ---- Memory that the program knows (range.c) ---- */
 
-enum shim_range_kind { SHIM_DEVICE, SHIM_PINNED, SHIM_REGISTERED };
+enum shim_range_kind { SHIM_DEVICE, SHIM_PINNED, SHIM_REGISTERED, SHIM_MANAGED };
 struct shim_range {
     uintptr_t base;
     size_t size;
     enum shim_range_kind kind;
+    bool shared;      /* host memory that the worker has mapped too: nothing need travel */
+    uintptr_t device; /* what kernels name base by; 0 when they cannot reach it */
     struct shim_object *context;
     unsigned flags;
-    uint64_t id; /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+    uint64_t id;      /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 };
 
-CUresult shim_range_add(uintptr_t base, size_t size, enum shim_range_kind kind, unsigned flags);
+/* base, size, kind, shared, device and flags are the caller's, the rest is filled in. */
+CUresult shim_range_add(struct shim_range range);
 bool shim_range_find(uintptr_t address, struct shim_range *out);
 /* Forgets the range that begins at base; false when there is none of that kind. */
 bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
@@ -136,6 +141,26 @@ bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
 void shim_range_context_gone(struct shim_object *context);
 /* Whether [address, address + size) lies inside one range of that kind. */
 bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind);
+/* Whether kernels reach [address, address + size) under these addresses. */
+bool shim_range_reached(uintptr_t address, size_t size);
+
+/* ---- Host memory that kernels reach (host_memory.c, mirror.c) ---- */
+
+/* Whether this process and the worker share memory; asked of the host once. */
+bool shim_host_shared(void);
+/* Frees managed memory that begins there. */
+CUresult shim_free_managed(const struct shim_range *range);
+/* Makes a module's variable memory that the program knows; managed ones are memory of this process too. */
+CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_t size, bool managed);
+/* Ends that for the variables of a module or library, or of all in a context. */
+void shim_variables_gone(struct shim_object *owner, struct shim_object *context);
+
+/* Memory that is not shared is kept twice. Before the host may look at it, what the program has changed is posted;
+ * what the host has changed comes as pushes with the answers of synchronizing calls. */
+CUresult shim_mirror_add(uintptr_t base, size_t size);
+void shim_mirror_remove(uintptr_t base);
+CUresult shim_mirror_post(const struct shim_call *c);
+void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size);
 
 /* ---- Copies (copy.c, transfer.c) ---- */
 
@@ -150,6 +175,16 @@ void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size)
 void shim_transfer_settle(const void *address, size_t size);
 /* Wakes all who wait: no push will come any more. */
 void shim_transfers_lost(void);
+
+/* ---- Host functions (host_function.c) ---- */
+
+/* The stream on the host has come to one: it is run on a thread of its own. */
+void shim_host_function_due(uint64_t id, uint64_t turn, CUresult status);
+/* Waits until those given to streams before have run, because they may still write memory whose bytes are
+ * about to be taken. */
+void shim_host_functions_settle(void);
+/* None will come due any more. */
+void shim_host_functions_lost(void);
 
 /* ---- Kernels (kernel.c) ---- */
 
@@ -179,5 +214,27 @@ struct shim_image {
     unsigned n_names;
 };
 void shim_image_free(struct shim_image *image);
+
+/* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. size may be NULL. */
+char *shim_file_bytes(const char *name, size_t *size);
+
+/* ---- JIT options (linker.c) ---- */
+
+struct shim_log {
+    char *text;
+    size_t size;
+    void **size_out; /* where the filled size is written */
+};
+
+/* What of the program's options goes along: plain numbers as they are, log buffers as wishes. */
+struct shim_options {
+    int64_t names[64];
+    uint64_t values[64];
+    unsigned n;
+    struct shim_log error, info;
+};
+
+CUresult shim_options_read(unsigned n, CUjit_option *names, void **values, struct shim_options *o);
+void shim_log_give(struct shim_log *b, ProtobufCBinaryData text);
 
 #endif

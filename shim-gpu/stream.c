@@ -106,57 +106,64 @@ CUresult cuStreamGetDevice(CUstream hStream, CUdevice *device)
     return r == CUDA_SUCCESS ? cuCtxGetDevice_v2(device, ctx) : r;
 }
 
-/* ---- Capture is not forwarded yet, so no stream is ever capturing. ---- */
-
-CUresult cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                cuuint64_t *id_out)
+CUresult cuStreamGetGreenCtx(CUstream hStream, CUgreenCtx *phCtx)
 {
     struct shim_call c;
     struct shim_object *o;
     uint64_t id;
     CUresult r = stream_named(hStream, &c, &o, &id);
     if (r != CUDA_SUCCESS) return r;
-    if (!captureStatus_out) return CUDA_ERROR_INVALID_VALUE;
-    *captureStatus_out = CU_STREAM_CAPTURE_STATUS_NONE;
-    if (id_out) *id_out = 0;
+    if (!phCtx) return CUDA_ERROR_INVALID_VALUE;
+    *phCtx = o ? (CUgreenCtx)o->stream.green : NULL;
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus)
+CUresult cuStreamGetCtx_v2(CUstream hStream, CUcontext *pCtx, CUgreenCtx *pGreenCtx)
 {
-    return cuStreamGetCaptureInfo(hStream, captureStatus, NULL);
-}
-
-CUresult cuStreamGetCaptureInfo_v2(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                   cuuint64_t *id_out, CUgraph *graph_out,
-                                   const CUgraphNode **dependencies_out, size_t *numDependencies_out)
-{
-    CUresult r = cuStreamGetCaptureInfo(hStream, captureStatus_out, id_out);
+    CUgreenCtx green = NULL;
+    CUresult r = cuStreamGetGreenCtx(hStream, &green);
     if (r != CUDA_SUCCESS) return r;
-    if (graph_out) *graph_out = NULL;
-    if (dependencies_out) *dependencies_out = NULL;
-    if (numDependencies_out) *numDependencies_out = 0;
-    return CUDA_SUCCESS;
+    if (!pCtx) return CUDA_ERROR_INVALID_VALUE;
+    if (pGreenCtx) *pGreenCtx = green;
+    if (green) {
+        *pCtx = NULL;
+        return CUDA_SUCCESS;
+    }
+    return cuStreamGetCtx(hStream, pCtx);
 }
 
-CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                   cuuint64_t *id_out, CUgraph *graph_out,
-                                   const CUgraphNode **dependencies_out,
-                                   const CUgraphEdgeData **edgeData_out, size_t *numDependencies_out)
+void shim_note_cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx greenCtx, unsigned int flags, int priority)
 {
-    if (edgeData_out) *edgeData_out = NULL;
-    return cuStreamGetCaptureInfo_v2(hStream, captureStatus_out, id_out, graph_out, dependencies_out,
-                                     numDependencies_out);
+    struct shim_object *o = shim_object(HAWSER_STREAM, *phStream);
+    if (!o) return;
+    o->stream.flags = flags;
+    o->stream.priority = priority;
+    o->stream.green = (struct shim_object *)greenCtx;
 }
 
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
+/* What the host would find wrong at once. */
+CUresult shim_check_cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *ops,
+                                          unsigned int flags)
 {
-    static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
-    CUstreamCaptureMode before = current;
-    current = *mode;
-    *mode = before;
+    (void)stream;
+    if (!count || count > 256 || flags) return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < count; i++)
+        switch (ops[i].operation) {
+        case CU_STREAM_MEM_OP_WAIT_VALUE_32:
+        case CU_STREAM_MEM_OP_WRITE_VALUE_32:
+            if (ops[i].waitValue.address % 4 || !shim_range_reached(ops[i].waitValue.address, 4))
+                return CUDA_ERROR_INVALID_VALUE;
+            break;
+        case CU_STREAM_MEM_OP_WAIT_VALUE_64:
+        case CU_STREAM_MEM_OP_WRITE_VALUE_64:
+            if (ops[i].waitValue.address % 8 || !shim_range_reached(ops[i].waitValue.address, 8))
+                return CUDA_ERROR_INVALID_VALUE;
+            break;
+        case CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES:
+        case CU_STREAM_MEM_OP_BARRIER:
+            break;
+        default:
+            return CUDA_ERROR_INVALID_VALUE;
+        }
     return CUDA_SUCCESS;
 }

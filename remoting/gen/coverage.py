@@ -22,15 +22,16 @@ def table(spec, softgpu_folder):
     functions = sorted(spec.functions.values(), key=lambda f: f.name)
     abi = {"cuGetErrorString", "cuGetErrorName", "cuGetProcAddress", "cuGetProcAddress_v2",
            "cuGetExportTable"}
-    soft |= abi
+    soft |= abi | set(spec.shared)
     # cuda-abi/ gives an old name its newest revision where that takes the same parameters.
     alike = {"cuDeviceGetUuid", *spec.aliases}
     soft |= {n for n in alike if any(f"{n}_v{i}" in soft for i in range(2, 10))}
-    total = len(functions) + len(spec.aliases) + len(spec.later)
+    carried = len(functions) + len(spec.aliases) + len(spec.shared)
+    total = carried + len(spec.later)
     out = [f"# What hawser carries of the CUDA driver API (cuda.h {spec.version})", "",
            "Generated from [remoting/api/cuda.spec](../remoting/api/cuda.spec); a test holds it current.",
-           f"{len(functions) + len(spec.aliases)} of {total} functions and ABI revisions are carried. The software GPU defines "
-           f"{len(soft & (set(spec.functions) | set(spec.aliases) | set(spec.later)))}.", "",
+           f"{carried} of {total} functions and ABI revisions are carried. The software GPU defines "
+           f"{len(soft & (set(spec.functions) | set(spec.aliases) | set(spec.shared) | set(spec.later)))}.", "",
            "Every other name that cuda.h declares is exported too; it returns CUDA_ERROR_NOT_SUPPORTED and "
            "logs its name once. The `_ptds` and `_ptsz` forms (per-thread default stream) exist for every "
            "function that cuda.h gives one and mean the same function on another default stream.", "",
@@ -39,6 +40,7 @@ def table(spec, softgpu_folder):
     out += ["", "| function | through hawser | software GPU |", "| --- | --- | --- |"]
     rows = {f.name: f"{f.kind} {', '.join(f.wires)}".strip() for f in functions}
     rows.update({n: "as its newest revision" for n in spec.aliases})
+    rows.update({n: "in cuda-abi/, by other functions" for n in spec.shared})
     rows.update({n: "not supported" for n in spec.later})
     for name in sorted(rows):
         out.append(f"| {name} | {rows[name]} | {'yes' if name in soft else 'not supported'} |")

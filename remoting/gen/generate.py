@@ -55,7 +55,9 @@ class Names:
 # ---- what a parameter is
 
 class Role:
-    """How one parameter of a generated function travels."""
+    """How one parameter of a generated function travels. Kinds: in and out (scalars), handle, new (a handle that the
+    guest mints), value (a structure as its bytes), block (a structure or an array that is read), fill (one that is
+    written)."""
 
     def __init__(self, spec, function, param):
         self.param, self.name = param, param.name
@@ -63,8 +65,18 @@ class Role:
         t = plain_type(param.type)
         self.base = t.rstrip("*").replace("const ", "").strip()
         self.pointer = t.endswith("*")
+        self.count = function.counts.get(param.name)
+        self.count, _, less = (self.count or "").partition("-")
+        self.count, self.minus = self.count or None, int(less or 0)
         scalar = SCALARS.get(self.base) or spec.scalars.get(self.base)
-        if self.base in spec.handles:
+        if self.base == "void" and param.name in spec.addresses:
+            self.kind, self.wire, self.pointer, self.base = "in", "uint64", False, "void *"
+        elif self.count or (self.base in spec.structs and self.pointer):
+            self.kind = "block" if "const" in t or param.name in spec.reads else "fill"
+            self.wire = "bytes"
+        elif self.base in spec.structs:
+            self.kind, self.wire = "value", "bytes"
+        elif self.base in spec.handles:
             self.kind = "new" if self.pointer else "handle"
             self.object = f"HAWSER_{spec.handles[self.base].upper()}"
             self.wire = "uint64"
@@ -73,13 +85,33 @@ class Role:
             self.wire = scalar
         else:
             spec.fail(f"{function.name}: parameter {param.name} has the type {param.type}, which is "
-                      "neither scalar nor handle: say 'scalar' or write the function by hand",
+                      "neither scalar nor handle: say 'scalar' or 'struct' or write the function by hand",
                       function.line)
         self.gone = self.kind == "handle" and function.name in spec.gone
 
     @property
     def to_host(self):
-        return self.kind in ("in", "handle", "new")
+        return self.kind in ("in", "handle", "new", "value", "block")
+
+    @property
+    def to_guest(self):
+        return self.kind in ("out", "fill")
+
+    @property
+    def bytes(self):
+        """C expression: the size of a value, block or fill."""
+        return f"sizeof({self.base})" + (f" * {self.elements(self.count)}" if self.count else "")
+
+    def elements(self, count):
+        return f"((size_t){count} - {self.minus})" if self.minus else f"(size_t){count}"
+
+    @property
+    def host_bytes(self):
+        return f"sizeof({self.base})" + (f" * {self.elements('m->' + self.count.lower())}" if self.count else "")
+
+    def too_many(self, count):
+        """C condition: the count is none that can be."""
+        return f"{count} > HAWSER_MAX_ELEMENTS" + (f" || {count} < {self.minus}" if self.minus else "")
 
 
 def roles_of(spec, function):
@@ -106,7 +138,7 @@ def emit_proto(spec, functions):
             continue
         roles = roles_of(spec, f)
         message(camel(f.name), [(r.field, r.wire, False) for r in roles if r.to_host])
-        message(camel(f.name) + "Reply", [(r.field, r.wire, False) for r in roles if r.kind == "out"])
+        message(camel(f.name) + "Reply", [(r.field, r.wire, False) for r in roles if r.to_guest])
     return "\n".join(out) + "\n"
 
 
@@ -130,7 +162,8 @@ def emit_header(spec, functions, header):
             "    HAWSER_NO_OBJECT,"]
     out += [f"    HAWSER_{k.upper()}," for k in dict.fromkeys(spec.handles.values())]
     out += ["    HAWSER_OBJECT_KINDS", "};\n",
-            "extern const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT];\n",
+            "#define HAWSER_MAX_ELEMENTS 4096u /* of an array that travels with a call */\n",
+           "extern const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT];\n",
             "/* The driver functions that the host uses; NULL where the driver has none. */",
             "struct cuda_driver {"]
     for name in driver_names(spec, functions):
@@ -165,7 +198,7 @@ def emit_common(spec, functions, header):
 def guest_function(spec, f):
     roles, n = roles_of(spec, f), Names(f.name)
     reply = Names(camel(f.name) + "Reply")
-    outs = [r for r in roles if r.kind == "out"]
+    outs = [r for r in roles if r.to_guest]
     made = [r for r in roles if r.kind == "new"]
     out = [f"CUresult {f.name}({f.signature})", "{", "    struct shim_call c;",
            f"    {n.struct} m = {n.init};"]
@@ -174,15 +207,22 @@ def guest_function(spec, f):
     context = "false" if f.name in spec.outside else "true"
     out += [f"    CUresult r = shim_enter(&c, HAWSER_FN_{f.name}, {context});",
             "    if (r != CUDA_SUCCESS) return r;"]
-    pointers = [r.name for r in roles if r.pointer]
+    pointers = [r.name for r in roles if r.pointer and r.name not in spec.optional]
+    for r in roles:
+        if r.count:
+            out.append(f"    if ({r.too_many(r.count)}) return CUDA_ERROR_INVALID_VALUE;")
     if pointers:
         out.append(f"    if ({' || '.join('!' + p for p in pointers)}) return CUDA_ERROR_INVALID_VALUE;")
     for r in roles:
         if r.kind == "handle":
-            out.append(f"    r = shim_handle({r.object}, {r.name}, &m.{r.field});")
+            out.append(f"    r = shim_handle({r.object}, (const void *)(uintptr_t){r.name}, &m.{r.field});")
             out.append("    if (r != CUDA_SUCCESS) return r;")
         elif r.kind == "in":
-            out.append(f"    m.{r.field} = {r.name};")
+            out.append(f"    m.{r.field} = {'(uintptr_t)' if r.base == 'void *' else ''}{r.name};")
+        elif r.kind == "value":
+            out.append(f"    m.{r.field} = (ProtobufCBinaryData){{{r.bytes}, (uint8_t *)&{r.name}}};")
+        elif r.kind == "block":
+            out.append(f"    m.{r.field} = (ProtobufCBinaryData){{{r.bytes}, (uint8_t *){r.name}}};")
     for r in made:
         out += [f"    made = shim_object_new({r.object}, &c);",
                 "    if (!made) return CUDA_ERROR_OUT_OF_MEMORY;", f"    m.{r.field} = made->id;"]
@@ -198,13 +238,21 @@ def guest_function(spec, f):
             out.append(f"    {reply.struct} *reply = NULL;")
             out.append("    r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);")
             out.append("    if (r == CUDA_SUCCESS) {")
-            out += [f"        *{r.name} = ({r.base})reply->{r.field};" for r in outs]
+            for r in outs:
+                if r.kind == "fill":
+                    out.append(f"        if (reply->{r.field}.len == {r.bytes})\n"
+                               f"            memcpy({r.name}, reply->{r.field}.data, reply->{r.field}.len);\n"
+                               f"        else\n            r = CUDA_ERROR_UNKNOWN;")
+                elif r.name in spec.optional:
+                    out.append(f"        if ({r.name}) *{r.name} = ({r.base})reply->{r.field};")
+                else:
+                    out.append(f"        *{r.name} = ({r.base})reply->{r.field};")
             out += ["    }", "    shim_free_reply(reply);"]
         else:
             out.append("    r = shim_call(&c, &m.base, NULL, 0, NULL);")
     for r in roles:
         if r.gone:
-            out.append(f"    if (r == CUDA_SUCCESS) shim_object_gone({r.name});")
+            out.append(f"    if (r == CUDA_SUCCESS) shim_object_gone((void *)(uintptr_t){r.name});")
     if "note" in f.flags:
         out.append(f"    if (r == CUDA_SUCCESS) shim_note_{f.name}({names});")
     if made:
@@ -230,7 +278,7 @@ def hook_prototypes(spec, functions):
 
 
 def emit_guest(spec, functions):
-    out = [NOTICE.format(spec.path.split("/")[-1]), '#include "shim.h"\n']
+    out = [NOTICE.format(spec.path.split("/")[-1]), '#include "shim.h"\n\n#include <string.h>\n']
     out += hook_prototypes(spec, functions) + [""]
     out += [guest_function(spec, f) for f in functions if f.number]
     return "\n".join(out)
@@ -239,7 +287,8 @@ def emit_guest(spec, functions):
 def host_function(spec, f):
     roles, n = roles_of(spec, f), Names(f.name)
     reply = Names(camel(f.name) + "Reply")
-    outs = [r for r in roles if r.kind == "out"]
+    outs = [r for r in roles if r.to_guest]
+    fills = [r for r in roles if r.kind == "fill" and r.count]
     out = [f"static CUresult serve_{f.name}(struct served *c, const ProtobufCMessage *msg)", "{",
            f"    const {n.struct} *m = (const {n.struct} *)msg;",
            f"    if (!c->driver->{f.name}) return CUDA_ERROR_NOT_SUPPORTED;"]
@@ -254,26 +303,42 @@ def host_function(spec, f):
                     f"    if (r_{r.name} != CUDA_SUCCESS) return r_{r.name};"]
             args.append(r.name)
         elif r.kind == "in":
-            args.append(f"({r.base})m->{r.field}")
+            args.append(f"({r.base}){'(uintptr_t)' if r.base == 'void *' else ''}m->{r.field}")
+        elif r.kind in ("value", "block"):
+            limit = r.too_many("m->" + r.count.lower()) + " || " if r.count else ""
+            out.append(f"    if ({limit}m->{r.field}.len != {r.host_bytes}) return CUDA_ERROR_INVALID_VALUE;")
+            args.append(f"{'*' if r.kind == 'value' else ''}({r.base} *)m->{r.field}.data")
+        elif r.kind == "fill" and r.count:
+            out += [f"    if ({r.too_many('m->' + r.count.lower())}) return CUDA_ERROR_INVALID_VALUE;",
+                    f"    {r.base} *{r.name} = calloc((size_t)m->{r.count.lower()} + 1, sizeof *{r.name});",
+                    f"    if (!{r.name}) return CUDA_ERROR_OUT_OF_MEMORY;"]
+            args.append(r.name)
         else:
-            out.append(f"    {r.base} {r.name} = 0;")
+            out += [f"    {r.base} {r.name};", f"    memset(&{r.name}, 0, sizeof {r.name});"]
             args.append(f"&{r.name}")
     out.append(f"    CUresult r = c->driver->{f.name}({', '.join(args)});")
     for r in roles:
         if r.kind == "new":
-            out.append(f"    if (r == CUDA_SUCCESS) r = served_bind(c, {r.object}, m->{r.field}, {r.name});")
+            out.append(f"    if (r == CUDA_SUCCESS) r = served_bind(c, {r.object}, m->{r.field}, "
+                       f"(void *)(uintptr_t){r.name});")
         elif r.gone:
             out.append(f"    served_unbind(c, m->{r.field});")
     if outs:
         out.append(f"    {reply.struct} reply = {reply.init};")
-        out += [f"    reply.{r.field} = {r.name};" for r in outs]
+        for r in outs:
+            if r.kind == "out":
+                out.append(f"    reply.{r.field} = {r.name};")
+            else:
+                out.append(f"    reply.{r.field} = (ProtobufCBinaryData){{{r.host_bytes}, (uint8_t *)"
+                           f"{'' if r.count else '&'}{r.name}}};")
         out.append("    served_reply(c, &reply.base);")
+    out += [f"    free({r.name});" for r in fills]
     out += ["    return r;", "}\n"]
     return "\n".join(out)
 
 
 def emit_host(spec, functions, header):
-    out = [NOTICE.format(spec.path.split("/")[-1]), '#include "served.h"\n']
+    out = [NOTICE.format(spec.path.split("/")[-1]), '#include "served.h"\n\n#include <stdlib.h>\n#include <string.h>\n']
     wires = [m for m in spec.messages.values() if m.number]
     out += [f"CUresult serve_{m.name}(struct served *c, const ProtobufCMessage *msg);" for m in wires]
     out += [""] + [host_function(spec, f) for f in functions if f.number]

@@ -28,6 +28,7 @@ class Function:
     number: int = 0
     flags: set = field(default_factory=set)
     wires: list = field(default_factory=list)
+    counts: dict = field(default_factory=dict)  # array parameter -> the parameter that counts its elements (or "n-1")
 
     @property
     def signature(self):
@@ -48,9 +49,11 @@ class Spec:
     def __init__(self, path):
         self.path = path
         self.api, self.version = None, 0
-        self.handles, self.scalars = {}, {}
+        self.handles, self.scalars, self.structs = {}, {}, set()
         self.functions, self.messages = {}, {}
-        self.later, self.aliases, self.gone, self.outside, self.driver = {}, {}, set(), set(), []
+        self.later, self.aliases, self.shared = {}, {}, {}
+        self.gone, self.outside, self.driver = set(), set(), []
+        self.reads, self.optional, self.addresses = set(), set(), set()
         self.last_message = None
         with open(path) as f:
             for number, line in enumerate(f, 1):
@@ -76,9 +79,12 @@ class Spec:
                    "post": self.read_function, "call": self.read_function, "via": self.read_function}
         if word in readers:
             readers[word](word, rest)
-        elif word in ("later", "alias"):
-            names = self.later if word == "later" else self.aliases
+        elif word in ("later", "alias", "shared"):
+            names = {"later": self.later, "alias": self.aliases, "shared": self.shared}[word]
             names.update((n, self.line) for n in rest.split())
+        elif word in ("struct", "reads", "optional", "address"):
+            {"struct": self.structs, "reads": self.reads, "optional": self.optional,
+             "address": self.addresses}[word].update(rest.split())
         elif word in ("gone", "outside-context"):
             (self.gone if word == "gone" else self.outside).update(rest.split())
         elif word == "driver":
@@ -126,13 +132,17 @@ class Spec:
         target.append((name, kind, repeated))
 
     def read_function(self, word, rest):
-        m = re.match(r"(.*?)\b(cu\w+)\((.*)\)$", rest)
+        m = re.match(r"(.*?)\b(cu\w+)\((.*)\)((?: +\w+\[[\w-]+\])*)$", rest)
         if not m:
             self.fail("expected a signature: name(type name, ...)")
         words, name = m.group(1).split(), m.group(2)
         if name in self.functions:
             self.fail(f"{name} stands twice")
         f = Function(word, name, split_params(m.group(3)), self.line)
+        f.counts = dict(re.findall(r"(\w+)\[([\w-]+)\]", m.group(4)))
+        for array, count in f.counts.items():
+            if {array, count.partition("-")[0]} - {p.name for p in f.params}:
+                self.fail(f"{name} has no parameters {array} and {count}")
         if word == "via":
             f.wires = words[0].split(",")
         elif word in ("post", "call"):
@@ -173,11 +183,11 @@ class Spec:
             if want != have:
                 self.fail(f"{f.name}({', '.join(have)}), but the header says "
                           f"{f.name}({', '.join(want)})", f.line)
-        for name, line in {**self.later, **self.aliases}.items():
+        for name, line in {**self.later, **self.aliases, **self.shared}.items():
             if name not in header and header_version >= self.version:
                 self.fail(f"{name} is not in the header", line)
         missing = sorted(n for n in header if n not in self.functions and n not in self.later
-                         and n not in self.aliases
+                         and n not in self.aliases and n not in self.shared
                          and not re.search(r"_pt[sd][sz]$", n))
         if missing and header_version == self.version:
             self.fail(f"the header declares {', '.join(missing)}: the spec must name every function")

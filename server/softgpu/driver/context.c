@@ -464,5 +464,49 @@ CUresult cuCtxEnablePeerAccess(CUcontext peerContext, unsigned int Flags)
     if (r != CUDA_SUCCESS) return r;
     if (Flags) return CUDA_ERROR_INVALID_VALUE;
     if (!sd_is(SD_CONTEXT, peerContext) || peerContext == (CUcontext)c) return CUDA_ERROR_INVALID_CONTEXT;
-    return CUDA_SUCCESS; /* one arena serves all devices: access is always there */
+    uint32_t bit = 1u << ((struct sd_context *)peerContext)->device->ordinal;
+    if (bit == 1u << c->device->ordinal) return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+    /* One arena serves all devices: access is always there. */
+    uint32_t before = __atomic_fetch_or(&c->peers, bit, __ATOMIC_RELAXED);
+    return before & bit ? CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED : CUDA_SUCCESS;
+}
+
+CUresult cuCtxDisablePeerAccess(CUcontext peerContext)
+{
+    struct sd_context *c;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_CONTEXT, peerContext)) return CUDA_ERROR_INVALID_CONTEXT;
+    uint32_t bit = 1u << ((struct sd_context *)peerContext)->device->ordinal;
+    uint32_t before = __atomic_fetch_and(&c->peers, ~bit, __ATOMIC_RELAXED);
+    return before & bit ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
+}
+
+CUresult cuCtxSetFlags(unsigned int flags)
+{
+    struct sd_context *c;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (flags & ~(unsigned)CU_CTX_FLAGS_MASK) return CUDA_ERROR_INVALID_VALUE;
+    c->flags = flags; /* how threads wait is the operating system's affair here */
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetExecAffinitySupport(int *pi, CUexecAffinityType type, CUdevice dev)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!pi || (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX) return CUDA_ERROR_INVALID_VALUE;
+    if (!sd_device(dev)) return CUDA_ERROR_INVALID_DEVICE;
+    *pi = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetExecAffinity(CUexecAffinityParam *pExecAffinity, CUexecAffinityType type)
+{
+    struct sd_context *c;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pExecAffinity || (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX) return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
 }

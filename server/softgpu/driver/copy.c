@@ -249,13 +249,8 @@ static CUresult box(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 static CUresult rectangle(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
 {
     if (!p) return CUDA_ERROR_INVALID_VALUE;
-    CUDA_MEMCPY3D b = {.srcXInBytes = p->srcXInBytes, .srcY = p->srcY, .srcMemoryType = p->srcMemoryType,
-                       .srcHost = p->srcHost, .srcDevice = p->srcDevice, .srcArray = p->srcArray,
-                       .srcPitch = p->srcPitch,
-                       .dstXInBytes = p->dstXInBytes, .dstY = p->dstY, .dstMemoryType = p->dstMemoryType,
-                       .dstHost = p->dstHost, .dstDevice = p->dstDevice, .dstArray = p->dstArray,
-                       .dstPitch = p->dstPitch,
-                       .WidthInBytes = p->WidthInBytes, .Height = p->Height, .Depth = 1};
+    CUDA_MEMCPY3D b;
+    hawser_abi_copy_box(p, &b);
     return box(&b, stream, async);
 }
 

@@ -38,8 +38,8 @@ void sd_log(enum sd_log_level level, const char *fmt, ...) __attribute__((format
 /* ---- registry.c ---- */
 
 enum sd_kind {
-    SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_ARRAY, SD_MIPMAP,
-    SD_TEXREF, SD_SURFREF
+    SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_PHYSICAL, SD_LINKER,
+    SD_ARRAY, SD_MIPMAP, SD_TEXREF, SD_SURFREF
 };
 
 bool sd_register(enum sd_kind kind, void *object);
@@ -79,6 +79,8 @@ struct sd_allocation {
     uint64_t id;
     struct sd_device *device;
     struct sd_context *context; /* NULL for hidden ones */
+    bool mapped;      /* by virtual memory management or from another process: cuMemFree is not for it */
+    int file;         /* 1 + descriptor of the file whose pages it has become, 0 for none */
     bool hidden;      /* the engine's (module variables, heap): not the program's to free */
 };
 
@@ -94,6 +96,17 @@ bool sd_find(uintptr_t address, struct sd_allocation *out);
 bool sd_reachable(uintptr_t address, size_t size);
 void sd_free_all(struct sd_context *c);
 size_t sd_used(const struct sd_device *d);
+/* A module's variable in hidden memory that the program may use as managed memory; false when memory is short. */
+bool sd_note_managed(uintptr_t address, size_t size);
+/* Addresses of the arena without memory, and back; 0 when there are none. */
+uintptr_t sd_take_addresses(size_t size, size_t align);
+void sd_give_addresses(uintptr_t base, size_t size);
+/* Makes memory that was mapped into the arena an allocation, and undoes it (the pages are closed). */
+CUresult sd_add_mapping(struct sd_allocation a);
+bool sd_remove_mapping(uintptr_t base);
+/* Gives the allocation that begins at base the pages of a file, with the bytes it has; the descriptor is taken
+ * over on success. Nothing may use the memory meanwhile. */
+CUresult sd_move_to_file(uintptr_t base, int fd);
 /* The engine's own allocations (module variables, device heap); user is the struct sd_device. */
 void *sd_engine_alloc(void *user, size_t bytes, size_t align);
 void sd_engine_release(void *user, void *memory);
@@ -124,6 +137,7 @@ struct sd_stream {
     unsigned flags;
     int priority;
     uint64_t id;
+    CUstreamAttrValue attributes[CU_LAUNCH_ATTRIBUTE_MAX]; /* as set; hints, all of them */
     bool legacy, started, closing, closed;
     unsigned references;            /* handle, thread, events and tasks that name it */
     pthread_t thread;
@@ -179,6 +193,7 @@ struct sd_context {
     struct sd_array *arrays;
     struct sd_mipmap *mipmaps;
     struct sd_texture *textures;    /* objects, of textures and surfaces */
+    uint32_t peers;                 /* devices whose memory access was enabled to, a bit each */
 };
 
 /* The calling thread's current context, which must live. With error, its sticky error is returned. */
@@ -214,6 +229,13 @@ void sd_modules_end(struct sd_context *c);
 /* The kernel behind a CUfunction or CUkernel; NULL for a bad handle. */
 struct sd_kernel *sd_kernel(const void *handle);
 CUresult sd_code_result(enum sg_code code);
+/* The texts to load of whatever programs pass as an image; to be closed with sg_image_close. */
+CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag);
+/* A file's bytes with a NUL behind them, malloc'ed; NULL when it cannot be read. size may be NULL. */
+char *sd_file_bytes(const char *name, size_t *size);
+/* What linked texts begin with, and each of their parts (linker.c): comments in PTX. */
+#define SD_LINKED_HEAD "//hawser-linked\n"
+#define SD_LINKED_PART "\n//hawser-linked-part\n"
 
 /* A living module or library by its handle. */
 CUresult sd_module_of(const void *handle, struct sd_module **m);

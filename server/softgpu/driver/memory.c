@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define ARENA_BASE 0x200000000000ull
 #define PAGE ((size_t)4096)
@@ -26,6 +27,8 @@ static struct extent *holes;
 static size_t n_holes, cap_holes;
 static struct sd_allocation *allocations;
 static size_t n_allocations, cap_allocations;
+static struct extent *managed_variables;
+static size_t n_managed, cap_managed;
 static size_t used[SD_MAX_DEVICES];
 static uint64_t next_id = 1;
 
@@ -198,13 +201,28 @@ void sd_engine_release(void *user, void *memory)
     sd_free(memory, SD_ON_DEVICE, true);
 }
 
+bool sd_note_managed(uintptr_t address, size_t size)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t i = 0;
+    while (i < n_managed && managed_variables[i].base != address)
+        i++;
+    bool ok = i < n_managed || grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct extent));
+    if (ok && i == n_managed) managed_variables[n_managed++] = (struct extent){address, size};
+    pthread_rwlock_unlock(&lock);
+    return ok;
+}
+
 /* Under the lock. */
 static void release(size_t i)
 {
     struct sd_allocation a = allocations[i];
+    for (size_t v = n_managed; v-- > 0;)
+        if (managed_variables[v].base - a.base < a.size) managed_variables[v] = managed_variables[--n_managed];
     memmove(&allocations[i], &allocations[i + 1], (n_allocations - i - 1) * sizeof a);
     n_allocations--;
     if (!a.reserved) return;
+    if (a.file) close(a.file - 1);
     /* A fresh mapping gives the pages back at once and makes them inaccessible. */
     mmap((void *)a.base, a.reserved, PROT_NONE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
@@ -227,7 +245,7 @@ void sd_free_all(struct sd_context *c)
 {
     pthread_rwlock_wrlock(&lock);
     for (size_t i = n_allocations; i-- > 0;)
-        if (allocations[i].context == c) {
+        if (allocations[i].context == c && !allocations[i].mapped) {
             if (allocations[i].kind == SD_REGISTERED)
                 sg_engine_remove_range(c->device->engine, (void *)allocations[i].base, allocations[i].size);
             release(i);
@@ -241,14 +259,94 @@ bool sd_find(uintptr_t address, struct sd_allocation *out)
     size_t i = upper(address);
     bool found = i > 0 && address - allocations[i - 1].base < allocations[i - 1].size;
     if (found) *out = allocations[i - 1];
+    for (size_t v = 0; found && out->hidden && v < n_managed; v++)
+        if (address - managed_variables[v].base < managed_variables[v].size) {
+            out->base = managed_variables[v].base;
+            out->size = managed_variables[v].size;
+            out->kind = SD_MANAGED;
+        }
     pthread_rwlock_unlock(&lock);
     return found;
 }
 
+/* Mappings that touch each other (virtual memory management) count as one. */
 bool sd_reachable(uintptr_t address, size_t size)
 {
     struct sd_allocation a;
-    return sd_find(address, &a) && size <= a.base + a.size - address;
+    while (sd_find(address, &a)) {
+        size_t here = a.base + a.size - address;
+        if (size <= here) return true;
+        if (!a.mapped) return false;
+        address += here;
+        size -= here;
+    }
+    return false;
+}
+
+uintptr_t sd_take_addresses(size_t size, size_t align)
+{
+    pthread_rwlock_wrlock(&lock);
+    uintptr_t at = take_hole(size, align);
+    pthread_rwlock_unlock(&lock);
+    return at;
+}
+
+static void close_pages(uintptr_t base, size_t size)
+{
+    mmap((void *)base, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+void sd_give_addresses(uintptr_t base, size_t size)
+{
+    pthread_rwlock_wrlock(&lock);
+    close_pages(base, size);
+    give_hole(base, size);
+    pthread_rwlock_unlock(&lock);
+}
+
+CUresult sd_add_mapping(struct sd_allocation a)
+{
+    a.mapped = true;
+    pthread_rwlock_wrlock(&lock);
+    bool ok = add(a);
+    pthread_rwlock_unlock(&lock);
+    return ok ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+bool sd_remove_mapping(uintptr_t base)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t i = upper(base);
+    bool ok = i && allocations[i - 1].base == base && allocations[i - 1].mapped;
+    if (ok) {
+        close_pages(base, allocations[i - 1].size);
+        memmove(&allocations[i - 1], &allocations[i], (n_allocations - i) * sizeof *allocations);
+        n_allocations--;
+    }
+    pthread_rwlock_unlock(&lock);
+    return ok;
+}
+
+CUresult sd_move_to_file(uintptr_t base, int fd)
+{
+    CUresult r = CUDA_ERROR_INVALID_VALUE;
+    pthread_rwlock_wrlock(&lock);
+    size_t i = upper(base), done = 0;
+    struct sd_allocation *a = i ? &allocations[i - 1] : NULL;
+    if (a && a->base == base && a->reserved && !a->mapped) {
+        r = ftruncate(fd, (off_t)a->reserved) == 0 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+        while (r == CUDA_SUCCESS && done < a->reserved) {
+            ssize_t n = pwrite(fd, (char *)base + done, a->reserved - done, (off_t)done);
+            if (n <= 0) r = CUDA_ERROR_OUT_OF_MEMORY;
+            else done += (size_t)n;
+        }
+        if (r == CUDA_SUCCESS && mmap((void *)base, a->reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+                                      0) == MAP_FAILED)
+            r = CUDA_ERROR_OUT_OF_MEMORY;
+        if (r == CUDA_SUCCESS) a->file = fd + 1;
+    }
+    pthread_rwlock_unlock(&lock);
+    return r;
 }
 
 size_t sd_used(const struct sd_device *d)
@@ -303,7 +401,8 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS || !dptr) return r;
     struct sd_allocation a;
-    if (!sd_find(dptr, &a) || a.base != dptr || a.hidden || !counts(a.kind)) return CUDA_ERROR_INVALID_VALUE;
+    if (!sd_find(dptr, &a) || a.base != dptr || a.hidden || a.mapped || !counts(a.kind))
+        return CUDA_ERROR_INVALID_VALUE;
     r = sd_wait_all(a.context); /* work under way may use it */
     if (r != CUDA_SUCCESS) return r;
     return sd_free((void *)dptr, a.kind, false);

@@ -87,7 +87,21 @@ static size_t text_bytes(const struct sg_image *image)
     return n;
 }
 
-static CUresult open_image(const void *code, struct sg_image *image, struct sg_diag *diag)
+/* A text that the linker put together, as its parts. */
+static CUresult open_linked(const char *text, struct sg_image *image, struct sg_diag *diag)
+{
+    struct sg_text texts[HAWSER_IMAGE_MAX_PARTS];
+    unsigned n = 0;
+    for (const char *at = strstr(text, SD_LINKED_PART); at && n < HAWSER_IMAGE_MAX_PARTS;) {
+        at += strlen(SD_LINKED_PART);
+        const char *end = strstr(at, SD_LINKED_PART);
+        texts[n++] = (struct sg_text){at, end ? (size_t)(end - at) : strlen(at)};
+        at = end;
+    }
+    return sd_code_result(sg_image_open(texts, n, sd_capability(), image, diag));
+}
+
+CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag)
 {
     struct hawser_image *parts = malloc(sizeof *parts);
     if (!parts) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -99,7 +113,10 @@ static CUresult open_image(const void *code, struct sg_image *image, struct sg_d
         snprintf(diag->message, sizeof diag->message, "machine code for a GPU, without PTX");
         r = CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
-    if (r == CUDA_SUCCESS) {
+    if (r == CUDA_SUCCESS && parts->kind == HAWSER_IMAGE_PTX &&
+        !strncmp(code, SD_LINKED_HEAD, strlen(SD_LINKED_HEAD))) {
+        r = open_linked(code, image, diag);
+    } else if (r == CUDA_SUCCESS) {
         struct sg_text texts[HAWSER_IMAGE_MAX_PARTS];
         /* The first part of a linked (rdc) image is machine code only; the PTX is in the others. */
         unsigned first = parts->n_parts > 1 ? 1 : 0, n = 0;
@@ -117,7 +134,7 @@ static CUresult load(struct sd_device *d, const void *code, bool library, char *
     struct sg_diag diag = {0};
     struct sg_image image = {0};
     if (!code) return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = open_image(code, &image, &diag);
+    CUresult r = sd_open_image(code, &image, &diag);
     if (r != CUDA_SUCCESS) {
         failed(&diag, log, log_size);
         return r;
@@ -228,7 +245,7 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
 }
 
 /* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. */
-static char *file_bytes(const char *name)
+char *sd_file_bytes(const char *name, size_t *size)
 {
     struct stat st;
     char *data = NULL;
@@ -240,13 +257,14 @@ static char *file_bytes(const char *name)
             got += (size_t)n;
     }
     if (fd >= 0) close(fd);
+    if (data && size) *size = (size_t)st.st_size;
     return data;
 }
 
 CUresult cuModuleLoad(CUmodule *module, const char *fname)
 {
     if (!module || !fname) return CUDA_ERROR_INVALID_VALUE;
-    char *data = file_bytes(fname);
+    char *data = sd_file_bytes(fname, NULL);
     if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
     CUresult r = cuModuleLoadData(module, data);
     free(data);
@@ -259,7 +277,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *fileName, CUjit_o
                                unsigned int numLibraryOptions)
 {
     if (!library || !fileName) return CUDA_ERROR_INVALID_VALUE;
-    char *data = file_bytes(fileName);
+    char *data = sd_file_bytes(fileName, NULL);
     if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
     CUresult r = cuLibraryLoadData(library, data, jitOptions, jitOptionsValues, numJitOptions,
                                    libraryOptions, libraryOptionValues, numLibraryOptions);
@@ -440,15 +458,19 @@ CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, C
     return enumerate(lib, (struct sd_kernel **)kernels, numKernels);
 }
 
-static CUresult get_global(const void *handle, const char *name, CUdeviceptr *dptr, size_t *bytes)
+static CUresult get_global(const void *handle, const char *name, bool must_be_managed, CUdeviceptr *dptr,
+                           size_t *bytes)
 {
     struct sd_module *m;
     void *address;
     size_t size;
+    bool managed;
     CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
     if (!name || (!dptr && !bytes)) return CUDA_ERROR_INVALID_VALUE;
-    if (!sg_instance_global(m->instance, name, &address, &size)) return CUDA_ERROR_NOT_FOUND;
+    if (!sg_instance_global(m->instance, name, &address, &size, &managed) || (must_be_managed && !managed))
+        return CUDA_ERROR_NOT_FOUND;
+    if (managed && !sd_note_managed((uintptr_t)address, size)) return CUDA_ERROR_OUT_OF_MEMORY;
     if (dptr) *dptr = (CUdeviceptr)address;
     if (bytes) *bytes = size;
     return CUDA_SUCCESS;
@@ -456,16 +478,15 @@ static CUresult get_global(const void *handle, const char *name, CUdeviceptr *dp
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name)
 {
-    return get_global(hmod, name, dptr, bytes);
+    return get_global(hmod, name, false, dptr, bytes);
 }
 
 CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
 {
-    return get_global(library, name, dptr, bytes);
+    return get_global(library, name, false, dptr, bytes);
 }
 
-/* Device memory is memory of this process, so a managed variable is like any other. */
 CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
 {
-    return get_global(library, name, dptr, bytes);
+    return get_global(library, name, true, dptr, bytes);
 }

@@ -1,6 +1,6 @@
 /*
  * Stream-ordered allocation. Memory is taken at the call, which is earlier than the stream asks for it,
- * and given back when the stream has come to the free. Each device has its default pool and no other.
+ * and given back when the stream has come to the free. Pools differ in their attributes only.
  */
 #include "driver.h"
 
@@ -11,6 +11,7 @@ struct sd_pool {
     struct sd_device *device;
     int reuse[4]; /* by CUmemPool_attribute: switches that only matter to reuse between streams */
     cuuint64_t threshold;
+    CUmemAccess_flags access[SD_MAX_DEVICES];
 };
 
 struct free_task {
@@ -80,9 +81,98 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
     return d->pool ? r : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+static struct sd_pool *current[SD_MAX_DEVICES]; /* NULL: the default one */
+
 CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
 {
-    return cuDeviceGetDefaultMemPool(pool, dev);
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!pool) return CUDA_ERROR_INVALID_VALUE;
+    if (!sd_device(dev)) return CUDA_ERROR_INVALID_DEVICE;
+    struct sd_pool *p = __atomic_load_n(&current[dev], __ATOMIC_ACQUIRE);
+    if (!p || !sd_is(SD_POOL, p)) return cuDeviceGetDefaultMemPool(pool, dev);
+    *pool = (CUmemoryPool)p;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_device(dev)) return CUDA_ERROR_INVALID_DEVICE;
+    struct sd_pool *p = (struct sd_pool *)pool;
+    if (!sd_is(SD_POOL, p) || p->device != sd_device(dev)) return CUDA_ERROR_INVALID_VALUE;
+    __atomic_store_n(&current[dev], p, __ATOMIC_RELEASE);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!pool || !poolProps || poolProps->allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
+    if (poolProps->location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+    if (!sd_device(poolProps->location.id)) return CUDA_ERROR_INVALID_DEVICE;
+    if (poolProps->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
+        return hawser_abi_not_supported("memory pools for other processes");
+    struct sd_pool *p = calloc(1, sizeof *p);
+    if (!p || !sd_register(SD_POOL, p)) {
+        free(p);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    p->device = sd_device(poolProps->location.id);
+    for (int i = 1; i < 4; i++)
+        p->reuse[i] = 1;
+    *pool = (CUmemoryPool)p;
+    return CUDA_SUCCESS;
+}
+
+/* Memory taken from it stays until it is freed. */
+CUresult cuMemPoolDestroy(CUmemoryPool pool)
+{
+    struct sd_pool *p = (struct sd_pool *)pool;
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_POOL, p) || p == p->device->pool) return CUDA_ERROR_INVALID_VALUE;
+    sd_unregister(p);
+    return CUDA_SUCCESS; /* the struct stays: another thread may have just found it */
+}
+
+static CUresult check_location(const CUmemLocation *l)
+{
+    if (l->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+    return sd_device(l->id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* Every device of this process reaches all memory; what a program forbids itself is kept for those who ask. */
+CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count)
+{
+    struct sd_pool *p = (struct sd_pool *)pool;
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_POOL, p) || !map || !count) return CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++) {
+        r = check_location(&map[i].location);
+        if (r == CUDA_SUCCESS && (map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||
+                                  (map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE &&
+                                   sd_device(map[i].location.id) == p->device)))
+            r = CUDA_ERROR_INVALID_VALUE;
+    }
+    for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
+        p->access[map[i].location.id] = map[i].flags;
+    return r;
+}
+
+CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool, CUmemLocation *location)
+{
+    struct sd_pool *p = (struct sd_pool *)memPool;
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_POOL, p) || !flags || !location) return CUDA_ERROR_INVALID_VALUE;
+    r = check_location(location);
+    if (r != CUDA_SUCCESS) return r;
+    *flags = sd_device(location->id) == p->device ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : p->access[location->id];
+    return CUDA_SUCCESS;
 }
 
 /* Freed memory goes back at once, so there is never more than is in use. */

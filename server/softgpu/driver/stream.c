@@ -101,7 +101,76 @@ static bool start_thread(struct sd_stream *s)
     return s->started;
 }
 
+/* ---- work in a stream's turn ----
+ * A task may itself ask its stream for things (graphs with conditional nodes do): they are done there and then,
+ * on the stream's thread. */
+
+static __thread struct sd_stream *turn; /* the stream whose turn this thread is in */
+
+struct turn_task {
+    struct sd_task task;
+    struct sd_stream *stream;
+    CUresult (*fn)(void *arg);
+    _Alignas(16) char arg[];
+};
+
+static void turn_run(struct sd_task *t)
+{
+    struct turn_task *x = (struct turn_task *)t;
+    turn = x->stream;
+    CUresult r = cuCtxSetCurrent((CUcontext)t->context);
+    if (r == CUDA_SUCCESS) r = x->fn(x->arg);
+    if (r != CUDA_SUCCESS) sd_context_fail(t->context, r);
+    cuCtxSetCurrent(NULL);
+    turn = NULL;
+}
+
+static void turn_drop(struct sd_task *t)
+{
+    free(t);
+}
+
+CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), const void *arg, size_t size)
+{
+    struct sd_context *c;
+    struct sd_stream *s;
+    CUresult r = sd_stream_of(stream, &c, &s);
+    if (r != CUDA_SUCCESS) return r;
+    if (s == turn) return fn((void *)arg);
+    struct turn_task *t = calloc(1, sizeof *t + size);
+    if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
+    t->task.run = turn_run;
+    t->task.drop = turn_drop;
+    t->task.always = true; /* what fn holds must be given back also in a context that has failed */
+    t->stream = s;
+    t->fn = fn;
+    memcpy(t->arg, arg, size);
+    return sd_enqueue(s, &t->task, NULL);
+}
+
+int hawser_abi_conditionals(void)
+{
+    return 1;
+}
+
 /* ---- enqueueing ---- */
+
+/* In its stream's own turn a task is done at once. Its place is the end of that turn. */
+static CUresult run_in_turn(struct sd_stream *s, struct sd_task *t, struct sd_point *at)
+{
+    t->context = s->context;
+    CUresult r = t->always ? CUDA_SUCCESS : sd_context_error(s->context);
+    if (r == CUDA_SUCCESS) {
+        t->run(t);
+        r = sd_context_error(s->context);
+    }
+    t->drop(t);
+    if (r == CUDA_SUCCESS && at) {
+        sd_stream_ref(s);
+        *at = (struct sd_point){s, s->done + 1};
+    }
+    return r;
+}
 
 /* Under the lock. Adds "after p" to a list unless it is reached already. */
 static bool add_place(struct sd_point **list, unsigned *n, struct sd_point p)
@@ -133,6 +202,7 @@ static bool add_legacy_order(struct sd_stream *s, struct sd_task *t)
 CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t, struct sd_point *at)
 {
     struct sd_context *c = s->context;
+    if (s == turn) return run_in_turn(s, t, at);
     t->context = c;
     t->next = NULL;
     pthread_mutex_lock(&c->lock);
@@ -164,6 +234,7 @@ CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t, struct sd_point *at)
 CUresult sd_stream_after(struct sd_stream *s, struct sd_point p)
 {
     struct sd_context *c = s->context;
+    if (s == turn) return sd_wait(p);
     pthread_mutex_lock(&c->lock);
     bool ok = p.stream == s || add_place(&s->wait, &s->n_wait, p);
     pthread_mutex_unlock(&c->lock);
@@ -188,6 +259,7 @@ bool sd_reached(struct sd_point p)
 CUresult sd_wait(struct sd_point p)
 {
     struct sd_context *c = p.stream->context;
+    if (p.stream == turn) return sd_context_error(c);
     pthread_mutex_lock(&c->lock);
     p.stream->references++;
     while (p.stream->done < p.seq)
@@ -231,6 +303,7 @@ CUresult sd_wait_all(struct sd_context *c)
 bool sd_idle_for(struct sd_stream *s)
 {
     struct sd_context *c = s->context;
+    if (s == turn) return true;
     pthread_mutex_lock(&c->lock);
     bool idle = s->done == s->issued && !s->n_wait;
     if (!(s->flags & CU_STREAM_NON_BLOCKING))
@@ -346,7 +419,7 @@ CUresult sd_stream_of(CUstream handle, struct sd_context **context, struct sd_st
     if (handle == CU_STREAM_LEGACY)
         *out = (*context)->legacy;
     else if (handle == CU_STREAM_PER_THREAD)
-        *out = per_thread(*context);
+        *out = turn ? turn : per_thread(*context);
     else
         *out = sd_is(SD_STREAM, handle) ? (struct sd_stream *)handle : NULL;
     if (!*out) return handle == CU_STREAM_PER_THREAD ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_HANDLE;
@@ -473,53 +546,5 @@ CUresult cuStreamGetDevice(CUstream hStream, CUdevice *device)
     if (r != CUDA_SUCCESS) return r;
     if (!device) return CUDA_ERROR_INVALID_VALUE;
     *device = s->context->device->ordinal;
-    return CUDA_SUCCESS;
-}
-
-/* ---- capture is not supported: no stream is ever capturing ---- */
-
-CUresult cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus)
-{
-    struct sd_context *c;
-    struct sd_stream *s;
-    CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS) return r;
-    if (!captureStatus) return CUDA_ERROR_INVALID_VALUE;
-    *captureStatus = CU_STREAM_CAPTURE_STATUS_NONE;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *status, cuuint64_t *id_out)
-{
-    if (id_out) *id_out = 0;
-    return cuStreamIsCapturing(hStream, status);
-}
-
-CUresult cuStreamGetCaptureInfo_v2(CUstream hStream, CUstreamCaptureStatus *status, cuuint64_t *id_out,
-                                   CUgraph *graph_out, const CUgraphNode **dependencies_out,
-                                   size_t *numDependencies_out)
-{
-    if (graph_out) *graph_out = NULL;
-    if (dependencies_out) *dependencies_out = NULL;
-    if (numDependencies_out) *numDependencies_out = 0;
-    return cuStreamGetCaptureInfo(hStream, status, id_out);
-}
-
-CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *status, cuuint64_t *id_out,
-                                   CUgraph *graph_out, const CUgraphNode **dependencies_out,
-                                   const CUgraphEdgeData **edgeData_out, size_t *numDependencies_out)
-{
-    if (edgeData_out) *edgeData_out = NULL;
-    return cuStreamGetCaptureInfo_v2(hStream, status, id_out, graph_out, dependencies_out,
-                                     numDependencies_out);
-}
-
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-    static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
-    CUstreamCaptureMode before = current;
-    current = *mode;
-    *mode = before;
     return CUDA_SUCCESS;
 }

@@ -1,4 +1,5 @@
-// The functions a kernel may call without a definition: vprintf, malloc, free, __assertfail.
+// The functions a kernel may call without a definition: vprintf, malloc, free, __assertfail,
+// cudaGraphSetConditional.
 #include "ops.h"
 
 #include <stdio.h>
@@ -266,11 +267,23 @@ HANDLER(free_) {
     return op + 1;
 }
 
+// The handle of a graph's conditional value is the value's address (cuda-abi/graph/conditional.c).
+HANDLER(set_conditional) {
+    SG_ACTIVE(i, w->exec) {
+        uint64_t at = argument(w, op, 0, i);
+        uint32_t value = (uint32_t)argument(w, op, 1, i);
+        w->pc = op;
+        __atomic_store_n((uint32_t *)sg_translate(w, op, i, at, sizeof value, sizeof value), value, __ATOMIC_RELAXED);
+    }
+    return op + 1;
+}
+
 sg_handler sg_builtin(const char *name) {
     static const struct {
         const char *name;
         sg_handler fn;
-    } table[] = {{"vprintf", vprintf_}, {"malloc", malloc_}, {"free", free_}, {"__assertfail", assertfail}};
+    } table[] = {{"vprintf", vprintf_}, {"malloc", malloc_}, {"free", free_}, {"__assertfail", assertfail},
+                 {"cudaGraphSetConditional", set_conditional}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, name)) return table[i].fn;
     return NULL;

@@ -72,8 +72,8 @@ struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_modul
 void sg_instance_destroy(struct sg_instance *instance);
 
 // Address and size in bytes of a module-scope .global or .const variable. False if there is none.
-bool sg_instance_global(struct sg_instance *instance, const char *name, void **address,
-                        size_t *bytes);
+bool sg_instance_global(struct sg_instance *instance, const char *name, void **address, size_t *bytes,
+                        bool *managed);
 
 // The handle (texture.h) of a module-scope .texref or .surfref variable, 0 if there is none.
 uint64_t sg_instance_texture(struct sg_instance *instance, const char *name);

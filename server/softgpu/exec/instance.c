@@ -120,12 +120,13 @@ void sg_instance_destroy(struct sg_instance *instance) {
 }
 
 bool sg_instance_global(struct sg_instance *instance, const char *name, void **address,
-                        size_t *bytes) {
+                        size_t *bytes, bool *managed) {
     struct sg_symbol *sym = sg_module_symbol(instance->module, name);
     if (sym && sym->definition) sym = sym->definition;
     if (!sym || !is_variable(sym)) return false;
     if (address) *address = (void *)sym->address;
     if (bytes) *bytes = sym->size;
+    if (managed) *managed = sym->managed;
     return true;
 }
 

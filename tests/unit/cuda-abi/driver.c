@@ -19,6 +19,22 @@ CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev)
     return dev ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
 }
 
+CUresult hawser_abi_ready(void)
+{
+    return CUDA_SUCCESS;
+}
+
+int hawser_abi_conditionals(void)
+{
+    return 0;
+}
+
+CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *), const void *arg, size_t size)
+{
+    (void)stream, (void)size;
+    return fn((void *)arg);
+}
+
 CUresult cuDriverGetVersion(int *version)
 {
     *version = 13000;
@@ -51,14 +67,14 @@ CUresult cuCtxGetCurrent(CUcontext *ctx)
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
+CUresult hawser_direct_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
 {
     (void)dst, (void)src, (void)size;
     seen_default_stream = hawser_abi_default_stream();
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemsetD8Async(CUdeviceptr dst, unsigned char value, size_t n, CUstream stream)
+CUresult hawser_direct_cuMemsetD8Async(CUdeviceptr dst, unsigned char value, size_t n, CUstream stream)
 {
     (void)dst, (void)value, (void)n;
     seen_stream = stream;

@@ -73,3 +73,128 @@ Test(backtrace, names_the_functions_that_are_running)
     text[n] = 0;
     cr_expect(strstr(text, "#0 ") && strstr(text, "#1 "), "%s", text);
 }
+
+/* ---- NVRTC: a compiler of the test's own stands for it ---- */
+
+static char compiled_with[256];
+static size_t machine_code_bytes;
+
+int hawser_guest_software(void)
+{
+    return 1;
+}
+
+static int fake_compile(void *prog, int n, const char *const *options)
+{
+    (void)prog;
+    compiled_with[0] = 0;
+    for (int i = 0; i < n; i++)
+        snprintf(compiled_with + strlen(compiled_with), sizeof compiled_with - strlen(compiled_with), "%s ",
+                 options[i]);
+    return 0;
+}
+
+static int fake_count(int *n)
+{
+    *n = 3;
+    return 0;
+}
+
+static int fake_archs(int *list)
+{
+    list[0] = 75;
+    list[1] = 90;
+    list[2] = 121;
+    return 0;
+}
+
+static int fake_size(void *prog, size_t *size)
+{
+    (void)prog;
+    *size = machine_code_bytes;
+    return 0;
+}
+
+static int fake_ptx_size(void *prog, size_t *size)
+{
+    (void)prog;
+    *size = 4;
+    return 0;
+}
+
+static int fake_code(void *prog, char *out)
+{
+    (void)prog;
+    strcpy(out, "ELF");
+    return 0;
+}
+
+static int fake_ptx(void *prog, char *out)
+{
+    (void)prog;
+    strcpy(out, "PTX");
+    return 0;
+}
+
+static void *fake_dlsym(void *handle, const char *name)
+{
+    static const struct {
+        const char *name;
+        void *address;
+    } table[] = {{"nvrtcCompileProgram", (void *)fake_compile},  {"nvrtcGetNumSupportedArchs", (void *)fake_count},
+                 {"nvrtcGetSupportedArchs", (void *)fake_archs}, {"nvrtcGetCUBINSize", (void *)fake_size},
+                 {"nvrtcGetPTXSize", (void *)fake_ptx_size},     {"nvrtcGetCUBIN", (void *)fake_code},
+                 {"nvrtcGetPTX", (void *)fake_ptx}};
+    (void)handle;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].name, name)) return table[i].address;
+    return NULL;
+}
+
+int nvrtcCompileProgram(void *prog, int n, const char *const *options);
+int nvrtcGetCUBINSize(void *prog, size_t *size);
+int nvrtcGetCUBIN(void *prog, char *out);
+
+Test(nvrtc, exact_architectures_become_virtual_ones_that_it_knows)
+{
+    static const struct {
+        const char *options[3], *expected;
+        int n;
+    } cases[] = {
+        {{"--gpu-architecture=sm_130", "-I."}, "--gpu-architecture=compute_121 -I. ", 2},
+        {{"-arch=sm_90a"}, "--gpu-architecture=compute_90 ", 1},
+        {{"-arch", "sm_100", "-G"}, "-arch compute_90 -G ", 3},
+        {{"-archaic", "--std=c++17"}, "-archaic --std=c++17 ", 2},
+        {{"-arch=sm_50"}, "--gpu-architecture=compute_50 ", 1}, /* it knows none: its own error says so */
+    };
+    hawser_real_dlsym = fake_dlsym;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_assert_eq(nvrtcCompileProgram(NULL, cases[i].n, cases[i].options), 0);
+        cr_assert_str_eq(compiled_with, cases[i].expected);
+    }
+}
+
+Test(nvrtc, ptx_stands_in_for_machine_code_that_is_not_there)
+{
+    size_t size = 0;
+    char out[8] = "";
+    hawser_real_dlsym = fake_dlsym;
+    machine_code_bytes = 0;
+    cr_assert_eq(nvrtcGetCUBINSize(NULL, &size), 0);
+    cr_assert_eq(size, 4);
+    cr_assert_eq(nvrtcGetCUBIN(NULL, out), 0);
+    cr_assert_str_eq(out, "PTX");
+    machine_code_bytes = 3;
+    cr_assert_eq(nvrtcGetCUBINSize(NULL, &size), 0);
+    cr_assert_eq(size, 3);
+    cr_assert_eq(nvrtcGetCUBIN(NULL, out), 0);
+    cr_assert_str_eq(out, "ELF");
+}
+
+Test(nvrtc, only_its_functions_are_answered_by_dlsym)
+{
+    hawser_real_dlsym = fake_dlsym;
+    cr_assert_eq(hawser_symbol(compiled_with, "nvrtcCompileProgram"), (void *)nvrtcCompileProgram);
+    cr_assert_null(hawser_symbol(compiled_with, "nvrtcVersion"));
+    cr_assert_null(hawser_symbol(compiled_with, "cuInit"));
+}

@@ -92,7 +92,7 @@ Test(exec, lock_inside_a_warp_makes_progress) {
                         "membar.gl; atom.global.exch.b32 %r3, [%rd1], 0; st.global.u32 [%rd4], %r2; ret;\n}\n", 4, 64);
     (void)out;
     void *count;
-    cr_assert(sg_instance_global(rig.instance, "count", &count, NULL));
+    cr_assert(sg_instance_global(rig.instance, "count", &count, NULL, NULL));
     cr_assert_eq(*(uint32_t *)count, 256);
     rig_close(&rig);
 }

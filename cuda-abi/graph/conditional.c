@@ -1,0 +1,84 @@
+/*
+ * Values that decide conditional nodes. A value is 4 bytes of device memory, and its handle is their address:
+ * what cudaGraphSetConditional comes to in a kernel on the software GPU.
+ */
+#include "graph.h"
+
+#include <stdlib.h>
+
+bool graph_has_conditional(const struct graph *g, CUgraphConditionalHandle handle)
+{
+    for (; g; g = g->owner ? g->owner->graph : NULL)
+        for (struct graph_conditional *c = g->conditionals; c; c = c->next)
+            if (c->value->address == handle) return true;
+    return false;
+}
+
+static bool attach(struct graph *g, struct graph_value *v)
+{
+    struct graph_conditional *c = malloc(sizeof *c);
+    if (!c) return false;
+    *c = (struct graph_conditional){g->conditionals, v};
+    g->conditionals = c;
+    v->references++;
+    return true;
+}
+
+bool graph_conditionals_copy(const struct graph *from, struct graph *to)
+{
+    for (struct graph_conditional *c = from->conditionals; c; c = c->next)
+        if (!attach(to, c->value)) return false;
+    return true;
+}
+
+void graph_conditionals_free(struct graph *g)
+{
+    while (g->conditionals) {
+        struct graph_conditional *c = g->conditionals;
+        g->conditionals = c->next;
+        if (--c->value->references == 0) {
+            hawser_direct_cuMemFree_v2(c->value->address);
+            free(c->value);
+        }
+        free(c);
+    }
+}
+
+CUresult graph_conditionals_assign(const struct graph *g, CUstream stream)
+{
+    CUresult r = CUDA_SUCCESS;
+    for (struct graph_conditional *c = g->conditionals; c && r == CUDA_SUCCESS; c = c->next)
+        if (c->value->assign) r = hawser_direct_cuMemsetD32Async(c->value->address, c->value->initial, 1, stream);
+    return r;
+}
+
+CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *pHandle_out, CUgraph hGraph, CUcontext ctx,
+                                        unsigned int defaultLaunchValue, unsigned int flags)
+{
+    CUresult r = hawser_abi_ready();
+    (void)ctx;
+    if (r != CUDA_SUCCESS) return r;
+    if (!pHandle_out || flags & ~(unsigned)CU_GRAPH_COND_ASSIGN_DEFAULT) return CUDA_ERROR_INVALID_VALUE;
+    if (!hawser_abi_conditionals()) return hawser_abi_not_supported("conditional nodes on this device");
+    struct graph_value *v = calloc(1, sizeof *v);
+    if (!v) return CUDA_ERROR_OUT_OF_MEMORY;
+    v->initial = defaultLaunchValue;
+    v->assign = flags & CU_GRAPH_COND_ASSIGN_DEFAULT;
+    r = hawser_direct_cuMemAlloc_v2(&v->address, sizeof(unsigned));
+    if (r == CUDA_SUCCESS) r = hawser_direct_cuMemsetD32_v2(v->address, 0, 1);
+    if (r != CUDA_SUCCESS) {
+        free(v);
+        return r;
+    }
+    graph_enter();
+    struct graph *g = graph_of(hGraph);
+    if (!g || g->executable || !attach(g, v)) r = CUDA_ERROR_INVALID_VALUE;
+    graph_leave();
+    if (r == CUDA_SUCCESS) {
+        *pHandle_out = v->address;
+    } else {
+        hawser_direct_cuMemFree_v2(v->address);
+        free(v);
+    }
+    return r;
+}

@@ -1,0 +1,199 @@
+/*
+ * Memory of the guest that kernels reach: the same memory where the guest's shared file can be opened, else memory at
+ * the same address whose changes travel (remoting/diff.h).
+ */
+#include "served.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "diff.h"
+#include "log.h"
+#include "share.h"
+
+struct mapping {
+    struct mapping *next;
+    uint64_t address;    /* the guest's */
+    size_t size;
+    char *memory;        /* ours; the same address unless that was taken */
+    void *pages;         /* what was mapped here, whole pages; NULL for the driver's own memory */
+    size_t page_bytes;
+    void *shadow;        /* NULL when shared */
+    CUcontext context;
+    bool registered;
+};
+
+/* One list per process; lock guards it and the shadows. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mapping *mappings;
+
+static void *map(uintptr_t at, size_t size, int fd)
+{
+    int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+    void *p = mmap((void *)at, size, PROT_READ | PROT_WRITE, kind | MAP_FIXED_NOREPLACE, fd, 0);
+    if (p == (void *)at) return p;
+    if (p != MAP_FAILED) munmap(p, size);
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, kind, fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void drop(const struct cuda_driver *d, struct mapping *m)
+{
+    if (m->registered && d->cuCtxSetCurrent(m->context) == CUDA_SUCCESS) d->cuMemHostUnregister(m->memory);
+    if (m->pages) munmap(m->pages, m->page_bytes);
+    if (m->shadow) munmap(m->shadow, m->size);
+    free(m);
+}
+
+/* Our memory for it, not yet known to the driver. */
+static CUresult make(const Hawser__HostMap *msg, struct mapping *m)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = msg->address & ~(page - 1);
+    *m = (struct mapping){.address = msg->address, .size = msg->size, .memory = (char *)(uintptr_t)msg->address};
+    if (!msg->size || msg->size > SIZE_MAX / 2 || msg->address > UINTPTR_MAX - msg->size - page)
+        return CUDA_ERROR_INVALID_VALUE;
+    bool shared = false;
+    if (!msg->attach) {
+        m->page_bytes = (msg->address + msg->size - begin + page - 1) & ~(page - 1);
+        int fd = *msg->name ? hawser_share_open(msg->name, m->page_bytes) : -1;
+        m->pages = map(begin, m->page_bytes, fd);
+        shared = fd >= 0;
+        if (fd >= 0) close(fd);
+        if (!m->pages) return CUDA_ERROR_OUT_OF_MEMORY;
+        m->memory = (char *)m->pages + (msg->address - begin);
+    }
+    if (shared) return CUDA_SUCCESS;
+    m->shadow = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (m->shadow != MAP_FAILED) return CUDA_SUCCESS;
+    m->shadow = NULL;
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* Managed variables are the driver's, and the guest may only attach what the driver says is one. */
+static CUresult check_attach(const struct cuda_driver *d, const Hawser__HostMap *msg)
+{
+    unsigned managed = 0;
+    CUdeviceptr base = 0;
+    size_t size = 0;
+    if (!d->cuPointerGetAttribute ||
+        d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, msg->address) != CUDA_SUCCESS ||
+        !managed || d->cuMemGetAddressRange_v2(&base, &size, msg->address) != CUDA_SUCCESS ||
+        msg->size > base + size - msg->address)
+        return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_HostMap(struct served *c, const ProtobufCMessage *msg_)
+{
+    const Hawser__HostMap *msg = (const Hawser__HostMap *)msg_;
+    const struct cuda_driver *d = c->driver;
+    struct mapping *m = calloc(1, sizeof *m);
+    if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult r = msg->attach ? check_attach(d, msg) : CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS) r = make(msg, m);
+    CUdeviceptr device = (CUdeviceptr)(uintptr_t)m->memory;
+    if (r == CUDA_SUCCESS && c->context && !msg->attach) {
+        struct object context;
+        r = d->cuMemHostRegister_v2(m->memory, m->size, (unsigned)msg->flags | CU_MEMHOSTREGISTER_DEVICEMAP);
+        m->registered = r == CUDA_SUCCESS;
+        if (served_object(c, HAWSER_CONTEXT, c->context, &context)) m->context = context.handle;
+        if (r == CUDA_SUCCESS) r = d->cuMemHostGetDevicePointer_v2(&device, m->memory, 0);
+    }
+    if (r != CUDA_SUCCESS) {
+        drop(d, m);
+        return r;
+    }
+    Hawser__HostMapReply reply = HAWSER__HOST_MAP_REPLY__INIT;
+    reply.shared = m->shadow == NULL;
+    reply.device = device;
+    pthread_mutex_lock(&lock);
+    m->next = mappings;
+    mappings = m;
+    pthread_mutex_unlock(&lock);
+    if (msg->attach) host_memory_push(c->worker); /* the variable's first value */
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_HostUnmap(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__HostUnmap *u = (const Hawser__HostUnmap *)msg;
+    struct mapping *m = NULL;
+    pthread_mutex_lock(&lock);
+    for (struct mapping **p = &mappings; *p && !m; p = &(*p)->next)
+        if ((*p)->address == u->address) {
+            m = *p;
+            *p = m->next;
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+    if (!m) return CUDA_ERROR_INVALID_VALUE;
+    drop(c->driver, m);
+    return CUDA_SUCCESS;
+}
+
+/* A guest should let go of a variable before it unloads its module; one that did not must not cost the worker. */
+static bool still_there(const struct cuda_driver *d, const struct mapping *m)
+{
+    unsigned managed = 0;
+    return m->pages || (d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, m->address) ==
+                            CUDA_SUCCESS && managed);
+}
+
+CUresult serve_HostChanges(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__HostChanges *h = (const Hawser__HostChanges *)msg;
+    CUresult r = CUDA_ERROR_INVALID_VALUE;
+    if (c->n_frames != 1) return r;
+    pthread_mutex_lock(&lock);
+    for (struct mapping *m = mappings; m; m = m->next)
+        if (m->address == h->address && m->shadow && still_there(c->driver, m) &&
+            hawser_diff_apply(m->memory, m->shadow, m->size, h->runs, h->n_runs, c->frames[0].data, c->frames[0].size))
+            r = CUDA_SUCCESS;
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+static void free_data(void *data, void *hint)
+{
+    (void)hint;
+    free(data);
+}
+
+void host_memory_push(struct worker *w)
+{
+    pthread_mutex_lock(&lock);
+    for (struct mapping *m = mappings; m; m = m->next) {
+        if (!still_there(&w->driver, m)) continue;
+        struct hawser_diff d = {0};
+        for (size_t at = 0; m->shadow && at < m->size; at = d.next) {
+            if (!hawser_diff_take(m->memory, m->shadow, m->size, at, HAWSER_BULK_CHUNK, &d)) _exit(1);
+            if (d.size) {
+                Hawser__ToGuest out = HAWSER__TO_GUEST__INIT;
+                Hawser__Push push = HAWSER__PUSH__INIT, *list[] = {&push};
+                struct hawser_frame f = {.data = d.data, .size = d.size, .free = free_data};
+                push.mirror = m->address;
+                push.runs = d.runs;
+                push.n_runs = d.n_runs;
+                out.n_pushes = 1;
+                out.pushes = list;
+                d.data = NULL;
+                worker_send(w, &out, &f, 1);
+            }
+            hawser_diff_free(&(struct hawser_diff){.runs = d.runs, .data = d.data});
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void host_memory_forget_context(struct served *c, CUcontext context)
+{
+    pthread_mutex_lock(&lock);
+    for (struct mapping *m = mappings; m; m = m->next)
+        if (m->registered && m->context == context) {
+            c->driver->cuMemHostUnregister(m->memory);
+            m->registered = false;
+        }
+    pthread_mutex_unlock(&lock);
+}

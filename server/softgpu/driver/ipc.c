@@ -1,0 +1,90 @@
+/*
+ * Memory for other processes: an allocation becomes the pages of a file without a name; its handle says which process
+ * has it open under which number, and the other opens it from /proc. Both must be of one user on one machine.
+ */
+#include "driver.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC 0x69706377736168ull
+
+struct handle {
+    uint64_t magic, size;
+    int32_t pid, fd;
+};
+_Static_assert(sizeof(struct handle) <= CU_IPC_HANDLE_SIZE, "the handle has 64 bytes");
+
+CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct sd_context *c;
+    struct sd_allocation a;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pHandle || !sd_find(dptr, &a) || a.hidden || a.mapped || a.kind != SD_ON_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&lock);
+    if (!a.file) {
+        r = sd_wait_all(a.context);
+        int fd = r == CUDA_SUCCESS ? memfd_create("hawser-ipc", MFD_CLOEXEC) : -1;
+        if (fd < 0 && r == CUDA_SUCCESS) r = CUDA_ERROR_OUT_OF_MEMORY;
+        if (r == CUDA_SUCCESS) r = sd_move_to_file(a.base, fd);
+        if (r != CUDA_SUCCESS && fd >= 0) close(fd);
+        a.file = fd + 1;
+    }
+    pthread_mutex_unlock(&lock);
+    if (r != CUDA_SUCCESS) return r;
+    struct handle h = {MAGIC, a.reserved, (int32_t)getpid(), a.file - 1};
+    memset(pHandle, 0, sizeof *pHandle);
+    memcpy(pHandle, &h, sizeof h);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsigned int Flags)
+{
+    struct sd_context *c;
+    struct handle h;
+    char path[64];
+    struct stat st;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pdptr || Flags & ~(unsigned)CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&h, &handle, sizeof h);
+    if (h.magic != MAGIC) return CUDA_ERROR_INVALID_VALUE;
+    if (h.pid == (int32_t)getpid()) return CUDA_ERROR_INVALID_CONTEXT; /* CUDA opens only other processes' */
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", h.pid, h.fd);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || (uint64_t)st.st_size != h.size) {
+        if (fd >= 0) close(fd);
+        return CUDA_ERROR_MAP_FAILED;
+    }
+    uintptr_t at = sd_take_addresses(h.size, (size_t)2 << 20);
+    r = at ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    if (at && mmap((void *)at, h.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        r = CUDA_ERROR_MAP_FAILED;
+    close(fd);
+    if (r == CUDA_SUCCESS)
+        r = sd_add_mapping((struct sd_allocation){.base = at, .size = h.size, .kind = SD_ON_DEVICE, .device = c->device,
+                                                  .context = c});
+    if (r != CUDA_SUCCESS && at) sd_give_addresses(at, h.size);
+    if (r == CUDA_SUCCESS) *pdptr = at;
+    return r;
+}
+
+CUresult cuIpcCloseMemHandle(CUdeviceptr dptr)
+{
+    struct sd_context *c;
+    struct sd_allocation a;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_find(dptr, &a) || a.base != dptr || !a.mapped) return CUDA_ERROR_INVALID_VALUE;
+    r = sd_wait_all(c);
+    if (r != CUDA_SUCCESS) return r;
+    sd_remove_mapping(a.base);
+    sd_give_addresses(a.base, a.size);
+    return CUDA_SUCCESS;
+}

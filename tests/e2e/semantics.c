@@ -1,0 +1,855 @@
+/*
+ * CUDA's semantics beyond launches and copies, one function each: host functions, capture, graphs, host memory that
+ * kernels reach, virtual memory, memory of other processes, links, operations in streams, old and composed functions.
+ *
+ *   semantics            runs all; prints "ok NAME" or "FAIL NAME line N: what"; exit status 1 if any failed
+ *   semantics NAME       runs one
+ *
+ * Built twice, the second time with the per-thread default stream. Every expected value is computed here.
+ */
+#include <cuda.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define N 1000u
+
+static const char *failed;
+static int failed_line;
+static CUcontext context;
+static CUdevice device;
+static CUmodule module;
+static CUfunction add, count_down;
+
+#define CHECK(condition)                                                                                       \
+    do {                                                                                                       \
+        if (!(condition)) {                                                                                    \
+            failed = #condition;                                                                               \
+            failed_line = __LINE__;                                                                            \
+            return;                                                                                            \
+        }                                                                                                      \
+    } while (0)
+#define OK(call) CHECK((call) == CUDA_SUCCESS)
+#define IS(call, error) CHECK((call) == (error))
+
+static const char ptx[] =
+    ".version 8.0\n.target sm_70\n.address_size 64\n"
+    ".extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);\n"
+    ".visible .global .attribute(.managed) .align 4 .u32 managed_value = 7;\n"
+    ".visible .global .align 4 .u32 plain_value = 9;\n"
+    /* x[i] += v for i < n */
+    ".visible .entry add(.param .u64 x, .param .u32 v, .param .u32 n)\n{\n"
+    "    .reg .pred %p;\n    .reg .b32 %r<9>;\n    .reg .b64 %rd<4>;\n"
+    "    ld.param.u64 %rd1, [x];\n    ld.param.u32 %r1, [v];\n    ld.param.u32 %r2, [n];\n"
+    "    mov.u32 %r3, %tid.x;\n    mov.u32 %r4, %ctaid.x;\n    mov.u32 %r5, %ntid.x;\n"
+    "    mad.lo.s32 %r6, %r4, %r5, %r3;\n    setp.ge.u32 %p, %r6, %r2;\n    @%p ret;\n"
+    "    mul.wide.u32 %rd2, %r6, 4;\n    add.s64 %rd3, %rd1, %rd2;\n"
+    "    ld.global.u32 %r7, [%rd3];\n    add.s32 %r8, %r7, %r1;\n    st.global.u32 [%rd3], %r8;\n    ret;\n}\n"
+    /* *counter -= 1; the condition becomes the counter */
+    ".visible .entry count_down(.param .u64 handle, .param .u64 counter)\n{\n"
+    "    .reg .b32 %r<3>;\n    .reg .b64 %rd<3>;\n"
+    "    ld.param.u64 %rd1, [handle];\n    ld.param.u64 %rd2, [counter];\n"
+    "    ld.global.u32 %r1, [%rd2];\n    add.s32 %r2, %r1, -1;\n    st.global.u32 [%rd2], %r2;\n"
+    "    { .param .b64 p0; st.param.b64 [p0], %rd1; .param .b32 p1; st.param.b32 [p1], %r2;\n"
+    "    call.uni cudaGraphSetConditional, (p0, p1); }\n    ret;\n}\n"
+    ".visible .entry bump(.param .u32 by)\n{\n"
+    "    .reg .b32 %r<4>;\n    ld.param.u32 %r1, [by];\n    ld.global.u32 %r2, [managed_value];\n"
+    "    add.s32 %r3, %r1, %r2;\n    st.global.u32 [managed_value], %r3;\n    ret;\n}\n";
+
+static CUresult run_add(CUdeviceptr x, unsigned v, CUstream s)
+{
+    unsigned n = N;
+    void *params[] = {&x, &v, &n};
+    return cuLaunchKernel(add, (N + 127) / 128, 1, 1, 128, 1, 1, 0, s, params, NULL);
+}
+
+static bool all_are(const unsigned *x, unsigned v)
+{
+    for (unsigned i = 0; i < N; i++)
+        if (x[i] != v) return false;
+    return true;
+}
+
+/* What device memory holds. */
+static bool device_is(CUdeviceptr x, unsigned v)
+{
+    unsigned host[N];
+    return cuMemcpyDtoH(host, x, sizeof host) == CUDA_SUCCESS && all_are(host, v);
+}
+
+static CUdeviceptr zeros(void)
+{
+    CUdeviceptr x = 0;
+    if (cuMemAlloc(&x, N * 4) != CUDA_SUCCESS || cuMemsetD32(x, 0, N) != CUDA_SUCCESS) return 0;
+    return x;
+}
+
+/* ---- host functions ---- */
+
+struct note {
+    unsigned *data;
+    unsigned seen, times;
+};
+
+static void look(void *arg)
+{
+    struct note *n = arg;
+    n->seen = n->data[N - 1];
+    n->times++;
+}
+
+static void fill_later(void *arg)
+{
+    usleep(20000);
+    for (unsigned i = 0; i < N; i++)
+        ((unsigned *)arg)[i] = 5;
+}
+
+static void told(CUstream s, CUresult status, void *arg)
+{
+    (void)s;
+    *(CUresult *)arg = status;
+}
+
+static void host_functions(void)
+{
+    CUstream s;
+    unsigned *pinned;
+    CUdeviceptr x = zeros();
+    CUresult status = CUDA_ERROR_UNKNOWN;
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuMemHostAlloc((void **)&pinned, N * 4, 0));
+    memset(pinned, 0, N * 4);
+    struct note note = {.data = pinned};
+    OK(run_add(x, 3, s));
+    OK(cuMemcpyDtoHAsync(pinned, x, N * 4, s));
+    OK(cuLaunchHostFunc(s, look, &note));
+    OK(cuLaunchHostFunc(s, fill_later, pinned)); /* the copy after it must take what it writes */
+    OK(cuMemcpyHtoDAsync(x, pinned, N * 4, s));
+    OK(run_add(x, 1, s));
+    OK(cuStreamAddCallback(s, told, &status, 0));
+    OK(cuStreamSynchronize(s));
+    CHECK(note.times == 1 && note.seen == 3);
+    CHECK(status == CUDA_SUCCESS);
+    CHECK(device_is(x, 6));
+    IS(cuLaunchHostFunc(s, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
+    IS(cuStreamAddCallback(s, told, &status, 1), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFreeHost(pinned));
+    OK(cuMemFree(x));
+    OK(cuStreamDestroy(s));
+}
+
+/* ---- capture ---- */
+
+static void capture_fork_join(void)
+{
+    CUstream a, b;
+    CUevent fork, join;
+    CUgraph graph;
+    CUgraphExec exec;
+    CUstreamCaptureStatus status;
+    CUdeviceptr x = zeros(), y = zeros();
+    size_t nodes = 0, roots = 0, edges = 0;
+    OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING));
+    OK(cuEventCreate(&join, CU_EVENT_DISABLE_TIMING));
+    OK(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    OK(cuStreamIsCapturing(a, &status));
+    CHECK(status == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+    OK(run_add(x, 1, a));
+    OK(cuEventRecord(fork, a));
+    OK(cuStreamWaitEvent(b, fork, 0));
+    OK(cuMemsetD32Async(y, 4, N, b));
+    OK(run_add(y, 2, b));
+    IS(cuEventQuery(fork), CUDA_ERROR_CAPTURED_EVENT);
+    OK(cuEventRecord(join, b));
+    OK(cuStreamWaitEvent(a, join, 0));
+    OK(cuMemcpyDtoDAsync(x, y, N * 4, a));
+    OK(cuStreamEndCapture(a, &graph));
+    OK(cuStreamIsCapturing(b, &status));
+    CHECK(status == CU_STREAM_CAPTURE_STATUS_NONE);
+    CHECK(device_is(x, 0)); /* nothing has run */
+    OK(cuGraphGetNodes(graph, NULL, &nodes));
+    OK(cuGraphGetRootNodes(graph, NULL, &roots));
+    OK(cuGraphGetEdges(graph, NULL, NULL, NULL, &edges));
+    CHECK(nodes == 4 && roots == 1 && edges == 4);
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    for (int i = 0; i < 3; i++)
+        OK(cuGraphLaunch(exec, a));
+    OK(cuStreamSynchronize(a));
+    CHECK(device_is(x, 6) && device_is(y, 6));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuEventDestroy(fork));
+    OK(cuEventDestroy(join));
+    OK(cuStreamDestroy(a));
+    OK(cuStreamDestroy(b));
+    OK(cuMemFree(x));
+    OK(cuMemFree(y));
+}
+
+static void capture_errors(void)
+{
+    CUstream s, t;
+    CUevent e;
+    CUgraph graph = NULL;
+    CUdeviceptr x = zeros();
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&e, 0));
+    IS(cuStreamBeginCapture(CU_STREAM_LEGACY, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_ILLEGAL_STATE);
+    /* waiting for a stream that is captured breaks the capture */
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    IS(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_ERROR_ILLEGAL_STATE);
+    IS(cuStreamSynchronize(s), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(run_add(x, 1, s), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    CHECK(graph == NULL);
+    /* what another stream did must be waited for */
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuEventRecord(e, s));
+    OK(cuStreamWaitEvent(t, e, 0));
+    OK(run_add(x, 1, t));
+    IS(cuStreamEndCapture(t, &graph), CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuEventRecord(e, s));
+    OK(cuStreamWaitEvent(t, e, 0));
+    OK(run_add(x, 1, t));
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_UNJOINED);
+    /* allocation is unsafe in the strict modes, allowed in the relaxed one */
+    CUdeviceptr y;
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    OK(cuMemAlloc(&y, 64));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    IS(cuMemAlloc(&y, 64), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    /* the next operations are ordinary ones again */
+    OK(run_add(x, 1, s));
+    OK(cuStreamSynchronize(s));
+    CHECK(device_is(x, 1));
+    OK(cuEventDestroy(e));
+    OK(cuStreamDestroy(s));
+    OK(cuStreamDestroy(t));
+    OK(cuMemFree(x));
+}
+
+/* ---- graphs made by hand ---- */
+
+static CUDA_KERNEL_NODE_PARAMS add_params(void **params)
+{
+    return (CUDA_KERNEL_NODE_PARAMS){.func = add, .gridDimX = (N + 127) / 128, .gridDimY = 1, .gridDimZ = 1,
+                                     .blockDimX = 128, .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
+}
+
+static void graph_of_all_kinds(void)
+{
+    CUgraph graph, child;
+    CUgraphNode clear, kernel, inside, inner, copy, host, empty, nodes[8];
+    CUgraphExec exec;
+    CUdeviceptr x = zeros();
+    unsigned v = 2, n = N, out[N];
+    struct note note = {.data = out};
+    void *params[] = {&x, &v, &n};
+    size_t count = 8;
+    CUgraphNodeType type;
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphCreate(&child, 0));
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = x, .value = 10, .elementSize = 4, .width = N, .height = 1};
+    OK(cuGraphAddMemsetNode(&clear, graph, NULL, 0, &fill, context));
+    CUDA_KERNEL_NODE_PARAMS k = add_params(params);
+    OK(cuGraphAddKernelNode(&kernel, graph, &clear, 1, &k));
+    v = 3; /* the parameters were taken */
+    OK(cuGraphAddKernelNode(&inner, child, NULL, 0, &k));
+    OK(cuGraphAddChildGraphNode(&inside, graph, &kernel, 1, child));
+    OK(cuGraphDestroy(child)); /* a copy lives on in the node */
+    OK(cuGraphAddEmptyNode(&empty, graph, &inside, 1));
+    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = x, .dstMemoryType = CU_MEMORYTYPE_HOST,
+                       .dstHost = out, .WidthInBytes = sizeof out, .Height = 1, .Depth = 1};
+    OK(cuGraphAddMemcpyNode(&copy, graph, &empty, 1, &m, context));
+    CUDA_HOST_NODE_PARAMS h = {look, &note};
+    OK(cuGraphAddHostNode(&host, graph, &copy, 1, &h));
+    IS(cuGraphAddDependencies(graph, &host, &clear, NULL, 1), CUDA_ERROR_INVALID_VALUE); /* a cycle */
+    OK(cuGraphNodeGetType(copy, &type));
+    CHECK(type == CU_GRAPH_NODE_TYPE_MEMCPY);
+    OK(cuGraphGetNodes(graph, nodes, &count));
+    CHECK(count == 6 && nodes[0] == clear && nodes[5] == host);
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(note.times == 1 && note.seen == 15 && all_are(out, 15));
+    /* parameters of the executable graph alone */
+    v = 100;
+    OK(cuGraphExecKernelNodeSetParams(exec, kernel, &k));
+    fill.value = 0;
+    OK(cuGraphExecMemsetNodeSetParams(exec, clear, &fill, context));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(out, 103));
+    OK(cuGraphNodeSetEnabled(exec, kernel, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(out, 3) && note.times == 3);
+    /* the whole of another graph */
+    CUgraph other;
+    CUgraphNode found;
+    CUgraphExecUpdateResultInfo info;
+    OK(cuGraphClone(&other, graph));
+    OK(cuGraphNodeFindInClone(&found, kernel, other));
+    v = 1000;
+    OK(cuGraphKernelNodeSetParams(found, &k));
+    OK(cuGraphExecUpdate(exec, other, &info));
+    CHECK(info.result == CU_GRAPH_EXEC_UPDATE_SUCCESS);
+    OK(cuGraphNodeSetEnabled(exec, found, 1));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(out, 1013));
+    OK(cuGraphAddEmptyNode(&empty, other, NULL, 0));
+    IS(cuGraphExecUpdate(exec, other, &info), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+    CHECK(info.result == CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED);
+    OK(cuGraphDestroyNode(host));
+    IS(cuGraphNodeGetType(host, &type), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(other));
+    OK(cuGraphDestroy(graph));
+    IS(cuGraphLaunch(exec, NULL), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFree(x));
+}
+
+static void graph_copies_what_its_host_function_wrote(void)
+{
+    CUgraph graph;
+    CUgraphNode host, copy;
+    CUgraphExec exec;
+    unsigned *memory = calloc(N, 4);
+    CUdeviceptr x = zeros();
+    OK(cuGraphCreate(&graph, 0));
+    CUDA_HOST_NODE_PARAMS h = {fill_later, memory};
+    OK(cuGraphAddHostNode(&host, graph, NULL, 0, &h));
+    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = memory, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = x, .WidthInBytes = N * 4, .Height = 1, .Depth = 1};
+    OK(cuGraphAddMemcpyNode(&copy, graph, &host, 1, &m, context));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x, 5));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(x));
+    free(memory);
+}
+
+static void graph_memory(void)
+{
+    CUgraph graph;
+    CUgraphNode alloc, clear, release;
+    CUgraphExec exec;
+    cuuint64_t used;
+    CUDA_MEM_ALLOC_NODE_PARAMS a = {.poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                                  .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}},
+                                    .bytesize = N * 4};
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddMemAllocNode(&alloc, graph, NULL, 0, &a));
+    CHECK(a.dptr != 0);
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = a.dptr, .value = 8, .elementSize = 4, .width = N, .height = 1};
+    OK(cuGraphAddMemsetNode(&clear, graph, &alloc, 1, &fill, context));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(a.dptr, 8));
+    OK(cuDeviceGetGraphMemAttribute(device, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &used));
+    CHECK(used == N * 4);
+    IS(cuGraphLaunch(exec, NULL), CUDA_ERROR_INVALID_VALUE); /* still allocated */
+    OK(cuMemFree(a.dptr));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuMemFreeAsync(a.dptr, NULL));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphAddMemFreeNode(&release, graph, &clear, 1, a.dptr));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+}
+
+static void graph_conditions(void)
+{
+    CUgraph graph;
+    CUgraphNode loop, body;
+    CUgraphExec exec;
+    CUgraphConditionalHandle handle;
+    CUdeviceptr x = zeros(), counter;
+    unsigned v = 7, n = N;
+    OK(cuMemAlloc(&counter, 4));
+    OK(cuMemsetD32(counter, 5, 1));
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphConditionalHandleCreate(&handle, graph, context, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
+    CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
+                           .conditional = {.handle = handle, .type = CU_GRAPH_COND_TYPE_WHILE, .size = 1,
+                                           .ctx = context}};
+    OK(cuGraphAddNode(&loop, graph, NULL, NULL, 0, &p));
+    CUgraph inside = p.conditional.phGraph_out[0];
+    void *params[] = {&x, &v, &n}, *decide[] = {&handle, &counter};
+    CUDA_KERNEL_NODE_PARAMS k = add_params(params);
+    OK(cuGraphAddKernelNode(&body, inside, NULL, 0, &k));
+    CUDA_KERNEL_NODE_PARAMS d = {.func = count_down, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
+                                 .blockDimY = 1, .blockDimZ = 1, .kernelParams = decide};
+    OK(cuGraphAddKernelNode(&body, inside, &body, 1, &d));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x, 35));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(x));
+    OK(cuMemFree(counter));
+}
+
+static void destroyed(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static void user_objects(void)
+{
+    CUuserObject object;
+    CUgraph graph, copy;
+    unsigned times = 0;
+    OK(cuUserObjectCreate(&object, &times, destroyed, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+    IS(cuUserObjectCreate(&object, &times, destroyed, 1, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphRetainUserObject(graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE));
+    OK(cuGraphClone(&copy, graph));
+    OK(cuGraphDestroy(graph));
+    CHECK(times == 0);
+    OK(cuGraphDestroy(copy));
+    CHECK(times == 1);
+    IS(cuUserObjectRelease(object, 1), CUDA_ERROR_INVALID_VALUE);
+}
+
+/* ---- host memory that kernels reach ---- */
+
+static void managed_memory(void)
+{
+    CUdeviceptr x;
+    unsigned char managed = 0;
+    int last = 0;
+    OK(cuMemAllocManaged(&x, N * 4, CU_MEM_ATTACH_GLOBAL));
+    unsigned *host = (unsigned *)x;
+    for (unsigned i = 0; i < N; i++)
+        host[i] = 1;
+    OK(run_add(x, 1, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(host, 2));
+    host[0] = 40;
+    OK(run_add(x, 2, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(host[0] == 42 && host[N - 1] == 4);
+    OK(cuMemsetD32(x, 6, N));
+    CHECK(all_are(host, 6));
+    unsigned other[N];
+    for (unsigned i = 0; i < N; i++)
+        other[i] = 11;
+    OK(cuMemcpyHtoD(x, other, sizeof other));
+    CHECK(all_are(host, 11));
+    OK(cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, x));
+    CHECK(managed == 1);
+    CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device};
+    OK(cuMemAdvise(x, N * 4, CU_MEM_ADVISE_SET_READ_MOSTLY, here));
+    OK(cuMemPrefetchAsync(x, N * 4, here, 0, NULL));
+    OK(cuMemRangeGetAttribute(&last, 4, CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION, x, N * 4));
+    CHECK(last == device);
+    OK(cuStreamAttachMemAsync(NULL, x, 0, CU_MEM_ATTACH_GLOBAL));
+    OK(cuMemFree(x));
+    IS(cuMemPrefetchAsync(x, N * 4, here, 0, NULL), CUDA_ERROR_INVALID_VALUE);
+}
+
+static void mapped_memory(void)
+{
+    unsigned *pinned;
+    CUdeviceptr x;
+    unsigned flags;
+    OK(cuMemHostAlloc((void **)&pinned, N * 4, CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE));
+    for (unsigned i = 0; i < N; i++)
+        pinned[i] = 20;
+    OK(cuMemHostGetDevicePointer(&x, pinned, 0));
+    OK(run_add(x, 1, NULL));
+    OK(run_add(x, 1, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(pinned, 22));
+    OK(cuMemHostGetFlags(&flags, pinned));
+    CHECK(flags == (CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE));
+    CUdeviceptr y = zeros();
+    OK(cuMemcpyHtoD(y, pinned, N * 4));
+    pinned[0] = 0; /* the bytes were taken */
+    CHECK(device_is(y, 22));
+    OK(cuMemcpyDtoH(pinned, y, N * 4));
+    CHECK(pinned[0] == 22);
+    OK(cuMemFreeHost(pinned));
+    IS(cuMemFreeHost(pinned), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFree(y));
+}
+
+static void registered_memory(void)
+{
+    unsigned *memory = malloc((N + 8) * 4) , *part = memory + 3; /* not at the begin of a page */
+    CUdeviceptr x;
+    for (unsigned i = 0; i < N; i++)
+        part[i] = 30;
+    OK(cuMemHostRegister(part, N * 4, CU_MEMHOSTREGISTER_DEVICEMAP));
+    IS(cuMemHostRegister(part, N * 4, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    OK(cuMemHostGetDevicePointer(&x, part, 0));
+    OK(run_add(x, 5, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(part, 35));
+    part[7] = 1;
+    OK(run_add(x, 1, NULL));
+    OK(cuStreamSynchronize(NULL));
+    CHECK(part[7] == 2 && part[8] == 36);
+    OK(cuMemHostUnregister(part));
+    IS(cuMemHostUnregister(part), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+    free(memory);
+}
+
+static void managed_variables(void)
+{
+    CUdeviceptr x, plain;
+    size_t size;
+    CUfunction bump;
+    unsigned by = 5;
+    void *params[] = {&by};
+    CUlibrary library;
+    OK(cuModuleGetFunction(&bump, module, "bump"));
+    OK(cuModuleGetGlobal(&x, &size, module, "managed_value"));
+    CHECK(size == 4);
+    volatile unsigned *value = (volatile unsigned *)x;
+    CHECK(*value == 7);
+    *value = 10;
+    OK(cuLaunchKernel(bump, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(*value == 15);
+    *value = 7;
+    OK(cuLibraryLoadData(&library, ptx, NULL, NULL, 0, NULL, NULL, 0));
+    OK(cuLibraryGetManaged(&x, &size, library, "managed_value"));
+    CHECK(*(volatile unsigned *)x == 7 && size == 4);
+    IS(cuLibraryGetManaged(&x, &size, library, "plain_value"), CUDA_ERROR_NOT_FOUND);
+    OK(cuLibraryGetGlobal(&plain, &size, library, "plain_value"));
+    OK(cuLibraryUnload(library));
+}
+
+/* ---- virtual memory, other processes ---- */
+
+static void virtual_memory(void)
+{
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemAccessDesc access = {.location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    CUmemGenericAllocationHandle a, b, again;
+    CUdeviceptr at;
+    size_t grain;
+    unsigned long long flags;
+    int supported;
+    OK(cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device));
+    CHECK(supported == 1);
+    OK(cuMemGetAllocationGranularity(&grain, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    OK(cuMemAddressReserve(&at, 2 * grain, 0, 0, 0));
+    OK(cuMemCreate(&a, grain, &prop, 0));
+    OK(cuMemCreate(&b, grain, &prop, 0));
+    OK(cuMemMap(at, grain, 0, a, 0));
+    OK(cuMemMap(at + grain, grain, 0, b, 0));
+    OK(cuMemSetAccess(at, 2 * grain, &access, 1));
+    OK(cuMemGetAccess(&flags, &access.location, at + grain));
+    CHECK(flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+    /* across the border of the two */
+    CUdeviceptr x = at + grain - N * 2;
+    OK(cuMemsetD32(x, 3, N));
+    OK(run_add(x, 4, NULL));
+    CHECK(device_is(x, 7));
+    OK(cuMemRetainAllocationHandle(&again, (void *)at));
+    OK(cuMemRelease(again));
+    OK(cuMemRelease(a));
+    IS(cuMemAddressFree(at, 2 * grain), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemUnmap(at, 2 * grain));
+    OK(cuMemAddressFree(at, 2 * grain));
+    OK(cuMemRelease(b));
+    IS(cuMemRelease(b), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemCreate(&a, grain + 1, &prop, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+/* The child, an exec'd copy of this program, adds 1 to memory that it opens. */
+static void other_processes(void)
+{
+    CUipcMemHandle handle;
+    CUdeviceptr x = zeros();
+    char text[2 * sizeof handle + 1];
+    int status;
+    OK(cuMemsetD32(x, 50, N));
+    OK(cuIpcGetMemHandle(&handle, x));
+    for (size_t i = 0; i < sizeof handle; i++)
+        sprintf(text + 2 * i, "%02x", ((unsigned char *)&handle)[i]);
+    CUdeviceptr own;
+    CHECK(cuIpcOpenMemHandle(&own, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) != CUDA_SUCCESS);
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "semantics", "--ipc", text, NULL);
+        _exit(9);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(device_is(x, 51));
+    OK(cuMemFree(x));
+}
+
+static int ipc_child(const char *text)
+{
+    CUipcMemHandle handle;
+    CUdeviceptr x;
+    for (size_t i = 0; i < sizeof handle; i++) {
+        unsigned byte;
+        if (sscanf(text + 2 * i, "%2x", &byte) != 1) return 2;
+        ((unsigned char *)&handle)[i] = (unsigned char)byte;
+    }
+    if (cuIpcOpenMemHandle(&x, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) != CUDA_SUCCESS) return 3;
+    if (!device_is(x, 50) || run_add(x, 1, NULL) != CUDA_SUCCESS || cuCtxSynchronize() != CUDA_SUCCESS) return 4;
+    return cuIpcCloseMemHandle(x) == CUDA_SUCCESS ? 0 : 5;
+}
+
+/* ---- links ---- */
+
+static void links(void)
+{
+    static char one[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                        ".visible .func (.param .b32 r) twice(.param .b32 x)\n{\n    .reg .b32 %r<3>;\n"
+                        "    ld.param.b32 %r1, [x];\n    add.s32 %r2, %r1, %r1;\n    st.param.b32 [r], %r2;\n    ret;\n}\n";
+    static char two[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                        ".extern .func (.param .b32 r) twice(.param .b32 x);\n"
+                        ".visible .entry go(.param .u64 p)\n{\n    .reg .b32 %r<3>;\n    .reg .b64 %rd<2>;\n"
+                        "    ld.param.u64 %rd1, [p];\n    ld.global.u32 %r1, [%rd1];\n"
+                        "    { .param .b32 a; st.param.b32 [a], %r1; .param .b32 b;\n"
+                        "    call.uni (b), twice, (a); ld.param.b32 %r2, [b]; }\n"
+                        "    st.global.u32 [%rd1], %r2;\n    ret;\n}\n";
+    static char bad[] = ".version 7.0\n.target sm_70\n.address_size 64\nnonsense\n";
+    char log[512] = "";
+    CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
+    void *values[] = {log, (void *)(uintptr_t)sizeof log}, *image;
+    CUlinkState state;
+    CUmodule linked;
+    CUfunction go;
+    CUdeviceptr x = zeros();
+    size_t size;
+    unsigned result;
+    void *params[] = {&x};
+    OK(cuLinkCreate(2, options, values, &state));
+    OK(cuLinkAddData(state, CU_JIT_INPUT_PTX, one, sizeof one, "one", 0, NULL, NULL));
+    OK(cuLinkAddData(state, CU_JIT_INPUT_PTX, two, sizeof two, "two", 0, NULL, NULL));
+    OK(cuLinkComplete(state, &image, &size));
+    CHECK(image && size);
+    OK(cuModuleLoadData(&linked, image));
+    OK(cuLinkDestroy(state));
+    IS(cuLinkDestroy(state), CUDA_ERROR_INVALID_HANDLE);
+    OK(cuModuleGetFunction(&go, linked, "go"));
+    OK(cuMemsetD32(x, 21, 1));
+    OK(cuLaunchKernel(go, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+    OK(cuMemcpyDtoH(&result, x, 4));
+    CHECK(result == 42);
+    OK(cuModuleUnload(linked));
+    CHECK(values[1] == NULL); /* nothing was logged */
+    values[1] = (void *)(uintptr_t)sizeof log;
+    OK(cuLinkCreate(2, options, values, &state));
+    IS(cuLinkAddData(state, CU_JIT_INPUT_PTX, bad, sizeof bad, "bad", 0, NULL, NULL), CUDA_ERROR_INVALID_PTX);
+    CHECK(strstr(log, "4")); /* the line */
+    CHECK((uintptr_t)values[1] == strlen(log) + 1);
+    OK(cuLinkDestroy(state));
+    OK(cuMemFree(x));
+}
+
+/* ---- operations in streams, pools, what is composed ---- */
+
+static void stream_values(void)
+{
+    CUstream a, b;
+    CUdeviceptr flag, x = zeros();
+    OK(cuMemAlloc(&flag, 8));
+    OK(cuMemsetD32(flag, 0, 2));
+    OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamWaitValue32(a, flag, 2, CU_STREAM_WAIT_VALUE_GEQ));
+    OK(run_add(x, 1, a));
+    IS(cuStreamQuery(a), CUDA_ERROR_NOT_READY);
+    OK(cuStreamWriteValue32(b, flag, 3, 0));
+    OK(cuStreamSynchronize(a));
+    CHECK(device_is(x, 1));
+    IS(cuStreamWaitValue32(a, flag + 2, 0, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuStreamDestroy(a));
+    OK(cuStreamDestroy(b));
+    OK(cuMemFree(flag));
+    OK(cuMemFree(x));
+}
+
+static void pools(void)
+{
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemoryPool pool, default_pool, now;
+    CUmemAccess_flags flags;
+    CUdeviceptr x;
+    CUstream s;
+    OK(cuStreamCreate(&s, 0));
+    OK(cuMemPoolCreate(&pool, &props));
+    OK(cuDeviceGetDefaultMemPool(&default_pool, device));
+    OK(cuDeviceSetMemPool(device, pool));
+    OK(cuDeviceGetMemPool(&now, device));
+    CHECK(now == pool && pool != default_pool);
+    OK(cuMemPoolGetAccess(&flags, pool, &props.location));
+    CHECK(flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+    OK(cuMemAllocFromPoolAsync(&x, N * 4, pool, s));
+    OK(cuMemsetD32Async(x, 4, N, s));
+    OK(cuStreamSynchronize(s));
+    CHECK(device_is(x, 4));
+    OK(cuMemFreeAsync(x, s));
+    OK(cuStreamSynchronize(s));
+    OK(cuMemPoolDestroy(pool));
+    OK(cuDeviceGetMemPool(&now, device));
+    CHECK(now == default_pool);
+    IS(cuMemPoolDestroy(default_pool), CUDA_ERROR_INVALID_VALUE);
+    OK(cuStreamDestroy(s));
+}
+
+static size_t no_shared(int size)
+{
+    (void)size;
+    return 0;
+}
+
+static void composed_functions(void)
+{
+    CUstream s;
+    CUdeviceptr x = zeros(), y = zeros();
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    /* batches */
+    CUdeviceptr dst[] = {y, y + 4}, src[] = {x, x + 4};
+    size_t sizes[] = {4, 4}, index = 0;
+    CUmemcpyAttributes attributes = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+    OK(cuMemsetD32(x, 17, N));
+    OK(cuMemcpyBatchAsync(dst, src, sizes, 2, &attributes, &index, 1, s));
+    OK(cuStreamSynchronize(s));
+    unsigned two[3];
+    OK(cuMemcpyDtoH(two, y, 12));
+    CHECK(two[0] == 17 && two[1] == 17 && two[2] == 0);
+    IS(cuMemcpyBatchAsync(dst, src, sizes, 2, &attributes, &index, 1, CU_STREAM_LEGACY), CUDA_ERROR_INVALID_VALUE);
+    /* launches of old */
+    unsigned v = 3, n = N;
+    OK(cuFuncSetBlockShape(add, 128, 1, 1));
+    OK(cuParamSetv(add, 0, &x, 8));
+    OK(cuParamSeti(add, 8, v));
+    OK(cuParamSeti(add, 12, n));
+    OK(cuParamSetSize(add, 16));
+    OK(cuLaunchGrid(add, (N + 127) / 128, 1));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x, 20));
+    /* occupancy */
+    int grid, block, active;
+    OK(cuOccupancyMaxPotentialBlockSize(&grid, &block, add, no_shared, 0, 0));
+    CHECK(block >= 32 && block <= 1024 && grid > 0);
+    OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&active, add, block, 0));
+    CHECK(active > 0);
+    OK(cuStreamDestroy(s));
+    OK(cuMemFree(x));
+    OK(cuMemFree(y));
+}
+
+static void attributes_and_states(void)
+{
+    CUstream a, b;
+    CUstreamAttrValue value = {.syncPolicy = CU_SYNC_POLICY_YIELD}, got;
+    CUprocessState state;
+    CUlogIterator from;
+    char text[1024];
+    size_t size = sizeof text;
+    OK(cuStreamCreate(&a, 0));
+    OK(cuStreamCreate(&b, 0));
+    OK(cuStreamSetAttribute(a, CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY, &value));
+    OK(cuStreamCopyAttributes(b, a));
+    OK(cuStreamGetAttribute(b, CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY, &got));
+    CHECK(got.syncPolicy == CU_SYNC_POLICY_YIELD);
+    OK(cuCheckpointProcessGetState(getpid(), &state));
+    CHECK(state == CU_PROCESS_STATE_RUNNING);
+    IS(cuCheckpointProcessGetState(getpid() + 1, &state), CUDA_ERROR_INVALID_VALUE);
+    IS(cuCheckpointProcessLock(getpid(), NULL), CUDA_ERROR_NOT_SUPPORTED);
+    OK(cuLogsCurrent(&from, 0));
+    OK(cuLogsDumpToMemory(NULL, text, &size, 0));
+    CHECK(strstr(text, "cuCheckpointProcessLock"));
+    OK(cuStreamDestroy(a));
+    OK(cuStreamDestroy(b));
+    CUcontext again;
+    OK(cuCtxAttach(&again, 0));
+    CHECK(again == context);
+    OK(cuCtxDetach(again));
+}
+
+/* ---- all ---- */
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} tests[] = {
+    {"host functions", host_functions},
+    {"capture: fork and join", capture_fork_join},
+    {"capture: errors", capture_errors},
+    {"graph of all kinds", graph_of_all_kinds},
+    {"graph copies what its host function wrote", graph_copies_what_its_host_function_wrote},
+    {"graph memory", graph_memory},
+    {"graph conditions", graph_conditions},
+    {"user objects", user_objects},
+    {"managed memory", managed_memory},
+    {"mapped memory", mapped_memory},
+    {"registered memory", registered_memory},
+    {"managed variables", managed_variables},
+    {"virtual memory", virtual_memory},
+    {"other processes", other_processes},
+    {"links", links},
+    {"stream values", stream_values},
+    {"pools", pools},
+    {"composed functions", composed_functions},
+    {"attributes and states", attributes_and_states},
+};
+
+static bool start(void)
+{
+    if (cuInit(0) || cuDeviceGet(&device, 0) || cuDevicePrimaryCtxRetain(&context, device) ||
+        cuCtxSetCurrent(context) || cuModuleLoadData(&module, ptx) || cuModuleGetFunction(&add, module, "add") ||
+        cuModuleGetFunction(&count_down, module, "count_down")) {
+        printf("cannot start\n");
+        return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    int bad = 0, ran = 0;
+    if (!start()) return 1;
+    if (argc == 3 && !strcmp(argv[1], "--ipc")) return ipc_child(argv[2]);
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+        if (argc > 1 && strcmp(argv[1], tests[i].name)) continue;
+        failed = NULL;
+        tests[i].run();
+        ran++;
+        if (!failed) {
+            printf("ok %s\n", tests[i].name);
+            continue;
+        }
+        printf("FAIL %s line %d: %s\n", tests[i].name, failed_line, failed);
+        bad++;
+    }
+    return bad || !ran;
+}

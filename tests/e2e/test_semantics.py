@@ -1,0 +1,36 @@
+"""CUDA's semantics (semantics.c), on the software GPU directly and through every lane, with either default stream, and
+with host memory that guest and host do not share."""
+
+from harness import Daemon, free_port, run
+
+
+def check(command, env):
+    r = run(command, env=env, timeout=300)
+    lines = r.stdout.splitlines()
+    assert r.returncode == 0 and len(lines) > 15 and all(l.startswith("ok ") for l in lines), \
+        f"exit status {r.returncode}\n{r.stdout}{r.stderr}"
+
+
+def tests(build):
+    def soft(name):
+        return lambda: check([build.program(name)], build.soft_env())
+
+    def private(name):
+        return lambda: check([build.bin("hawser"), "run", "--device", "soft", build.program(name)], build.env())
+
+    def served(name, endpoint, **env):
+        def go():
+            program = build.program(name)
+            with Daemon(build, endpoint and endpoint()) as d:
+                check([build.bin("hawser"), "run", "--server", d.endpoint, program], build.env(**env))
+        return go
+
+    def tcp():
+        return f"tcp://127.0.0.1:{free_port()}"
+
+    for name in ("semantics", "semantics-per-thread"):
+        yield f"{name}/software GPU directly", soft(name)
+        yield f"{name}/private server", private(name)
+        yield f"{name}/ipc", served(name, None)
+        yield f"{name}/tcp", served(name, tcp)
+        yield f"{name}/tcp, no shared memory", served(name, tcp, HAWSER_SHARED_MEMORY="0")
