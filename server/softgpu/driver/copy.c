@@ -10,6 +10,7 @@
 struct side {
     char *base;
     size_t pitch, slice;
+    const struct sd_array *array; /* pitch and slice are the array's then */
     bool device; /* must lie in memory that the device can reach */
 };
 
@@ -175,7 +176,7 @@ CUresult cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr s
 
 /* ---- rectangles and boxes ---- */
 
-static CUresult named(CUmemorytype type, const void *host, CUdeviceptr device, struct side *out)
+static CUresult named(CUmemorytype type, const void *host, CUdeviceptr device, CUarray array, struct side *out)
 {
     switch (type) {
     case CU_MEMORYTYPE_HOST:
@@ -187,8 +188,12 @@ static CUresult named(CUmemorytype type, const void *host, CUdeviceptr device, s
     case CU_MEMORYTYPE_UNIFIED:
         *out = on_host((const void *)device);
         return CUDA_SUCCESS;
-    case CU_MEMORYTYPE_ARRAY:
-        return hawser_abi_not_supported("copies of CUDA arrays");
+    case CU_MEMORYTYPE_ARRAY: {
+        const struct sd_array *a = sd_array(array);
+        if (!a) return CUDA_ERROR_INVALID_HANDLE;
+        *out = (struct side){.base = a->base, .array = a, .device = true};
+        return CUDA_SUCCESS;
+    }
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -200,6 +205,17 @@ static bool offset_side(struct side *s, const struct copy *c, size_t pitch, size
 {
     size_t offset;
     s->pitch = pitch ? pitch : c->width;
+    if (s->array) {
+        const struct sd_array *a = s->array;
+        size_t height = a->desc.Height ? a->desc.Height : 1, depth = a->desc.Depth ? a->desc.Depth : 1;
+        if (x > a->pitch || c->width > a->pitch - x || y > height || c->height > height - y || z > depth ||
+            c->depth > depth - z)
+            return false;
+        s->pitch = a->pitch;
+        s->slice = a->slice;
+        s->base += z * a->slice + y * a->pitch + x;
+        return true;
+    }
     if (!s->base || !multiply_add(s->pitch, rows ? rows : c->height, 0, &s->slice) ||
         !multiply_add(s->pitch, y, x, &offset) || !multiply_add(s->slice, z, offset, &offset))
         return false;
@@ -210,8 +226,8 @@ static bool offset_side(struct side *s, const struct copy *c, size_t pitch, size
 static CUresult box(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 {
     struct copy c = {.width = p->WidthInBytes, .height = p->Height, .depth = p->Depth};
-    CUresult r = named(p->srcMemoryType, p->srcHost, p->srcDevice, &c.src);
-    if (r == CUDA_SUCCESS) r = named(p->dstMemoryType, p->dstHost, p->dstDevice, &c.dst);
+    CUresult r = named(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, &c.src);
+    if (r == CUDA_SUCCESS) r = named(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, &c.dst);
     if (r != CUDA_SUCCESS) return r;
     if (!offset_side(&c.src, &c, p->srcPitch, p->srcHeight, p->srcXInBytes, p->srcY, p->srcZ) ||
         !offset_side(&c.dst, &c, p->dstPitch, p->dstHeight, p->dstXInBytes, p->dstY, p->dstZ))

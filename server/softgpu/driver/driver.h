@@ -35,7 +35,7 @@ void sd_log(enum sd_log_level level, const char *fmt, ...) __attribute__((format
 
 /* ---- registry.c ---- */
 
-enum sd_kind { SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_PHYSICAL, SD_LINKER };
+enum sd_kind { SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_PHYSICAL, SD_LINKER, SD_ARRAY, SD_MIPMAP };
 
 bool sd_register(enum sd_kind kind, void *object);
 void sd_unregister(void *object);
@@ -227,6 +227,30 @@ char *sd_file_bytes(const char *name, size_t *size);
 /* What linked texts begin with, and each of their parts (linker.c): comments in PTX. */
 #define SD_LINKED_HEAD "//hawser-linked\n"
 #define SD_LINKED_PART "\n//hawser-linked-part\n"
+
+/* ---- array.c ---- */
+
+struct sd_mipmap;
+
+struct sd_array {
+    CUDA_ARRAY3D_DESCRIPTOR desc;
+    char *base;
+    size_t pitch, slice, bytes; /* from row to row, slice to slice; all */
+    struct sd_context *context;
+    struct sd_mipmap *mipmap;   /* whose level it is, or NULL */
+};
+
+struct sd_mipmap {
+    struct sd_array *level[SG_MAX_LEVELS];
+    unsigned n;
+    struct sd_context *context;
+};
+
+/* NULL for a bad handle. */
+struct sd_array *sd_array(CUarray handle);
+struct sd_mipmap *sd_mipmap(CUmipmappedArray handle);
+/* A channel's bytes and kind; false for formats that there are no arrays of. channel may be NULL. */
+bool sd_format(CUarray_format format, unsigned *bytes, enum sg_channel *channel);
 
 /* ---- event.c ---- */
 

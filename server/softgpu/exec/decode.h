@@ -44,6 +44,8 @@ uint32_t sg_new_list(struct decoder *d, uint32_t n);
 
 // decode_memory.c
 bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn);
+// texture.c
+bool sg_decode_texture(struct decoder *d, const struct sg_insn *insn);
 // decode_call.c
 void sg_decode_call(struct decoder *d, const struct sg_insn *insn);
 

@@ -149,4 +149,42 @@ uint32_t sg_cooperative_limit(const struct sg_engine *engine, uint32_t block_thr
 
 const char *sg_fault_name(enum sg_fault_kind kind);
 
+// ---- textures and surfaces ---------------------------------------------------------------------
+
+enum { SG_MAX_LEVELS = 16 };
+enum sg_channel { SG_CHANNEL_UINT, SG_CHANNEL_SINT, SG_CHANNEL_FLOAT };
+enum sg_address { SG_ADDRESS_WRAP, SG_ADDRESS_CLAMP, SG_ADDRESS_MIRROR, SG_ADDRESS_BORDER }; // as CUaddress_mode
+
+// Memory as texels: width x height x depth (or layers) of them, bytes from row to row and slice to slice.
+struct sg_level {
+    uint8_t *base;
+    uint32_t width, height, depth;
+    size_t pitch, slice;
+};
+
+// What a handle stands for. A texture and a surface of one array are two of these.
+struct sg_texture {
+    struct sg_level levels[SG_MAX_LEVELS];
+    uint32_t nlevels;
+    uint8_t channel;       // enum sg_channel
+    uint8_t channel_bytes; // 1, 2 or 4
+    uint8_t channels;      // 1, 2 or 4
+    bool layered;          // depth counts layers (of a cube: six to each)
+    bool surface;
+    bool to_float;         // integers are read as fractions of their largest value
+    bool srgb;
+    bool normalized;       // coordinates
+    bool linear, mip_linear;
+    bool linear_memory;    // 1D, from plain memory: fetched by integers only
+    uint8_t address[3];    // enum sg_address
+    float bias, min_level, max_level;
+    float border[4];
+    uint32_t query_type, query_order; // CUarray_format, channel count
+};
+
+// A handle for kernels; the structure is copied. 0 when there are too many. Thread-safe, as is removal, but a
+// texture in use by a kernel may not be removed.
+uint64_t sg_texture_add(const struct sg_texture *t);
+bool sg_texture_remove(uint64_t handle);
+
 #endif

@@ -589,11 +589,20 @@ void sgp_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_
                     bool guard_neg) {
     struct sg_insn insn = {0};
     struct sg_words state = {.insn = &insn};
-    parse_form(p, mnemonic, &state);
+    const char *c = mnemonic->text; // few instructions begin so
+    bool maybe = mnemonic->length <= 4 && ((c[0] == 't' && c[1] != 'r') || (c[0] == 's' && c[1] == 'u' && c[2] != 'b'));
+    enum sg_op op = maybe ? find_op(mnemonic) : SG_OP_NONE;
+    bool texture = op >= SG_OP_TEX && op <= SG_OP_SUQ;
+    if (texture)
+        insn.op = op;
+    else
+        parse_form(p, mnemonic, &state);
     insn.guard = guard;
     insn.guard_neg = guard_neg;
     insn.line = mnemonic->line;
-    if (insn.op == SG_OP_CALL)
+    if (texture)
+        sgp_parse_texture(p, &insn);
+    else if (insn.op == SG_OP_CALL)
         sgp_parse_call(p, &insn);
     else
         parse_typed(p, &state);

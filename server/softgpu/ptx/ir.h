@@ -290,6 +290,7 @@ enum sg_flag {
     SG_F_NOINC = 1u << 27,
     SG_F_READ = 1u << 28, // cp.async.bulk.wait_group.read
     SG_F_POPC = 1u << 29, // mma.and.popc / mma.xor.popc: see insn.atom
+    SG_F_FORMATTED = 1u << 30, // sust.p
 };
 
 enum sg_sreg {
@@ -353,6 +354,30 @@ enum sg_sreg {
     SG_SREG_WARPSZ, // the constant 32
 };
 
+// Textures and surfaces: of an instruction, mode is the geometry, rnd the level of detail, n a component or a query,
+// cmp what happens outside the bounds.
+enum sg_geometry {
+    SG_GEOM_NONE,
+    SG_GEOM_1D,
+    SG_GEOM_2D,
+    SG_GEOM_3D,
+    SG_GEOM_A1D,
+    SG_GEOM_A2D,
+    SG_GEOM_CUBE,
+    SG_GEOM_ACUBE,
+};
+enum sg_lod { SG_LOD_BASE, SG_LOD_LEVEL, SG_LOD_GRAD };
+enum sg_bounds { SG_BOUNDS_TRAP, SG_BOUNDS_CLAMP, SG_BOUNDS_ZERO };
+enum sg_query {
+    SG_QUERY_WIDTH,
+    SG_QUERY_HEIGHT,
+    SG_QUERY_DEPTH,
+    SG_QUERY_DATA_TYPE,
+    SG_QUERY_ORDER,
+    SG_QUERY_ARRAY_SIZE,
+    SG_QUERY_LEVELS,
+};
+
 // ---- operands and instructions --------------------------------------------------------------
 
 enum sg_operand_kind {
@@ -398,6 +423,8 @@ struct sg_operand {
 //         src[1..] = arguments. An argument or result is a SYM in SG_PARAM space (a variable of the
 //         caller's parameter frame), a REG or an IMM.
 //   bar.sync a, b: src[0] = barrier, src[1] = thread count if written. bar.red: dst[0]; predicate
+//   tex, tld4, suld, txq, suq: dst[0] = d; src[0] = handle, src[1] = coordinates (VEC or REG), then lod or gradients
+//   sust: src[0] = handle, src[1] = coordinates, src[2] = value
 //   last cvta, mul, ...: as written. Cache policies and other hints are dropped, also as operands.
 struct sg_insn {
     uint16_t op;    // enum sg_op
