@@ -279,59 +279,6 @@ CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
     return pCopy ? box(pCopy, hStream, true) : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* ---- lines of one-dimensional arrays ---- */
-
-static CUresult array_line(CUDA_MEMCPY3D p, size_t size, CUstream stream, bool async)
-{
-    p.WidthInBytes = size;
-    p.Height = p.Depth = 1;
-    return box(&p, stream, async);
-}
-
-#define FROM_ARRAY .srcMemoryType = CU_MEMORYTYPE_ARRAY, .srcArray = srcArray, .srcXInBytes = srcOffset
-#define TO_ARRAY .dstMemoryType = CU_MEMORYTYPE_ARRAY, .dstArray = dstArray, .dstXInBytes = dstOffset
-#define FROM_DEVICE .srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = srcDevice
-#define TO_DEVICE .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = dstDevice
-#define FROM_HOST .srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = srcHost
-#define TO_HOST .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = dstHost
-
-CUresult cuMemcpyDtoA_v2(CUarray dstArray, size_t dstOffset, CUdeviceptr srcDevice, size_t ByteCount)
-{
-    return array_line((CUDA_MEMCPY3D){FROM_DEVICE, TO_ARRAY}, ByteCount, NULL, true);
-}
-
-CUresult cuMemcpyAtoD_v2(CUdeviceptr dstDevice, CUarray srcArray, size_t srcOffset, size_t ByteCount)
-{
-    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_DEVICE}, ByteCount, NULL, true);
-}
-
-CUresult cuMemcpyHtoA_v2(CUarray dstArray, size_t dstOffset, const void *srcHost, size_t ByteCount)
-{
-    return array_line((CUDA_MEMCPY3D){FROM_HOST, TO_ARRAY}, ByteCount, NULL, false);
-}
-
-CUresult cuMemcpyAtoH_v2(void *dstHost, CUarray srcArray, size_t srcOffset, size_t ByteCount)
-{
-    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_HOST}, ByteCount, NULL, false);
-}
-
-CUresult cuMemcpyAtoA_v2(CUarray dstArray, size_t dstOffset, CUarray srcArray, size_t srcOffset, size_t ByteCount)
-{
-    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_ARRAY}, ByteCount, NULL, true);
-}
-
-CUresult cuMemcpyHtoAAsync_v2(CUarray dstArray, size_t dstOffset, const void *srcHost, size_t ByteCount,
-                              CUstream hStream)
-{
-    return array_line((CUDA_MEMCPY3D){FROM_HOST, TO_ARRAY}, ByteCount, hStream, true);
-}
-
-CUresult cuMemcpyAtoHAsync_v2(void *dstHost, CUarray srcArray, size_t srcOffset, size_t ByteCount,
-                              CUstream hStream)
-{
-    return array_line((CUDA_MEMCPY3D){FROM_ARRAY, TO_HOST}, ByteCount, hStream, true);
-}
-
 /* ---- fills ---- */
 
 struct fill {
