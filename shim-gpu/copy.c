@@ -318,8 +318,6 @@ static CUresult named_side(CUmemorytype type, const void *on_host, CUdeviceptr o
     case CU_MEMORYTYPE_UNIFIED:
         *out = unified(on_device);
         break;
-    case CU_MEMORYTYPE_ARRAY:
-        return hawser_abi_not_supported("copies of CUDA arrays");
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -331,38 +329,115 @@ static CUresult named_side(CUmemorytype type, const void *on_host, CUdeviceptr o
     return CUDA_SUCCESS;
 }
 
-static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
+static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async);
+
+/* ---- copies from and to arrays: on the host; bytes of this process pass through a buffer of the device's ---- */
+
+static bool in_array(const struct shim_object *o, const CUDA_MEMCPY3D *p, size_t x, size_t y, size_t z)
 {
-    if (!p) return CUDA_ERROR_INVALID_VALUE;
-    struct side src, dst;
-    struct rectangle r = {.width = p->WidthInBytes, .height = p->Height, .async = async};
-    const size_t from[3] = {p->srcXInBytes, p->srcY, 0}, to[3] = {p->dstXInBytes, p->dstY, 0};
-    CUresult e = named_side(p->srcMemoryType, p->srcHost, p->srcDevice,
-                            p->srcPitch ? p->srcPitch : p->WidthInBytes, 0, from, &src);
-    if (e == CUDA_SUCCESS)
-        e = named_side(p->dstMemoryType, p->dstHost, p->dstDevice,
-                       p->dstPitch ? p->dstPitch : p->WidthInBytes, 0, to, &dst);
-    return e == CUDA_SUCCESS ? copy(&dst, &src, &r, stream) : e;
+    const CUDA_ARRAY3D_DESCRIPTOR *d = &o->array;
+    size_t row = d->Width * d->NumChannels * shim_format_bytes(d->Format), height = d->Height ? d->Height : 1;
+    size_t depth = d->Depth ? d->Depth : 1;
+    return x <= row && p->WidthInBytes <= row - x && y <= height && p->Height <= height - y && z <= depth &&
+           p->Depth <= depth - z;
 }
 
-CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+static CUresult post_array(const CUDA_MEMCPY3D *p, const struct shim_object *src, const struct shim_object *dst,
+                           CUstream stream)
 {
-    return copy_2d(pCopy, NULL, false);
+    struct shim_call c;
+    CUDA_MEMCPY3D d = *p;
+    Hawser__CopyArray m = HAWSER__COPY_ARRAY__INIT;
+    CUresult r = shim_enter(&c, HAWSER_FN_CopyArray, true);
+    if (r == CUDA_SUCCESS) r = shim_handle(HAWSER_STREAM, stream, &m.stream);
+    if (r != CUDA_SUCCESS) return r;
+    d.srcArray = d.dstArray = NULL;
+    d.srcHost = d.dstHost = NULL;
+    m.copy = (ProtobufCBinaryData){sizeof d, (uint8_t *)&d};
+    m.src_array = src ? src->id : 0;
+    m.dst_array = dst ? dst->id : 0;
+    r = shim_mirror_post(&c);
+    return r == CUDA_SUCCESS ? shim_post(&c, &m.base, NULL, 0) : r;
 }
 
-CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
+/* The side that is no array: memory that the device reaches, or not. */
+static CUresult plain_side(CUmemorytype type, const void *on_host, CUdeviceptr on_device, size_t pitch, size_t height,
+                           const CUDA_MEMCPY3D *p, const size_t place[3], CUdeviceptr *start, bool *reached)
 {
-    return copy_2d(pCopy, NULL, false);
+    struct side s;
+    size_t slice, rows;
+    if (!pitch) pitch = p->WidthInBytes;
+    if (!multiply_add(pitch, height ? height : p->Height, 0, &slice)) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = named_side(type, on_host, on_device, pitch, slice, place, &s);
+    if (r != CUDA_SUCCESS) return r;
+    struct rectangle all = {.width = p->WidthInBytes, .height = p->Height};
+    if ((p->Height > 1 && pitch < p->WidthInBytes) || !multiply_add(slice, p->Depth - 1, extent(pitch, &all), &rows))
+        return CUDA_ERROR_INVALID_VALUE;
+    *start = s.address;
+    *reached = shim_range_reached(s.address, rows) && (s.where == ON_DEVICE || shim_range_shared(s.address));
+    return s.where == ON_DEVICE && !*reached ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
+static CUresult copy_array(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 {
-    return copy_2d(pCopy, hStream, true);
+    bool from_array = p->srcMemoryType == CU_MEMORYTYPE_ARRAY, to_array = p->dstMemoryType == CU_MEMORYTYPE_ARRAY;
+    struct shim_object *src = from_array ? shim_object(HAWSER_ARRAY, p->srcArray) : NULL;
+    struct shim_object *dst = to_array ? shim_object(HAWSER_ARRAY, p->dstArray) : NULL;
+    if ((from_array && !src) || (to_array && !dst)) return CUDA_ERROR_INVALID_HANDLE;
+    if (!p->WidthInBytes || !p->Height || !p->Depth) return CUDA_SUCCESS;
+    if ((src && !in_array(src, p, p->srcXInBytes, p->srcY, p->srcZ)) ||
+        (dst && !in_array(dst, p, p->dstXInBytes, p->dstY, p->dstZ)))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUDA_MEMCPY3D d = *p;
+    if (src && dst) return post_array(&d, src, dst, stream);
+    const size_t from[3] = {p->srcXInBytes, p->srcY, p->srcZ}, to[3] = {p->dstXInBytes, p->dstY, p->dstZ};
+    CUdeviceptr start, buffer;
+    bool reached;
+    CUresult r = src ? plain_side(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstPitch, p->dstHeight, p, to, &start,
+                                  &reached)
+                     : plain_side(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcPitch, p->srcHeight, p, from,
+                                  &start, &reached);
+    if (r != CUDA_SUCCESS) return r;
+    if (src)
+        d.dstXInBytes = d.dstY = d.dstZ = 0, d.dstMemoryType = CU_MEMORYTYPE_DEVICE, d.dstDevice = start;
+    else
+        d.srcXInBytes = d.srcY = d.srcZ = 0, d.srcMemoryType = CU_MEMORYTYPE_DEVICE, d.srcDevice = start;
+    if (reached) {
+        r = post_array(&d, src, dst, stream);
+        return r == CUDA_SUCCESS && !async ? cuStreamSynchronize(stream) : r;
+    }
+    size_t bytes;
+    if (__builtin_mul_overflow(p->WidthInBytes * p->Height, p->Depth, &bytes)) return CUDA_ERROR_INVALID_VALUE;
+    r = cuMemAllocAsync(&buffer, bytes, stream);
+    if (r != CUDA_SUCCESS) return r;
+    /* Between this process and the buffer, which is packed. */
+    CUDA_MEMCPY3D h = *p;
+    if (src) {
+        d.dstDevice = buffer;
+        d.dstPitch = p->WidthInBytes;
+        d.dstHeight = p->Height;
+        h.srcMemoryType = CU_MEMORYTYPE_DEVICE, h.srcDevice = buffer, h.srcPitch = p->WidthInBytes;
+        h.srcXInBytes = h.srcY = h.srcZ = 0, h.srcHeight = p->Height;
+        r = post_array(&d, src, dst, stream);
+        if (r == CUDA_SUCCESS) r = copy_3d(&h, stream, async);
+    } else {
+        d.srcDevice = buffer;
+        d.srcPitch = p->WidthInBytes;
+        d.srcHeight = p->Height;
+        h.dstMemoryType = CU_MEMORYTYPE_DEVICE, h.dstDevice = buffer, h.dstPitch = p->WidthInBytes;
+        h.dstXInBytes = h.dstY = h.dstZ = 0, h.dstHeight = p->Height;
+        r = copy_3d(&h, stream, async);
+        if (r == CUDA_SUCCESS) r = post_array(&d, src, dst, stream);
+    }
+    CUresult freed = cuMemFreeAsync(buffer, stream);
+    return r == CUDA_SUCCESS ? freed : r;
 }
 
 static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 {
     if (!p || p->reserved0 || p->reserved1) return CUDA_ERROR_INVALID_VALUE;
+    if (p->srcMemoryType == CU_MEMORYTYPE_ARRAY || p->dstMemoryType == CU_MEMORYTYPE_ARRAY)
+        return copy_array(p, stream, async);
     struct side src, dst;
     size_t src_pitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
     size_t dst_pitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
@@ -381,6 +456,29 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
         dst.address += dst_slice;
     }
     return e;
+}
+
+static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
+{
+    CUDA_MEMCPY3D box;
+    if (!p) return CUDA_ERROR_INVALID_VALUE;
+    hawser_abi_copy_box(p, &box);
+    return copy_3d(&box, stream, async);
+}
+
+CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+{
+    return copy_2d(pCopy, NULL, false);
+}
+
+CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
+{
+    return copy_2d(pCopy, NULL, false);
+}
+
+CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
+{
+    return copy_2d(pCopy, hStream, true);
 }
 
 CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)

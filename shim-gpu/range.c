@@ -105,3 +105,9 @@ bool shim_range_reached(uintptr_t address, size_t size)
     struct shim_range r;
     return shim_range_find(address, &r) && r.device == r.base && size <= r.base + r.size - address;
 }
+
+bool shim_range_shared(uintptr_t address)
+{
+    struct shim_range r;
+    return shim_range_find(address, &r) && r.shared;
+}

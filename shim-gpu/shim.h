@@ -59,6 +59,8 @@ void shim_free_reply(void *reply);
 struct shim_kernel;
 struct shim_image;
 
+enum { SHIM_MAX_LEVELS = 16 };
+
 struct shim_object {
     uint32_t kind; /* enum hawser_object_kind; 0 when the handle is free */
     uint32_t generation;
@@ -87,6 +89,11 @@ struct shim_object {
             struct shim_object *twin;  /* the CUfunction of a CUkernel, once asked for */
         } function;
         struct shim_linker *linker;
+        struct {
+            CUDA_ARRAY3D_DESCRIPTOR array; /* also of a mipmapped array's first level */
+            struct shim_object *level_of;  /* an array that is a level */
+            struct shim_object *levels[SHIM_MAX_LEVELS]; /* of a mipmapped array, once asked for */
+        };
     };
 };
 
@@ -143,6 +150,8 @@ void shim_range_context_gone(struct shim_object *context);
 bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind);
 /* Whether kernels reach [address, address + size) under these addresses. */
 bool shim_range_reached(uintptr_t address, size_t size);
+/* Whether it is host memory that the worker has mapped too. */
+bool shim_range_shared(uintptr_t address);
 
 /* ---- Host memory that kernels reach (host_memory.c, mirror.c) ---- */
 
@@ -161,6 +170,11 @@ CUresult shim_mirror_add(uintptr_t base, size_t size);
 void shim_mirror_remove(uintptr_t base);
 CUresult shim_mirror_post(const struct shim_call *c);
 void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size);
+
+/* ---- Arrays (array.c) ---- */
+
+/* Bytes of a channel, 0 for formats that there are no arrays of here. */
+unsigned shim_format_bytes(CUarray_format format);
 
 /* ---- Copies (copy.c, transfer.c) ---- */
 
@@ -236,5 +250,9 @@ struct shim_options {
 
 CUresult shim_options_read(unsigned n, CUjit_option *names, void **values, struct shim_options *o);
 void shim_log_give(struct shim_log *b, ProtobufCBinaryData text);
+
+/* ---- Hooks of the generated functions ---- */
+
+#include "cuda_hooks.h"
 
 #endif

@@ -132,13 +132,13 @@ CUresult cuStreamGetCtx_v2(CUstream hStream, CUcontext *pCtx, CUgreenCtx *pGreen
     return cuStreamGetCtx(hStream, pCtx);
 }
 
-void shim_note_cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx greenCtx, unsigned int flags, int priority)
+void shim_note_cuGreenCtxStreamCreate(struct shim_object *made, CUstream *phStream, CUgreenCtx greenCtx,
+                                      unsigned int flags, int priority)
 {
-    struct shim_object *o = shim_object(HAWSER_STREAM, *phStream);
-    if (!o) return;
-    o->stream.flags = flags;
-    o->stream.priority = priority;
-    o->stream.green = (struct shim_object *)greenCtx;
+    (void)phStream;
+    made->stream.flags = flags;
+    made->stream.priority = priority;
+    made->stream.green = (struct shim_object *)greenCtx;
 }
 
 /* What the host would find wrong at once. */

@@ -195,6 +195,11 @@ def emit_common(spec, functions, header):
     return "\n".join(out) + "\n"
 
 
+def emit_hooks(spec, functions):
+    """For shim.h, so that the compiler holds the written hooks against the generated calls."""
+    return "\n".join([NOTICE.format(spec.path.split("/")[-1])] + hook_prototypes(spec, functions)) + "\n"
+
+
 def guest_function(spec, f):
     roles, n = roles_of(spec, f), Names(f.name)
     reply = Names(camel(f.name) + "Reply")
@@ -279,7 +284,6 @@ def hook_prototypes(spec, functions):
 
 def emit_guest(spec, functions):
     out = [NOTICE.format(spec.path.split("/")[-1]), '#include "shim.h"\n\n#include <string.h>\n']
-    out += hook_prototypes(spec, functions) + [""]
     out += [guest_function(spec, f) for f in functions if f.number]
     return "\n".join(out)
 
@@ -380,7 +384,7 @@ def main():
             files = {"cuda.proto": emit_proto(spec, functions),
                      "cuda_api.h": emit_header(spec, functions, header),
                      "cuda_api.c": emit_common(spec, functions, header),
-                     "cuda_guest.c": emit_guest(spec, functions),
+                     "cuda_guest.c": emit_guest(spec, functions), "cuda_hooks.h": emit_hooks(spec, functions),
                      "cuda_host.c": emit_host(spec, functions, header)}
             for name, text in files.items():
                 write(os.path.join(args.out, name), text)

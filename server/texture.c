@@ -1,0 +1,86 @@
+/* Arrays, textures and surfaces: what the generated calls cannot carry because descriptors hold handles. */
+#include "served.h"
+
+#include <string.h>
+
+CUresult serve_MipmapLevel(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__MipmapLevel *m = (const Hawser__MipmapLevel *)msg;
+    CUmipmappedArray mipmap;
+    CUarray array;
+    CUresult r = served_handle(c, HAWSER_MIPMAP, m->mipmap, (void **)&mipmap);
+    if (r == CUDA_SUCCESS) r = c->driver->cuMipmappedArrayGetLevel(&array, mipmap, (unsigned)m->level);
+    return r == CUDA_SUCCESS ? served_bind(c, HAWSER_ARRAY, m->object, array) : r;
+}
+
+CUresult serve_MipmapDestroy(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__MipmapDestroy *m = (const Hawser__MipmapDestroy *)msg;
+    CUmipmappedArray mipmap;
+    struct object o;
+    CUresult r = served_handle(c, HAWSER_MIPMAP, m->mipmap, (void **)&mipmap);
+    if (r != CUDA_SUCCESS) return r;
+    for (size_t i = 0; i < m->n_levels; i++)
+        if (served_object(c, HAWSER_ARRAY, m->levels[i], &o)) served_unbind(c, m->levels[i]);
+    served_unbind(c, m->mipmap);
+    return c->driver->cuMipmappedArrayDestroy(mipmap);
+}
+
+CUresult serve_TextureCreate(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__TextureCreate *m = (const Hawser__TextureCreate *)msg;
+    CUDA_RESOURCE_DESC resource;
+    CUDA_TEXTURE_DESC texture;
+    CUDA_RESOURCE_VIEW_DESC view;
+    unsigned long long handle = 0;
+    CUresult r = CUDA_SUCCESS;
+    if (m->resource.len != sizeof resource || (!m->surface && m->texture.len != sizeof texture) ||
+        (m->view.len && m->view.len != sizeof view))
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&resource, m->resource.data, sizeof resource);
+    if (!m->surface) memcpy(&texture, m->texture.data, sizeof texture);
+    if (m->view.len) memcpy(&view, m->view.data, sizeof view);
+    if (resource.resType == CU_RESOURCE_TYPE_ARRAY)
+        r = served_handle(c, HAWSER_ARRAY, m->source, (void **)&resource.res.array.hArray);
+    else if (resource.resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY)
+        r = served_handle(c, HAWSER_MIPMAP, m->source, (void **)&resource.res.mipmap.hMipmappedArray);
+    if (r == CUDA_SUCCESS)
+        r = m->surface ? c->driver->cuSurfObjectCreate(&handle, &resource)
+                       : c->driver->cuTexObjectCreate(&handle, &resource, &texture, m->view.len ? &view : NULL);
+    if (r == CUDA_SUCCESS) r = served_bind(c, HAWSER_TEXTURE, m->object, (void *)(uintptr_t)handle);
+    if (r != CUDA_SUCCESS) return r;
+    Hawser__TextureCreateReply reply = HAWSER__TEXTURE_CREATE_REPLY__INIT;
+    reply.handle = handle;
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_TextureDestroy(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__TextureDestroy *m = (const Hawser__TextureDestroy *)msg;
+    void *handle;
+    CUresult r = served_handle(c, HAWSER_TEXTURE, m->object, &handle);
+    if (r != CUDA_SUCCESS) return r;
+    served_unbind(c, m->object);
+    return m->surface ? c->driver->cuSurfObjectDestroy((CUsurfObject)(uintptr_t)handle)
+                      : c->driver->cuTexObjectDestroy((CUtexObject)(uintptr_t)handle);
+}
+
+CUresult serve_CopyArray(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CopyArray *m = (const Hawser__CopyArray *)msg;
+    CUDA_MEMCPY3D d;
+    CUstream stream;
+    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
+    if (m->copy.len != sizeof d) return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&d, m->copy.data, sizeof d);
+    /* Never a host address: the worker's own memory is not the guest's to copy. */
+    if ((d.srcMemoryType != CU_MEMORYTYPE_ARRAY && d.srcMemoryType != CU_MEMORYTYPE_DEVICE) ||
+        (d.dstMemoryType != CU_MEMORYTYPE_ARRAY && d.dstMemoryType != CU_MEMORYTYPE_DEVICE))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS && d.srcMemoryType == CU_MEMORYTYPE_ARRAY)
+        r = served_handle(c, HAWSER_ARRAY, m->src_array, (void **)&d.srcArray);
+    if (r == CUDA_SUCCESS && d.dstMemoryType == CU_MEMORYTYPE_ARRAY)
+        r = served_handle(c, HAWSER_ARRAY, m->dst_array, (void **)&d.dstArray);
+    return r == CUDA_SUCCESS ? c->driver->cuMemcpy3DAsync_v2(&d, stream) : r;
+}

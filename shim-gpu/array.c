@@ -1,0 +1,147 @@
+/* CUDA arrays: descriptors are known here; the memory is the host's. Their copies are in copy.c. */
+#include "shim.h"
+
+#include <string.h>
+
+#include "cuda_abi.h"
+
+static size_t at_least_1(size_t n)
+{
+    return n ? n : 1;
+}
+
+unsigned shim_format_bytes(CUarray_format format)
+{
+    switch (format) {
+    case CU_AD_FORMAT_UNSIGNED_INT8:
+    case CU_AD_FORMAT_SIGNED_INT8:
+        return 1;
+    case CU_AD_FORMAT_UNSIGNED_INT16:
+    case CU_AD_FORMAT_SIGNED_INT16:
+    case CU_AD_FORMAT_HALF:
+        return 2;
+    case CU_AD_FORMAT_UNSIGNED_INT32:
+    case CU_AD_FORMAT_SIGNED_INT32:
+    case CU_AD_FORMAT_FLOAT:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+void shim_note_cuArray3DCreate_v2(struct shim_object *made, CUarray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *p)
+{
+    (void)pHandle;
+    made->array = *p;
+}
+
+void shim_note_cuArrayCreate_v2(struct shim_object *made, CUarray *pHandle, const CUDA_ARRAY_DESCRIPTOR *p)
+{
+    (void)pHandle;
+    made->array = (CUDA_ARRAY3D_DESCRIPTOR){.Width = p->Width, .Height = p->Height, .Format = p->Format,
+                                            .NumChannels = p->NumChannels};
+}
+
+static CUresult array_named(CUarray handle, const void *out, struct shim_object **o)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    *o = shim_object(HAWSER_ARRAY, handle);
+    if (!*o) return CUDA_ERROR_INVALID_HANDLE;
+    return out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
+{
+    struct shim_object *o;
+    CUresult r = array_named(hArray, pArrayDescriptor, &o);
+    if (r == CUDA_SUCCESS) *pArrayDescriptor = o->array;
+    return r;
+}
+
+CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
+{
+    struct shim_object *o;
+    CUresult r = array_named(hArray, pArrayDescriptor, &o);
+    if (r == CUDA_SUCCESS)
+        *pArrayDescriptor = (CUDA_ARRAY_DESCRIPTOR){o->array.Width, o->array.Height, o->array.Format,
+                                                    o->array.NumChannels};
+    return r;
+}
+
+/* A level belongs to its mipmapped array. */
+CUresult shim_check_cuArrayDestroy(CUarray hArray)
+{
+    struct shim_object *o = shim_object(HAWSER_ARRAY, hArray);
+    return o && o->level_of ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+}
+
+/* ---- mipmapped arrays ---- */
+
+void shim_note_cuMipmappedArrayCreate(struct shim_object *made, CUmipmappedArray *pHandle,
+                                      const CUDA_ARRAY3D_DESCRIPTOR *p, unsigned int levels)
+{
+    (void)pHandle, (void)levels;
+    made->array = *p;
+}
+
+static CUDA_ARRAY3D_DESCRIPTOR level_desc(CUDA_ARRAY3D_DESCRIPTOR d, unsigned level)
+{
+    bool layers = d.Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
+    for (; level; level--) {
+        d.Width = at_least_1(d.Width / 2);
+        if (d.Height) d.Height = at_least_1(d.Height / 2);
+        if (d.Depth && !layers) d.Depth = at_least_1(d.Depth / 2);
+    }
+    return d;
+}
+
+CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmappedArray, unsigned int level)
+{
+    struct shim_call c;
+    Hawser__MipmapLevel m = HAWSER__MIPMAP_LEVEL__INIT;
+    CUresult r = shim_enter(&c, HAWSER_FN_MipmapLevel, true);
+    if (r != CUDA_SUCCESS) return r;
+    struct shim_object *mipmap = shim_object(HAWSER_MIPMAP, hMipmappedArray);
+    if (!mipmap) return CUDA_ERROR_INVALID_HANDLE;
+    if (!pLevelArray || level >= SHIM_MAX_LEVELS) return CUDA_ERROR_INVALID_VALUE;
+    struct shim_object *known = mipmap->levels[level];
+    if (!known) {
+        known = shim_object_new(HAWSER_ARRAY, &c);
+        if (!known) return CUDA_ERROR_OUT_OF_MEMORY;
+        m.mipmap = mipmap->id;
+        m.level = level;
+        m.object = known->id;
+        r = shim_call(&c, &m.base, NULL, 0, NULL);
+        if (r != CUDA_SUCCESS) {
+            shim_object_gone(known);
+            return r;
+        }
+        known->array = level_desc(mipmap->array, level);
+        known->level_of = mipmap;
+        mipmap->levels[level] = known;
+    }
+    *pLevelArray = (CUarray)known;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)
+{
+    struct shim_call c;
+    Hawser__MipmapDestroy m = HAWSER__MIPMAP_DESTROY__INIT;
+    uint64_t levels[SHIM_MAX_LEVELS];
+    CUresult r = shim_enter(&c, HAWSER_FN_MipmapDestroy, true);
+    if (r != CUDA_SUCCESS) return r;
+    struct shim_object *mipmap = shim_object(HAWSER_MIPMAP, hMipmappedArray);
+    if (!mipmap) return CUDA_ERROR_INVALID_HANDLE;
+    m.mipmap = mipmap->id;
+    m.levels = levels;
+    for (unsigned i = 0; i < SHIM_MAX_LEVELS; i++)
+        if (mipmap->levels[i]) levels[m.n_levels++] = mipmap->levels[i]->id;
+    r = shim_call(&c, &m.base, NULL, 0, NULL);
+    if (r != CUDA_SUCCESS) return r;
+    for (unsigned i = 0; i < SHIM_MAX_LEVELS; i++)
+        shim_object_gone(mipmap->levels[i]);
+    shim_object_gone(mipmap);
+    return CUDA_SUCCESS;
+}
