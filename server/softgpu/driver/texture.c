@@ -175,10 +175,11 @@ CUresult sd_describe(struct sd_context *c, const CUDA_RESOURCE_DESC *resource, c
     CUresult r = of_resource(out, c, resource);
     if (r == CUDA_SUCCESS && desc) r = add_sampling(out, resource, desc);
     if (r == CUDA_SUCCESS && view) r = add_view(out, resource, view);
-    /* Surfaces want arrays made with CUDA_ARRAY3D_SURFACE_LDST; but NVIDIA's driver does not insist, and
-     * programs live on that. */
-    if (r == CUDA_SUCCESS && !desc && resource->resType != CU_RESOURCE_TYPE_ARRAY) r = CUDA_ERROR_INVALID_VALUE;
-    return r;
+    if (r != CUDA_SUCCESS || desc) return r;
+    if (resource->resType != CU_RESOURCE_TYPE_ARRAY) return CUDA_ERROR_INVALID_VALUE;
+    /* Programs make surfaces of mipmap levels that were not created for them, and it works. */
+    const struct sd_array *a = sd_array(resource->res.array.hArray);
+    return a->mipmap || a->desc.Flags & CUDA_ARRAY3D_SURFACE_LDST ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* ---- objects ---- */
