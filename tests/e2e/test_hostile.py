@@ -142,7 +142,7 @@ def tests(build):
             structs = set(" ".join(re.findall(r"^struct (.*)", spec, re.M)).split())
             # Only those whose arguments are numbers: bytes in the place of a number are a broken message.
             generated = [int(n) for n, params in re.findall(r"^(?:post|call)\b.*? (\d+) cu\w+\((.*)$", spec, re.M)
-                         if "[" not in params and not structs & set(re.findall(r"\w+", params))]
+                         if "[" not in params and "char" not in params and not structs & set(re.findall(r"\w+", params))]
             assert len(generated) > 20
             for seq in range(1, 400):
                 function = dice.choice([1, 2, 3, 6, 10, 13, 14, 15, 16, 18, 19, *generated])  # numbers only
