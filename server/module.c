@@ -376,3 +376,29 @@ CUresult serve_Launch(struct served *c, const ProtobufCMessage *msg)
                              (unsigned)n_attributes};
     return c->driver->cuLaunchKernelEx(&config, f, NULL, size ? extra : NULL);
 }
+
+CUresult serve_ClusterOccupancy(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__ClusterOccupancy *m = (const Hawser__ClusterOccupancy *)msg;
+    void *f;
+    int count = 0;
+    CUlaunchAttribute attributes[64];
+    CUresult r = served_handle(c, HAWSER_FUNCTION, m->function, &f);
+    size_t n = m->attributes.len / sizeof *attributes;
+    if (r != CUDA_SUCCESS) return r;
+    if (m->n_grid != 3 || m->n_block != 3 || n > 64) return CUDA_ERROR_INVALID_VALUE;
+    if (!c->driver->cuOccupancyMaxActiveClusters || !c->driver->cuOccupancyMaxPotentialClusterSize)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (n) memcpy(attributes, m->attributes.data, n * sizeof *attributes);
+    CUlaunchConfig config = {(unsigned)m->grid[0],  (unsigned)m->grid[1],  (unsigned)m->grid[2],
+                             (unsigned)m->block[0], (unsigned)m->block[1], (unsigned)m->block[2],
+                             (unsigned)m->shared,   NULL,                  attributes,
+                             (unsigned)n};
+    r = m->largest ? c->driver->cuOccupancyMaxPotentialClusterSize(&count, f, &config)
+                   : c->driver->cuOccupancyMaxActiveClusters(&count, f, &config);
+    if (r != CUDA_SUCCESS) return r;
+    Hawser__ClusterOccupancyReply reply = HAWSER__CLUSTER_OCCUPANCY_REPLY__INIT;
+    reply.count = count;
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
+}

@@ -140,3 +140,38 @@ CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gridDimX, unsigned
                         blockDimZ, sharedMemBytes, hStream,  NULL,      0};
     return launch(&l, f, kernelParams, NULL, true);
 }
+
+static CUresult clusters(int *out, CUfunction func, const CUlaunchConfig *config, bool largest)
+{
+    struct shim_call c;
+    Hawser__ClusterOccupancy m = HAWSER__CLUSTER_OCCUPANCY__INIT;
+    Hawser__ClusterOccupancyReply *reply = NULL;
+    CUresult r = shim_enter(&c, HAWSER_FN_ClusterOccupancy, true);
+    if (r == CUDA_SUCCESS) r = shim_handle(HAWSER_FUNCTION, func, &m.function);
+    if (r != CUDA_SUCCESS) return r;
+    if (!out || !config) return CUDA_ERROR_INVALID_VALUE;
+    r = check_attributes(config);
+    if (r != CUDA_SUCCESS) return r;
+    uint64_t grid[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
+    uint64_t block[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
+    m.n_grid = m.n_block = 3;
+    m.grid = grid;
+    m.block = block;
+    m.shared = config->sharedMemBytes;
+    m.attributes = (ProtobufCBinaryData){config->numAttrs * sizeof *config->attrs, (uint8_t *)config->attrs};
+    m.largest = largest;
+    r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
+    if (r == CUDA_SUCCESS) *out = (int)reply->count;
+    shim_free_reply(reply);
+    return r;
+}
+
+CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config)
+{
+    return clusters(numClusters, func, config, false);
+}
+
+CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config)
+{
+    return clusters(clusterSize, func, config, true);
+}

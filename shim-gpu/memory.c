@@ -73,6 +73,12 @@ void shim_note_cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, 
     shim_free_reply(reply);
 }
 
+void shim_note_cuMemPoolImportPointer(CUdeviceptr *ptr_out, CUmemoryPool pool, CUmemPoolPtrExportData *shareData)
+{
+    (void)pool, (void)shareData;
+    shim_note_cuIpcOpenMemHandle_v2(ptr_out, (CUipcMemHandle){{0}}, 0);
+}
+
 void shim_note_cuIpcCloseMemHandle(CUdeviceptr dptr)
 {
     shim_range_remove(dptr, SHIM_DEVICE);

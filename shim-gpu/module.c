@@ -197,6 +197,15 @@ CUresult shim_check_cuLibraryUnload(CUlibrary library)
     return unload(HAWSER_LIBRARY, library);
 }
 
+/* A unified function has an address in the program itself, which no host can know. */
+CUresult cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const char *symbol)
+{
+    CUresult r = shim_initialized();
+    if (r != CUDA_SUCCESS) return r;
+    if (!shim_object(HAWSER_LIBRARY, library)) return CUDA_ERROR_INVALID_HANDLE;
+    return fptr && symbol ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_VALUE;
+}
+
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
     if (!mode) return CUDA_ERROR_INVALID_VALUE;

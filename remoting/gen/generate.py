@@ -69,7 +69,9 @@ class Role:
         self.count, _, less = (self.count or "").partition("-")
         self.count, self.minus = self.count or None, int(less or 0)
         scalar = SCALARS.get(self.base) or spec.scalars.get(self.base)
-        if self.base == "void" and param.name in spec.addresses:
+        if self.base == "char" and self.pointer and "const" in t:
+            self.kind, self.wire, self.pointer = "text", "string", True
+        elif self.base == "void" and param.name in spec.addresses:
             self.kind, self.wire, self.pointer, self.base = "in", "uint64", False, "void *"
         elif self.count or (self.base in spec.structs and self.pointer):
             self.kind = "block" if "const" in t or param.name in spec.reads else "fill"
@@ -91,7 +93,7 @@ class Role:
 
     @property
     def to_host(self):
-        return self.kind in ("in", "handle", "new", "value", "block")
+        return self.kind in ("in", "handle", "new", "value", "block", "text")
 
     @property
     def to_guest(self):
@@ -102,7 +104,13 @@ class Role:
         """C expression: the size of a value, block or fill."""
         return f"sizeof({self.base})" + (f" * {self.elements(self.count)}" if self.count else "")
 
+    @property
+    def fixed(self):
+        return self.count is not None and self.count.isdigit()
+
     def elements(self, count):
+        if self.fixed:
+            return self.count
         return f"((size_t){count} - {self.minus})" if self.minus else f"(size_t){count}"
 
     @property
@@ -214,7 +222,7 @@ def guest_function(spec, f):
             "    if (r != CUDA_SUCCESS) return r;"]
     pointers = [r.name for r in roles if r.pointer and r.name not in spec.optional]
     for r in roles:
-        if r.count:
+        if r.count and not r.fixed:
             out.append(f"    if ({r.too_many(r.count)}) return CUDA_ERROR_INVALID_VALUE;")
     if pointers:
         out.append(f"    if ({' || '.join('!' + p for p in pointers)}) return CUDA_ERROR_INVALID_VALUE;")
@@ -224,6 +232,8 @@ def guest_function(spec, f):
             out.append("    if (r != CUDA_SUCCESS) return r;")
         elif r.kind == "in":
             out.append(f"    m.{r.field} = {'(uintptr_t)' if r.base == 'void *' else ''}{r.name};")
+        elif r.kind == "text":
+            out.append(f"    m.{r.field} = (char *){r.name};")
         elif r.kind == "value":
             out.append(f"    m.{r.field} = (ProtobufCBinaryData){{{r.bytes}, (uint8_t *)&{r.name}}};")
         elif r.kind == "block":
@@ -292,7 +302,7 @@ def host_function(spec, f):
     roles, n = roles_of(spec, f), Names(f.name)
     reply = Names(camel(f.name) + "Reply")
     outs = [r for r in roles if r.to_guest]
-    fills = [r for r in roles if r.kind == "fill" and r.count]
+    fills = [r for r in roles if r.kind == "fill" and r.count and not r.fixed]
     out = [f"static CUresult serve_{f.name}(struct served *c, const ProtobufCMessage *msg)", "{",
            f"    const {n.struct} *m = (const {n.struct} *)msg;",
            f"    if (!c->driver->{f.name}) return CUDA_ERROR_NOT_SUPPORTED;"]
@@ -309,9 +319,14 @@ def host_function(spec, f):
         elif r.kind == "in":
             args.append(f"({r.base}){'(uintptr_t)' if r.base == 'void *' else ''}m->{r.field}")
         elif r.kind in ("value", "block"):
-            limit = r.too_many("m->" + r.count.lower()) + " || " if r.count else ""
+            limit = r.too_many("m->" + r.count.lower()) + " || " if r.count and not r.fixed else ""
             out.append(f"    if ({limit}m->{r.field}.len != {r.host_bytes}) return CUDA_ERROR_INVALID_VALUE;")
             args.append(f"{'*' if r.kind == 'value' else ''}({r.base} *)m->{r.field}.data")
+        elif r.kind == "text":
+            args.append(f"m->{r.field}")
+        elif r.kind == "fill" and r.fixed:
+            out.append(f"    {r.base} {r.name}[{r.count}] = {{0}};")
+            args.append(r.name)
         elif r.kind == "fill" and r.count:
             out += [f"    if ({r.too_many('m->' + r.count.lower())}) return CUDA_ERROR_INVALID_VALUE;",
                     f"    {r.base} *{r.name} = calloc((size_t)m->{r.count.lower()} + 1, sizeof *{r.name});",

@@ -141,7 +141,8 @@ class Spec:
         f = Function(word, name, split_params(m.group(3)), self.line)
         f.counts = dict(re.findall(r"(\w+)\[([\w-]+)\]", m.group(4)))
         for array, count in f.counts.items():
-            if {array, count.partition("-")[0]} - {p.name for p in f.params}:
+            names = {p.name for p in f.params}
+            if array not in names or not (count.isdigit() or count.partition("-")[0] in names):
                 self.fail(f"{name} has no parameters {array} and {count}")
         if word == "via":
             f.wires = words[0].split(",")
