@@ -1,4 +1,4 @@
-"""Textures and surfaces (textures.cu), on the software GPU directly and through every lane."""
+"""Textures and surfaces (textures.cu) and what their functions refuse (arrays.c), on the software GPU directly and through every lane."""
 
 from harness import Daemon, free_port, run
 
@@ -36,6 +36,10 @@ def tests(build):
     yield "textures/ipc", served(None)
     yield "textures/tcp", served(tcp)
     yield "textures/tcp, no shared memory", served(tcp, HAWSER_SHARED_MEMORY="0")
+    yield "arrays/software GPU directly", \
+        lambda: check([build.program("arrays")], build.soft_env(), 7)
+    yield "arrays/private server", \
+        lambda: check([build.bin("hawser"), "run", "--device", "soft", build.program("arrays")], build.env(), 7)
     for name in FATAL:
         yield f"textures/{name}/software GPU directly", soft(name)
         yield f"textures/{name}/private server", private(name)
