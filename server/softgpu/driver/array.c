@@ -146,14 +146,14 @@ CUresult cuArrayGetPlane(CUarray *pPlaneArray, CUarray hArray, unsigned int plan
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     (void)planeIdx;
-    return pPlaneArray && sd_array(hArray) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_HANDLE;
+    return pPlaneArray && !sd_array(hArray) ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *sparseProperties, CUarray array)
 {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
-    return sparseProperties && sd_array(array) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_HANDLE;
+    return sparseProperties && !sd_array(array) ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *memoryRequirements, CUarray array,
@@ -236,7 +236,7 @@ CUresult cuMipmappedArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *spars
 {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
-    return sparseProperties && sd_mipmap(mipmap) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_HANDLE;
+    return sparseProperties && !sd_mipmap(mipmap) ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *memoryRequirements,
@@ -245,5 +245,5 @@ CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *m
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_mipmap(mipmap)) return CUDA_ERROR_INVALID_HANDLE;
-    return memoryRequirements && sd_device(device) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_DEVICE;
+    return memoryRequirements && !sd_device(device) ? CUDA_ERROR_INVALID_DEVICE : CUDA_ERROR_INVALID_VALUE;
 }
