@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,22 +26,13 @@ static char paths[sizeof table / sizeof *table][PATH_MAX];
 
 /* libc's functions, to which the trampolines jump. */
 __attribute__((visibility("hidden"))) void *hawser_real_dlopen, *hawser_real_dlmopen;
-void *(*hawser_real_dlsym)(void *handle, const char *name);
-
-/* Not by dlsym, which is ours. */
-static void find_dlsym(void)
-{
-    hawser_real_dlsym = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
-    if (!hawser_real_dlsym)
-        hawser_real_dlsym = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
-}
 
 /* Called by the constructor, and by the first dlopen if that comes earlier: the constructors of libraries that
  * the program needs run before this object's, and some of them call dlopen. */
 __attribute__((constructor)) static void prepare(void)
 {
     Dl_info self;
-    find_dlsym();
+    hawser_find_dlsym();
     hawser_real_dlmopen = hawser_real_dlsym(RTLD_NEXT, "dlmopen");
     hawser_real_dlopen = hawser_real_dlsym(RTLD_NEXT, "dlopen");
     if (!dladdr(&paths, &self) || !self.dli_fname) return;
@@ -63,13 +53,4 @@ const char *hawser_redirect(const char *name)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].file, file) && paths[i][0]) return paths[i];
     return name;
-}
-
-/* Called by all kinds of code at all times, by sanitizers before libc's functions may be used: so the common case
- * uses none. */
-void *hawser_find_symbol(void *handle, const char *name)
-{
-    if (!hawser_real_dlsym) find_dlsym();
-    bool may_be_ours = name && name[0] == 'n' && name[1] == 'v' && name[2] == 'r' && name[3] == 't';
-    return may_be_ours ? hawser_symbol(handle, name) : NULL;
 }

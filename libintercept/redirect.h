@@ -17,6 +17,8 @@ const char *hawser_redirect(const char *name);
 /* libc's dlsym; set by the constructor, or by the first look-up before it. */
 extern __attribute__((visibility("hidden"))) void *(*hawser_real_dlsym)(void *handle, const char *name);
 
+__attribute__((visibility("hidden"))) void hawser_find_dlsym(void);
+
 /* The address that a look-up is answered with, or NULL when it is libc's affair (nvrtc.c). */
 __attribute__((visibility("hidden"))) void *hawser_symbol(void *handle, const char *name);
 __attribute__((visibility("hidden"))) void *hawser_find_symbol(void *handle, const char *name);

@@ -34,34 +34,6 @@
     .size \symbol, .-\symbol
 .endm
 
-/* dlsym: what hawser_symbol has an answer for is answered, the rest goes to libc's, whose answer for RTLD_NEXT
- * depends on the return address too. */
-    .globl dlsym
-    .type dlsym, @function
-dlsym:
-    .cfi_startproc
-    endbr64
-    push %rdi
-    .cfi_adjust_cfa_offset 8
-    push %rsi
-    .cfi_adjust_cfa_offset 8
-    sub $8, %rsp
-    .cfi_adjust_cfa_offset 8
-    call hawser_find_symbol
-    add $8, %rsp
-    .cfi_adjust_cfa_offset -8
-    pop %rsi
-    .cfi_adjust_cfa_offset -8
-    pop %rdi
-    .cfi_adjust_cfa_offset -8
-    test %rax, %rax
-    jnz 1f
-    mov hawser_real_dlsym(%rip), %rax
-    jmp *%rax
-1:  ret
-    .cfi_endproc
-    .size dlsym, .-dlsym
-
     INTERPOSE dlopen, %rdi, hawser_real_dlopen
     INTERPOSE dlmopen, %rsi, hawser_real_dlmopen
 #endif

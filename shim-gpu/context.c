@@ -244,12 +244,13 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *acti
 {
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
+    if (!flags || !active) return CUDA_ERROR_INVALID_VALUE;
     if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&lock);
-    if (flags) *flags = primaries[dev].flags;
-    if (active) *active = primaries[dev].retained > 0;
+    *flags = primaries[dev].flags;
+    *active = primaries[dev].retained > 0;
     pthread_mutex_unlock(&lock);
-    return flags || active ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 CUresult cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)

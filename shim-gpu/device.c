@@ -137,8 +137,10 @@ CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
 {
     const Hawser__DeviceInfo *d;
     CUresult r = query(dev, pi, &d);
-    if (r == CUDA_SUCCESS) *pi = shim_device_attribute(dev, attrib);
-    return r;
+    if (r != CUDA_SUCCESS) return r;
+    if (attrib < 1 || (size_t)attrib >= d->n_attributes) return CUDA_ERROR_INVALID_VALUE;
+    *pi = shim_device_attribute(dev, attrib);
+    return CUDA_SUCCESS;
 }
 
 CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)

@@ -108,6 +108,45 @@ CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel ker
     return set_attribute(kernel, attrib, val, dev);
 }
 
+/* Preferences are posted; what is none is found here. */
+static CUresult check_cache(CUfunc_cache config)
+{
+    return (unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+static CUresult check_banks(CUsharedconfig config)
+{
+    return (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+CUresult shim_check_cuCtxSetCacheConfig(CUfunc_cache config)
+{
+    return check_cache(config);
+}
+
+CUresult shim_check_cuCtxSetSharedMemConfig(CUsharedconfig config)
+{
+    return check_banks(config);
+}
+
+CUresult shim_check_cuFuncSetCacheConfig(CUfunction hfunc, CUfunc_cache config)
+{
+    (void)hfunc;
+    return check_cache(config);
+}
+
+CUresult shim_check_cuFuncSetSharedMemConfig(CUfunction hfunc, CUsharedconfig config)
+{
+    (void)hfunc;
+    return check_banks(config);
+}
+
+CUresult shim_check_cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev)
+{
+    (void)kernel;
+    return shim_device_ok(dev) ? check_cache(config) : CUDA_ERROR_INVALID_DEVICE;
+}
+
 CUresult cuFuncGetModule(CUmodule *hmod, CUfunction hfunc)
 {
     struct shim_object *o;
@@ -170,5 +209,5 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction function)
 CUresult cuFuncLoad(CUfunction function)
 {
     struct shim_object *o;
-    return kernel_named(function, function, &o);
+    return kernel_named(function, &o, &o);
 }

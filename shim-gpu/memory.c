@@ -181,7 +181,9 @@ static CUresult pointer_attribute(const struct shim_range *r, CUpointer_attribut
         *(CUmemoryPool *)data = NULL;
         return CUDA_SUCCESS;
     default:
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return a >= CU_POINTER_ATTRIBUTE_CONTEXT && a <= CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID
+                   ? CUDA_ERROR_NOT_SUPPORTED
+                   : CUDA_ERROR_INVALID_VALUE;
     }
 }
 

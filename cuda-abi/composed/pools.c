@@ -5,7 +5,7 @@ static CUresult device_of(const CUmemLocation *location, CUmemAllocationType typ
 {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
-    if (!location || type < CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
+    if (!location || type < CU_MEM_ALLOCATION_TYPE_PINNED || type > CU_MEM_ALLOCATION_TYPE_MANAGED) return CUDA_ERROR_INVALID_VALUE;
     if (location->type != CU_MEM_LOCATION_TYPE_DEVICE || type != CU_MEM_ALLOCATION_TYPE_PINNED)
         return hawser_abi_not_supported("memory pools of host or managed memory");
     return cuDeviceGet(device, location->id) == CUDA_SUCCESS ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;

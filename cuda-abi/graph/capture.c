@@ -697,6 +697,9 @@ CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
+    unsigned flags;
+    r = cuStreamGetFlags(hStream, &flags);
+    if (r != CUDA_SUCCESS) return r;
     if (phGraph) *phGraph = NULL; /* without it, what was captured into a new graph is dropped */
     graph_enter();
     struct captured_stream *s = captured(hStream);

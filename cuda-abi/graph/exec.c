@@ -167,7 +167,7 @@ static void exec_unref(struct graph_exec *e)
 {
     if (--e->references) return;
     graph_free(e->graph);
-    free(e);
+    graph_bury(e);
 }
 
 static CUresult release(void *arg)

@@ -76,7 +76,7 @@ static void node_free(struct graph_node *n)
     free(n->attributes);
     free(n->in.edge);
     free(n->out.edge);
-    free(n);
+    graph_bury(n);
 }
 
 /* Takes it out of its graph and frees it. */
@@ -139,7 +139,7 @@ void graph_free(struct graph *g)
     graph_conditionals_free(g);
     graph_table_remove(GRAPH, g);
     free(g->order);
-    free(g);
+    graph_bury(g);
 }
 
 /* ---- walks ---- */

@@ -24,6 +24,8 @@ bool graph_table_add(enum graph_kind kind, const void *key, void *value);
 /* The value under a key, NULL when there is none of that kind. */
 void *graph_table_find(enum graph_kind kind, const void *key);
 void graph_table_remove(enum graph_kind kind, const void *key);
+/* Frees a handle's memory, later. */
+void graph_bury(void *p);
 
 /* ---- nodes ---- */
 

@@ -46,3 +46,15 @@ void graph_table_remove(enum graph_kind kind, const void *key)
             return;
         }
 }
+
+/* Freed handles' memory stays a while, so that a stale handle does not soon mean something new. */
+#define BURIED 4096u
+
+void graph_bury(void *p)
+{
+    static void *ring[BURIED];
+    static unsigned next;
+    free(ring[next]);
+    ring[next] = p;
+    next = (next + 1) % BURIED;
+}

@@ -25,7 +25,7 @@ static int failed_line;
 static CUcontext context;
 static CUdevice device;
 static CUmodule module;
-static CUfunction add, count_down;
+static CUfunction add;
 
 #define CHECK(condition)                                                                                       \
     do {                                                                                                       \
@@ -40,7 +40,6 @@ static CUfunction add, count_down;
 
 static const char ptx[] =
     ".version 8.0\n.target sm_70\n.address_size 64\n"
-    ".extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);\n"
     ".visible .global .attribute(.managed) .align 4 .u32 managed_value = 7;\n"
     ".visible .global .align 4 .u32 plain_value = 9;\n"
     /* x[i] += v for i < n */
@@ -51,13 +50,6 @@ static const char ptx[] =
     "    mad.lo.s32 %r6, %r4, %r5, %r3;\n    setp.ge.u32 %p, %r6, %r2;\n    @%p ret;\n"
     "    mul.wide.u32 %rd2, %r6, 4;\n    add.s64 %rd3, %rd1, %rd2;\n"
     "    ld.global.u32 %r7, [%rd3];\n    add.s32 %r8, %r7, %r1;\n    st.global.u32 [%rd3], %r8;\n    ret;\n}\n"
-    /* *counter -= 1; the condition becomes the counter */
-    ".visible .entry count_down(.param .u64 handle, .param .u64 counter)\n{\n"
-    "    .reg .b32 %r<3>;\n    .reg .b64 %rd<3>;\n"
-    "    ld.param.u64 %rd1, [handle];\n    ld.param.u64 %rd2, [counter];\n"
-    "    ld.global.u32 %r1, [%rd2];\n    add.s32 %r2, %r1, -1;\n    st.global.u32 [%rd2], %r2;\n"
-    "    { .param .b64 p0; st.param.b64 [p0], %rd1; .param .b32 p1; st.param.b32 [p1], %r2;\n"
-    "    call.uni cudaGraphSetConditional, (p0, p1); }\n    ret;\n}\n"
     ".visible .entry bump(.param .u32 by)\n{\n"
     "    .reg .b32 %r<4>;\n    ld.param.u32 %r1, [by];\n    ld.global.u32 %r2, [managed_value];\n"
     "    add.s32 %r3, %r1, %r2;\n    st.global.u32 [managed_value], %r3;\n    ret;\n}\n";
@@ -383,8 +375,31 @@ static void graph_memory(void)
     OK(cuGraphDestroy(graph));
 }
 
+/* How kernels set a condition is the business of CUDA's device runtime, which a real GPU would want linked in. */
+static const char condition_ptx[] =
+    ".version 8.0\n.target sm_70\n.address_size 64\n"
+    ".extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);\n"
+    /* *counter -= 1; the condition becomes the counter */
+    ".visible .entry count_down(.param .u64 handle, .param .u64 counter)\n{\n"
+    "    .reg .b32 %r<3>;\n    .reg .b64 %rd<3>;\n"
+    "    ld.param.u64 %rd1, [handle];\n    ld.param.u64 %rd2, [counter];\n"
+    "    ld.global.u32 %r1, [%rd2];\n    add.s32 %r2, %r1, -1;\n    st.global.u32 [%rd2], %r2;\n"
+    "    { .param .b64 p0; st.param.b64 [p0], %rd1; .param .b32 p1; st.param.b32 [p1], %r2;\n"
+    "    call.uni cudaGraphSetConditional, (p0, p1); }\n    ret;\n}\n";
+
+static bool software(void)
+{
+    char name[64] = "";
+    return cuDeviceGetName(name, sizeof name, device) == CUDA_SUCCESS && !strncmp(name, "hawser", 6);
+}
+
 static void graph_conditions(void)
 {
+    CUmodule conditions;
+    CUfunction count_down;
+    if (!software()) return;
+    OK(cuModuleLoadData(&conditions, condition_ptx));
+    OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
     CUgraph graph;
     CUgraphNode loop, body;
     CUgraphExec exec;
@@ -1008,8 +1023,7 @@ static const struct {
 static bool start(void)
 {
     if (cuInit(0) || cuDeviceGet(&device, 0) || cuDevicePrimaryCtxRetain(&context, device) ||
-        cuCtxSetCurrent(context) || cuModuleLoadData(&module, ptx) || cuModuleGetFunction(&add, module, "add") ||
-        cuModuleGetFunction(&count_down, module, "count_down")) {
+        cuCtxSetCurrent(context) || cuModuleLoadData(&module, ptx) || cuModuleGetFunction(&add, module, "add")) {
         printf("cannot start\n");
         return false;
     }

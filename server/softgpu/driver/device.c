@@ -312,8 +312,10 @@ CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
 {
     struct sd_device *d;
     CUresult r = query(dev, pi, &d);
-    if (r == CUDA_SUCCESS) *pi = sd_device_attribute(d, attrib);
-    return r;
+    if (r != CUDA_SUCCESS) return r;
+    if (attrib < 1 || attrib >= CU_DEVICE_ATTRIBUTE_MAX) return CUDA_ERROR_INVALID_VALUE;
+    *pi = sd_device_attribute(d, attrib);
+    return CUDA_SUCCESS;
 }
 
 /* Stable for a machine and an ordinal: a hash of the machine's id. */

@@ -74,7 +74,7 @@ CUresult cuKernelGetAttribute(int *pi, CUfunction_attribute attrib, CUkernel ker
 CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int value)
 {
     struct sd_kernel *k;
-    CUresult r = named(hfunc, hfunc, &k);
+    CUresult r = named(hfunc, &k, &k);
     if (r != CUDA_SUCCESS) return r;
     switch (attrib) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
@@ -102,7 +102,7 @@ CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel ker
 CUresult cuFuncSetCacheConfig(CUfunction hfunc, CUfunc_cache config)
 {
     struct sd_kernel *k;
-    CUresult r = named(hfunc, hfunc, &k);
+    CUresult r = named(hfunc, &k, &k);
     if (r != CUDA_SUCCESS) return r;
     if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL) return CUDA_ERROR_INVALID_VALUE;
     k->cache = (int)config;
@@ -118,7 +118,7 @@ CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice d
 CUresult cuFuncSetSharedMemConfig(CUfunction hfunc, CUsharedconfig config)
 {
     struct sd_kernel *k;
-    CUresult r = named(hfunc, hfunc, &k);
+    CUresult r = named(hfunc, &k, &k);
     if (r != CUDA_SUCCESS) return r;
     return (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE
                                                                         : CUDA_SUCCESS;
@@ -192,7 +192,7 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction function)
 CUresult cuFuncLoad(CUfunction function)
 {
     struct sd_kernel *k;
-    return named(function, function, &k);
+    return named(function, &k, &k);
 }
 
 /* ---- launches ---- */

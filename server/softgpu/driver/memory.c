@@ -486,7 +486,8 @@ CUresult cuMemHostUnregister(void *p)
     CUresult r = sd_current(&c);
     struct sd_allocation a;
     if (r != CUDA_SUCCESS) return r;
-    if (!p || !sd_find((uintptr_t)p, &a) || a.kind != SD_REGISTERED || a.base != (uintptr_t)p)
+    if (!p) return CUDA_ERROR_INVALID_VALUE;
+    if (!sd_find((uintptr_t)p, &a) || a.kind != SD_REGISTERED || a.base != (uintptr_t)p)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     r = sd_wait_all(a.context);
     if (r != CUDA_SUCCESS) return r;

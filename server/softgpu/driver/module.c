@@ -229,7 +229,8 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
     size_t size;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
-    (void)libraryOptions, (void)libraryOptionValues, (void)numLibraryOptions; /* images are always copied */
+    /* Of their values none matters: images are always copied. */
+    if (numLibraryOptions && (!libraryOptions || !libraryOptionValues)) return CUDA_ERROR_INVALID_VALUE;
     if (!library || (numJitOptions && (!jitOptions || !jitOptionsValues))) return CUDA_ERROR_INVALID_VALUE;
     find_log(numJitOptions, jitOptions, jitOptionsValues, &log, &size);
     struct sd_device *d = sd_current_any(&c) == CUDA_SUCCESS ? c->device : sd_device(0);

@@ -51,7 +51,9 @@ static CUresult attribute(const struct sd_allocation *a, CUpointer_attribute whi
         *(CUmemoryPool *)data = NULL;
         return CUDA_SUCCESS;
     default:
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return which >= CU_POINTER_ATTRIBUTE_CONTEXT && which <= CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID
+                   ? CUDA_ERROR_NOT_SUPPORTED
+                   : CUDA_ERROR_INVALID_VALUE;
     }
 }
 
@@ -97,6 +99,16 @@ CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute 
         if (attributes[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL) *(int *)data[i] = -2;
     }
     return CUDA_SUCCESS;
+}
+
+/* Operations on memory are always done when their call returns or in a stream's order, so there is nothing to switch. */
+CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute which, CUdeviceptr ptr)
+{
+    struct sd_allocation a;
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    return value && which == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && sd_find(ptr, &a) ? CUDA_SUCCESS
+                                                                                  : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* There is no profiler to switch: with none attached, CUDA's answer is success too. */

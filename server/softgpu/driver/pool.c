@@ -196,7 +196,9 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void
         p->threshold = *(cuuint64_t *)value;
         return CUDA_SUCCESS;
     default:
-        return hawser_abi_not_supported("setting this memory pool attribute");
+        return attr >= CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES && attr <= CU_MEMPOOL_ATTR_USED_MEM_HIGH
+                   ? hawser_abi_not_supported("setting this memory pool attribute")
+                   : CUDA_ERROR_INVALID_VALUE;
     }
 }
 
@@ -218,6 +220,8 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void
         *(cuuint64_t *)value = sd_used(p->device);
         return CUDA_SUCCESS;
     default:
-        return hawser_abi_not_supported("this memory pool attribute");
+        return attr >= CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES && attr <= CU_MEMPOOL_ATTR_USED_MEM_HIGH
+                   ? hawser_abi_not_supported("this memory pool attribute")
+                   : CUDA_ERROR_INVALID_VALUE;
     }
 }

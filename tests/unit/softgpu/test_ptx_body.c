@@ -109,7 +109,26 @@ Test(ptx_body, forms_of_every_kind_parse) {
         "ex2.approx.ftz.f16 %h1, %h2;",
         "copysign.f64 %fd1, %fd2, %fd3;",
         "mov.b16 %h1, 0x3C00;",
-        "sad.u32 %r1, %r2, %r3, %r4;"};
+        "sad.u32 %r1, %r2, %r3, %r4;",
+        "tex.1d.v4.f32.s32 {%f1, %f2, %f3, %f4}, [%d1, {%r1}];",
+        "tex.1d.v4.u32.f32 {%r1, _, _, _}, [%d1, %f1];",
+        "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}|%p1, [%d1, {%f1, %f2}];",
+        "tex.level.3d.v4.s32.f32 {%r1, %r2, %r3, %r4}, [%d1, {%f1, %f2, %f3, %f3}], 0f3F800000;",
+        "tex.grad.a2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%r1, %f1, %f2, %f2}], {%f1, %f2}, {%f3, %f4};",
+        "tex.base.acube.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%r1, %f1, %f2, %f3}];",
+        "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f1, %f2}], {1, -1};",
+        "tex.2d.v2.f16x2.f32 {%r1, %r2}, [%d1, {%f1, %f2}];",
+        "tld4.g.2d.v4.u32.f32 {%r1, %r2, %r3, %r4}, [%d1, {%f1, %f2}];",
+        "txq.width.b32 %r1, [%d1];",
+        "txq.level.height.b32 %r1, [%d1], 2;",
+        "suq.array_size.b32 %r1, [%d1];",
+        "suld.b.2d.v2.b16.clamp {%h1, %h2}, [%d1, {%r1, %r2}];",
+        "suld.b.a1d.b8.zero {%h1}, [%d1, {%r1, %r2}];",
+        "sust.b.3d.cg.b64.trap [%d1, {%r1, %r2, %r3, %r3}], {%d2};",
+        "sust.p.1d.v4.b32.zero [%d1, {%r1}], {%r1, %r2, %r3, 0};",
+        "sured.b.min.2d.s32.clamp [%d1, {%r1, %r2}], %r3;",
+        "sured.p.add.1d.b32.trap [%d1, %r1], 1;",
+        "istypep.texref %p1, %d1;"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         char body[1024];
         struct sg_diag diag;
@@ -152,7 +171,21 @@ Test(ptx_body, wrong_operands_are_refused) {
                                       "call nothing;",
                                       "st.shared.u32 [sh+0x], 1;",
                                       "mov.u32 %r1, 1/0;",
-                                      "and.s32 %r1, %r2, %r3;"};
+                                      "and.s32 %r1, %r2, %r3;",
+                                      "tex.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f1, %f2}];",
+                                      "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f1}];",
+                                      "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%r1, %f2}x];",
+                                      "tex.2d.v4.f32.f32 {%f1, %f2}, [%d1, {%f1, %f2}];",
+                                      "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%r1, {%f1, %f2}];",
+                                      "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [sh, {%f1, %f2}];",
+                                      "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, %d2, {%f1, %f2}];",
+                                      "tex.level.1d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f1}];",
+                                      "tld4.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f1, %f2}];",
+                                      "txq.b32 %r1, [%d1];",
+                                      "suld.2d.b32.trap {%r1}, [%d1, {%r1, %r2}];",
+                                      "sust.b.2d.v2.b32.trap [%d1, {%r1, %r2}], {%r1};",
+                                      "sured.b.1d.u32.trap [%d1, {%r1}], %r2;",
+                                      "istypep.other %p1, %d1;"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char body[1024];
         struct sg_diag diag;
