@@ -8,6 +8,7 @@
 enum { EXIT_HAWSER = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 int cmd_run(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 /* The path of a file of ours, relative to the folder of this program. Static storage per call site is the

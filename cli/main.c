@@ -13,6 +13,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"run", cmd_run, "run PROGRAM ARGS…   run a CUDA program on a GPU that hawser lends"},
+    {"inspect", cmd_inspect, "inspect PROGRAM     what a program needs, and whether hawser has it"},
     {"doctor", cmd_doctor, "doctor              check this machine and say what to do"},
     {"version", cmd_version, "version             print the version"},
     {"help", cmd_help, "help                print this text"},

@@ -42,3 +42,38 @@ int hawser_elf_inspect(const char *path, struct hawser_elf *out)
     close(fd);
     return 0;
 }
+
+static void visit_symbols(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, const struct hawser_elf_visitor *v)
+{
+    Elf_Data *data = elf_getdata(section, NULL);
+    if (!data || !header->sh_entsize) return;
+    for (size_t i = 0; i < header->sh_size / header->sh_entsize; i++) {
+        GElf_Sym symbol;
+        if (!gelf_getsym(data, (int)i, &symbol) || symbol.st_shndx != SHN_UNDEF) continue;
+        const char *name = elf_strptr(elf, header->sh_link, symbol.st_name);
+        if (name && *name) v->needs_symbol(v->user, name);
+    }
+}
+
+int hawser_elf_visit(const char *path, const struct hawser_elf_visitor *v)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), status = -1;
+    size_t names;
+    if (fd < 0) return -1;
+    elf_version(EV_CURRENT);
+    Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+    if (elf && elf_kind(elf) == ELF_K_ELF && elf_getshdrstrndx(elf, &names) == 0) {
+        status = 0;
+        for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
+            GElf_Shdr h;
+            if (!gelf_getshdr(s, &h)) continue;
+            if (h.sh_type == SHT_DYNSYM) visit_symbols(elf, s, &h, v);
+            const char *name = elf_strptr(elf, names, h.sh_name);
+            Elf_Data *data = h.sh_type == SHT_PROGBITS && name ? elf_rawdata(s, NULL) : NULL;
+            if (data && data->d_buf) v->section(v->user, name, data->d_buf, data->d_size);
+        }
+    }
+    if (elf) elf_end(elf);
+    close(fd);
+    return status;
+}

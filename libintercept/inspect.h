@@ -3,6 +3,7 @@
 #define HAWSER_INSPECT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct hawser_elf {
     bool is_elf;      /* else: a script, or something the kernel knows */
@@ -13,5 +14,15 @@ struct hawser_elf {
 
 /* 0, or -1 when the file cannot be read (errno says why). */
 int hawser_elf_inspect(const char *path, struct hawser_elf *out);
+
+/* What a file needs and holds. */
+struct hawser_elf_visitor {
+    void (*needs_symbol)(void *user, const char *name);                            /* undefined in its dynamic table */
+    void (*section)(void *user, const char *name, const void *data, size_t size);  /* with contents; valid in the call */
+    void *user;
+};
+
+/* Calls the visitor for all of a file. 0, or -1 when it cannot be read or is no ELF file. */
+int hawser_elf_visit(const char *path, const struct hawser_elf_visitor *visitor);
 
 #endif

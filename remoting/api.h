@@ -17,4 +17,9 @@ struct hawser_api_function {
     const ProtobufCMessageDescriptor *request, *reply;
 };
 
+struct hawser_api_name {
+    const char *name;
+    int carried; /* else it answers "not supported" */
+};
+
 #endif

@@ -171,7 +171,9 @@ def emit_header(spec, functions, header):
     out += [f"    HAWSER_{k.upper()}," for k in dict.fromkeys(spec.handles.values())]
     out += ["    HAWSER_OBJECT_KINDS", "};\n",
             "#define HAWSER_MAX_ELEMENTS 4096u /* of an array that travels with a call */\n",
-           "extern const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT];\n",
+           "extern const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT];",
+           "/* Every function of the API, by name, and whether it is carried; ends with NULL. */",
+           "extern const struct hawser_api_name hawser_cuda_names[];\n",
             "/* The driver functions that the host uses; NULL where the driver has none. */",
             "struct cuda_driver {"]
     for name in driver_names(spec, functions):
@@ -195,7 +197,10 @@ def emit_common(spec, functions, header):
         flags += [f"HAWSER_API_{w.upper()}" for w in sorted(c.flags & {"waits", "syncs"})]
         out.append(f'    [{c.number}] = {{"{c.name}", {" | ".join(flags)}, &{n.descriptor}, '
                    f'&{r.descriptor}}},')
-    out.append("};\n\n/* The spec's signatures against the header's. */")
+    out.append("};\n\nconst struct hawser_api_name hawser_cuda_names[] = {")
+    carried = {*spec.functions, *spec.aliases, *spec.shared}
+    out += [f'    {{"{n}", {int(n in carried)}}},' for n in sorted(carried | set(spec.later))]
+    out.append("    {NULL, 0}\n};\n\n/* The spec's signatures against the header's. */")
     for f in spec.present(header):
         out.append(f'_Static_assert(__builtin_types_compatible_p(__typeof__(&{f.name}), '
                    f'CUresult (*)({f.signature})), "{f.name}: {spec.path.split("/")[-1]} line '

@@ -1,0 +1,352 @@
+/*
+ * hawser inspect: what a program and the libraries that it loads ask of the APIs that hawser carries, what GPU code
+ * they hold, and whether the software GPU can run it. Nothing of the program is run.
+ */
+#include "hawser.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cuda_api.h"
+#include "fatbin.h"
+#include "inspect.h"
+
+#define MAX_FILES 512
+
+/* ---- the API's names ---- */
+
+static const struct hawser_api_name *driver_function(const char *name)
+{
+    size_t low = 0, high = 0;
+    while (hawser_cuda_names[high].name)
+        high++;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        int order = strcmp(hawser_cuda_names[mid].name, name);
+        if (order == 0) return &hawser_cuda_names[mid];
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+/* ---- one file ---- */
+
+struct code {
+    unsigned kind, sm, version, count; /* as in struct sg_fat_entry */
+};
+
+struct file {
+    const char *path;
+    unsigned driver, driver_missing;     /* functions that it is linked against */
+    unsigned by_name, by_name_missing;   /* names of functions among its strings: what it may look up */
+    unsigned nvml, opencl, runtime;
+    bool opens_driver;                   /* names libcuda.so.1 */
+    char missing[2048];
+    struct code code[64];
+    unsigned n_code;
+    bool check_kernels, all_kernels;
+    unsigned kernels, kernels_bad;
+};
+
+static void add_missing(struct file *f, const char *name)
+{
+    size_t n = strlen(f->missing);
+    if (!strstr(f->missing, name)) snprintf(f->missing + n, sizeof f->missing - n, " %s", name);
+}
+
+static void needs_symbol(void *user, const char *name)
+{
+    struct file *f = user;
+    if (!strncmp(name, "nvml", 4)) f->nvml++;
+    if (!strncmp(name, "cuda", 4) && name[4] >= 'A' && name[4] <= 'Z') f->runtime++;
+    if (!strncmp(name, "cl", 2) && name[2] >= 'A' && name[2] <= 'Z') f->opencl++;
+    if (strncmp(name, "cu", 2)) return;
+    const struct hawser_api_name *known = driver_function(name);
+    if (!known) return;
+    f->driver++;
+    if (known->carried) return;
+    f->driver_missing++;
+    add_missing(f, name);
+}
+
+/* Names among the strings: cudart and others look functions up one by one. */
+static void scan_strings(struct file *f, const char *data, size_t size)
+{
+    for (const char *at = data, *end = data + size; at < end;) {
+        size_t left = (size_t)(end - at), n = strnlen(at, left);
+        if (n == left) break;
+        if (!strcmp(at, "libcuda.so.1")) f->opens_driver = true;
+        const struct hawser_api_name *known = n > 3 && at[0] == 'c' && at[1] == 'u' ? driver_function(at) : NULL;
+        if (known) {
+            f->by_name++;
+            if (!known->carried) {
+                f->by_name_missing++;
+                add_missing(f, at);
+            }
+        }
+        at += n + 1;
+    }
+}
+
+/* ---- kernels on the software GPU: its own library is asked ---- */
+
+#define FUNCTIONS(X) X(cuInit) X(cuLibraryLoadData) X(cuLibraryGetKernel) X(cuLibraryUnload) X(cuGetErrorName)
+#define DECLARE(name) static __typeof__(&name) p_##name;
+FUNCTIONS(DECLARE)
+
+static bool load_software_gpu(void)
+{
+    static int state; /* 1: there, 2: not */
+    char path[PATH_MAX];
+    if (state) return state == 1;
+    state = 2;
+    void *library = hawser_beside("../lib/softgpu/libcuda.so.1", path) ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (!library) return false;
+#define LOOK_UP(name) p_##name = (__typeof__(p_##name))dlsym(library, #name);
+    FUNCTIONS(LOOK_UP)
+    if (p_cuInit(0) == CUDA_SUCCESS) state = 1;
+    return state == 1;
+}
+
+static void check_kernel(struct file *f, CUlibrary library, const char *name)
+{
+    CUkernel kernel;
+    const char *error = "?";
+    CUresult r = p_cuLibraryGetKernel(&kernel, library, name);
+    f->kernels++;
+    if (r != CUDA_SUCCESS) f->kernels_bad++;
+    p_cuGetErrorName(r, &error);
+    if (r != CUDA_SUCCESS)
+        printf("    cannot run   %s: %s\n", name, error);
+    else if (f->all_kernels)
+        printf("    runs         %s\n", name);
+}
+
+static void check_image(struct file *f, const void *fatbin)
+{
+    struct sg_image image = {0};
+    struct sg_diag diag = {0};
+    CUlibrary library;
+    if (!load_software_gpu() || sg_image_open_memory(fatbin, 999, &image, &diag) != SG_OK) return;
+    struct sg_module *module = sg_module_load(image.texts, image.count, &diag);
+    if (!module) {
+        printf("    cannot run   PTX line %u: %s\n", diag.line, diag.message);
+        f->kernels++;
+        f->kernels_bad++;
+    } else if (p_cuLibraryLoadData(&library, fatbin, NULL, NULL, 0, NULL, NULL, 0) == CUDA_SUCCESS) {
+        for (uint32_t i = 0; i < module->nfunctions; i++)
+            if (module->functions[i]->entry) check_kernel(f, library, module->functions[i]->name);
+        p_cuLibraryUnload(library);
+    }
+    if (module) sg_module_free(module);
+    sg_image_close(&image);
+}
+
+/* ---- GPU code ---- */
+
+static void count_code(struct file *f, const struct sg_fat_entry *e)
+{
+    unsigned version = e->kind == 1 ? e->version : 0; /* machine code has none that means something */
+    for (unsigned i = 0; i < f->n_code; i++)
+        if (f->code[i].kind == e->kind && f->code[i].sm == e->sm && f->code[i].version == version) {
+            f->code[i].count++;
+            return;
+        }
+    if (f->n_code < sizeof f->code / sizeof *f->code) f->code[f->n_code++] = (struct code){e->kind, e->sm, version, 1};
+}
+
+/* A section of fat binaries, one after the other, with padding between them. */
+static void look_at_fatbins(struct file *f, const uint8_t *data, size_t size)
+{
+    for (size_t at = 0; at + 16 <= size;) {
+        uint32_t magic;
+        uint16_t header;
+        uint64_t body, offset = 0;
+        struct sg_fat_entry entry;
+        memcpy(&magic, data + at, sizeof magic);
+        memcpy(&header, data + at + 6, sizeof header);
+        memcpy(&body, data + at + 8, sizeof body);
+        if (magic != SG_FATBIN_MAGIC || body > size - at || header > size - at - body) {
+            at += 8;
+            continue;
+        }
+        bool ptx = false;
+        while (sg_fatbin_next(data + at, header + body, &offset, &entry) == 1) {
+            count_code(f, &entry);
+            ptx |= entry.kind == 1;
+        }
+        if (ptx && f->check_kernels) check_image(f, data + at);
+        at += header + body;
+    }
+}
+
+static void section(void *user, const char *name, const void *data, size_t size)
+{
+    struct file *f = user;
+    if (!strcmp(name, ".nv_fatbin") || !strcmp(name, "__nv_relfatbin")) look_at_fatbins(f, data, size);
+    if (!strncmp(name, ".rodata", 7) || !strncmp(name, ".data", 5)) scan_strings(f, data, size);
+}
+
+static void print_file(const struct file *f)
+{
+    if (f->driver)
+        printf("    CUDA driver  linked against %u functions, %u not carried\n", f->driver, f->driver_missing);
+    if (f->by_name && f->opens_driver)
+        printf("    CUDA driver  opens libcuda.so.1 and knows %u functions by name, %u not carried\n", f->by_name,
+               f->by_name_missing);
+    if (*f->missing && (f->driver_missing || f->opens_driver)) printf("    not carried %s\n", f->missing);
+    if (f->runtime) printf("    CUDA runtime %u functions (the runtime asks the driver)\n", f->runtime);
+    if (f->nvml) printf("    NVML         %u functions, none carried\n", f->nvml);
+    if (f->opencl) printf("    OpenCL       %u functions, none carried\n", f->opencl);
+    for (unsigned i = 0; i < f->n_code; i++) {
+        const struct code *c = &f->code[i];
+        printf("    GPU code     %s%u%s: %u image%s", c->kind == 1 ? "PTX for compute_" : c->kind == 2 ? "sm_" : "LTO-IR for ",
+               c->sm, c->kind == 2 ? " machine code" : "", c->count, c->count == 1 ? "" : "s");
+        if (c->kind == 1) printf(", PTX %u.%u", c->version / 10, c->version % 10);
+        putchar('\n');
+    }
+}
+
+enum check { NO_KERNELS, COUNT_KERNELS, NAME_KERNELS };
+
+/* A file of GPU code by itself, as nvcc -fatbin and nvcc -ptx write them: whether it is one. */
+static bool inspect_gpu_code(struct file *f, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    char *data = fd >= 0 && fstat(fd, &st) == 0 ? malloc((size_t)st.st_size + 1) : NULL;
+    ssize_t n = data ? read(fd, data, (size_t)st.st_size) : -1;
+    uint32_t magic = 0;
+    if (n >= (ssize_t)sizeof magic) memcpy(&magic, data, sizeof magic);
+    if (n >= 0) data[n] = 0;
+    if (magic == SG_FATBIN_MAGIC)
+        look_at_fatbins(f, (const uint8_t *)data, (size_t)n);
+    else if (n > 0 && memmem(data, (size_t)n, ".version", 8) && memmem(data, (size_t)n, ".target", 7))
+        check_image(f, data);
+    free(data);
+    if (fd >= 0) close(fd);
+    return f->n_code || f->kernels;
+}
+
+/* Adds to *bad what the software GPU cannot run. */
+static void inspect_file(const char *path, enum check check, unsigned *bad)
+{
+    struct file f = {.path = path, .check_kernels = check != NO_KERNELS, .all_kernels = check == NAME_KERNELS};
+    struct hawser_elf_visitor v = {needs_symbol, section, &f};
+    if (f.check_kernels) printf("%s\n", path);
+    if (hawser_elf_visit(path, &v) != 0 && !inspect_gpu_code(&f, path)) return;
+    bool said = f.driver || (f.by_name && f.opens_driver) || f.runtime || f.nvml || f.opencl || f.n_code, ptx = false;
+    if (said && !f.check_kernels) printf("%s\n", path);
+    if (said) print_file(&f);
+    for (unsigned i = 0; i < f.n_code; i++)
+        ptx |= f.code[i].kind == 1;
+    if (f.check_kernels && f.n_code && !ptx) {
+        printf("    software GPU cannot run it: it holds machine code only\n");
+        *bad += 1;
+    } else if (f.kernels) {
+        printf("    software GPU %u of %u kernels can run\n", f.kernels - f.kernels_bad, f.kernels);
+        *bad += f.kernels_bad;
+    }
+}
+
+/* ---- the libraries: as the dynamic loader would find them ---- */
+
+static unsigned libraries_of(const char *program, char **out)
+{
+    int ends[2];
+    unsigned n = 0;
+    if (pipe(ends) != 0) return 0;
+    pid_t child = fork();
+    if (child == 0) {
+        char folder[PATH_MAX]; /* our libcuda.so.1 stands for the one that this machine may lack */
+        if (hawser_beside("../lib", folder)) setenv("LD_LIBRARY_PATH", folder, 1);
+        int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(nowhere, STDERR_FILENO);
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        execl("/lib64/ld-linux-x86-64.so.2", "ld.so", "--list", program, NULL);
+        _exit(EXIT_NOT_FOUND);
+    }
+    close(ends[1]);
+    FILE *f = child > 0 ? fdopen(ends[0], "r") : NULL;
+    char line[PATH_MAX + 256];
+    while (f && n < MAX_FILES && fgets(line, sizeof line, f)) {
+        char *path = strstr(line, "=> /"), *end = path ? strrchr(path, '(') : NULL;
+        if (strstr(line, "not found")) printf("%.*s\n", (int)strcspn(line, "\n"), line + strspn(line, "\t "));
+        if (!end || end == path) continue;
+        end[-1] = 0;
+        out[n] = strdup(path + 3);
+        if (out[n]) n++;
+    }
+    if (f) fclose(f);
+    if (child > 0) waitpid(child, NULL, 0);
+    return n;
+}
+
+static void help(void)
+{
+    printf("usage: hawser inspect [--kernels] [--libraries] PROGRAM\n\n"
+           "Prints what PROGRAM and the libraries that it is linked against need of each API that hawser carries, which\n"
+           "GPU code they hold, and which of the program's kernels the software GPU can run. The program is not run.\n"
+           "Libraries that it opens itself are not seen: inspect them like programs. PROGRAM may also be a file of GPU\n"
+           "code, as nvcc -fatbin and nvcc -ptx write them.\n\n"
+           "  --kernels     name also the kernels that can run\n"
+           "  --libraries   try the kernels of the libraries too\n\n"
+           "Exit status: 0, or 1 when the software GPU cannot run some kernel, 125 when PROGRAM cannot be read.\n");
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+    enum check check = COUNT_KERNELS;
+    bool of_libraries = false;
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (!strcmp(argv[i], "--kernels"))
+            check = NAME_KERNELS;
+        else if (!strcmp(argv[i], "--libraries"))
+            of_libraries = true;
+        else {
+            bool asked = !strcmp(argv[i], "--help");
+            if (!asked) fprintf(stderr, "hawser inspect: unknown option %s\n", argv[i]);
+            if (asked) help();
+            return asked ? 0 : EXIT_HAWSER;
+        }
+    }
+    struct hawser_elf elf;
+    if (i + 1 != argc) {
+        help();
+        return EXIT_HAWSER;
+    }
+    if (hawser_elf_inspect(argv[i], &elf) != 0) {
+        fprintf(stderr, "hawser inspect: %s: %s\n", argv[i], strerror(errno));
+        return EXIT_HAWSER;
+    }
+    unsigned bad = 0;
+    inspect_file(argv[i], check, &bad);
+    if (!elf.is_elf) return bad != 0;
+    if (elf.is_static) {
+        printf("    statically linked: hawser run cannot bring its libraries into it\n");
+        return 1;
+    }
+    char *libraries[MAX_FILES];
+    unsigned n = libraries_of(argv[i], libraries);
+    for (unsigned k = 0; k < n; k++) {
+        inspect_file(libraries[k], of_libraries ? check : NO_KERNELS, &bad);
+        free(libraries[k]);
+    }
+    return bad != 0;
+}

@@ -1,0 +1,53 @@
+"""hawser inspect: what a program needs, without running it."""
+
+import os
+import tempfile
+
+from harness import run
+
+GOOD = """.version 7.0
+.target sm_70
+.address_size 64
+.visible .entry good() { ret; }
+"""
+BAD = GOOD + ".visible .entry bad() { no.such.instruction %r1; ret; }\n"
+
+
+def tests(build):
+    def inspect(*args):
+        return run([build.bin("hawser"), "inspect", *args], env=build.env())
+
+    def a_runtime_program():
+        r = inspect("--kernels", build.program("vector-add"))
+        assert r.returncode == 0, r
+        for text in ("opens libcuda.so.1 and knows", "PTX for compute_", ": 1 image", "1 of 1 kernels can run"):
+            assert text in r.stdout, (text, r)
+        assert any(line.split()[0] == "runs" and "add" in line for line in r.stdout.splitlines() if line.split()), r
+
+    def its_libraries():
+        r = inspect(build.program("vector-add-shared"))
+        assert r.returncode == 0 and "libcudart.so" in r.stdout and "CUDA runtime" in r.stdout, r
+
+    def a_driver_program():
+        r = inspect(build.program("cuda-linked"))
+        assert r.returncode == 0 and "linked against" in r.stdout and " 0 not carried" in r.stdout, r
+        assert "not found" not in r.stdout and r.stderr == "", r
+
+    def kernels_that_cannot_run():
+        with tempfile.TemporaryDirectory() as folder:
+            for text, status, said in ((GOOD, 0, "1 of 1 kernels can run"), (BAD, 1, "cannot run   bad:")):
+                path = os.path.join(folder, "kernel.ptx")
+                with open(path, "w", encoding="ascii") as f:
+                    f.write(text)
+                r = inspect(path)
+                assert r.returncode == status and said in r.stdout, r
+
+    def no_program():
+        assert inspect("/nonexistent").returncode == 125
+        assert inspect().returncode == 125
+
+    yield "inspect/a program of the runtime API", a_runtime_program
+    yield "inspect/the libraries that it loads", its_libraries
+    yield "inspect/a program of the driver API", a_driver_program
+    yield "inspect/kernels that the software GPU cannot run", kernels_that_cannot_run
+    yield "inspect/no such program", no_program
