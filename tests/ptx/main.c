@@ -2,6 +2,7 @@
  * ptx-tests [--list | --dump FOLDER | NAME]: runs all cases or one. One line each, "ok NAME" or "FAIL NAME why";
  * exit status 1 if one failed. --dump writes each kernel's PTX to FOLDER/NAME.ptx, for ptxas.
  */
+#include "matrix.h"
 #include "ptx.h"
 
 #include <math.h>
@@ -24,7 +25,7 @@ static void dump(const char *name, const char *ptx)
 
 static void header(char *out, size_t size, unsigned sm)
 {
-    snprintf(out, size, ".version %s\n.target sm_%u\n.address_size 64\n", sm >= 90 ? "8.0" : "7.8", sm ? sm : 70);
+    snprintf(out, size, ".version %s\n.target sm_%u\n.address_size 64\n", sm >= 90 ? "8.7" : "7.8", sm ? sm : 70);
 }
 
 /* ---- operations ---- */
@@ -161,7 +162,8 @@ static void run_op(const struct op_case *c)
 
 /* ---- kernels ---- */
 
-static void run_kernel(const struct kernel_case *c)
+/* matrix: what c was made from, NULL if it was written. */
+static void run_kernel(const struct kernel_case *c, const struct matrix_case *matrix)
 {
     static char text[16384];
     header(text, sizeof text, c->sm);
@@ -173,7 +175,10 @@ static void run_kernel(const struct kernel_case *c)
     uint32_t *in = calloc(c->n_in + 1, 4), *out = calloc(c->n_out, 4), *want = calloc(c->n_out, 4);
     for (unsigned i = 0; i < c->n_in; i++)
         in[i] = i * 2654435761u ^ i << 7;
-    c->expect(want, in);
+    if (matrix)
+        matrix_values(matrix, want, in);
+    else
+        c->expect(want, in);
     int r = device_load(text) ? device_run(out, c->n_out * 4, in, c->n_in * 4, c->n_out, c->grid, c->block, c->shared) : -1;
     unsigned wrong = 0, first = 0;
     for (unsigned i = 0; i < c->n_out && r == 0 && c->result == 0; i++)
@@ -197,11 +202,19 @@ static void run_kernel(const struct kernel_case *c)
     free(want);
 }
 
+static void run_matrix(const struct matrix_case *c)
+{
+    static char text[12288];
+    struct kernel_case kernel = matrix_kernel(c, text, sizeof text);
+    run_kernel(&kernel, c);
+}
+
 /* ---- all ---- */
 
 static const struct op_case *const op_tables[] = {int_cases,    bit_cases,  float_cases,
                                                   double_cases, half_cases, convert_cases};
-static const struct kernel_case *const kernel_tables[] = {memory_cases, atomic_cases, warp_cases, control_cases};
+static const struct kernel_case *const kernel_tables[] = {memory_cases, atomic_cases, warp_cases, control_cases,
+                                                          tile_cases};
 
 static bool wanted(const char *name, bool list)
 {
@@ -222,6 +235,8 @@ int main(int argc, char **argv)
             if (wanted(c->name, list)) run_op(c);
     for (size_t t = 0; t < sizeof kernel_tables / sizeof *kernel_tables; t++)
         for (const struct kernel_case *c = kernel_tables[t]; c->name; c++)
-            if (wanted(c->name, list)) run_kernel(c);
+            if (wanted(c->name, list)) run_kernel(c, NULL);
+    for (const struct matrix_case *c = matrix_cases; c->name; c++)
+        if (wanted(c->name, list)) run_matrix(c);
     return failed;
 }

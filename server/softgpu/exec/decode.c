@@ -465,7 +465,8 @@ static void decode_body(struct decoder *d, const struct sg_insn *insn) {
         decode_barrier(d, insn);
         break;
     default:
-        if (!sg_decode_memory(d, insn) && !sg_decode_texture(d, insn)) decode_ordinary(d, insn);
+        if (!sg_decode_memory(d, insn) && !sg_decode_texture(d, insn) && !sg_decode_matrix(d, insn))
+            decode_ordinary(d, insn);
     }
 }
 

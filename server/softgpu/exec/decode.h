@@ -43,9 +43,20 @@ void sg_finish(struct decoder *d, const struct sg_operand *operand, uint32_t slo
 uint32_t sg_new_list(struct decoder *d, uint32_t n);
 
 // decode_memory.c
+struct sg_place {
+    enum sg_space space; // SG_GENERIC for all that has host addresses, SG_SHARED, SG_LOCAL, SG_PARAM
+    uint32_t slot;       // of the lane addresses: 32-bit offsets for SG_SHARED, else 64-bit
+    int64_t imm;
+    bool in_frame;       // SG_LOCAL: relative to the frame
+    bool indexed;        // SG_PARAM: `slot` counts
+};
+struct sg_place sg_find_place(struct decoder *d, const struct sg_operand *address, enum sg_space space);
+struct op *sg_emit_at(struct decoder *d, sg_handler fn, const struct sg_place *p);
 bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn);
 // decode_texture.c
 bool sg_decode_texture(struct decoder *d, const struct sg_insn *insn);
+// decode_matrix.c
+bool sg_decode_matrix(struct decoder *d, const struct sg_insn *insn);
 // decode_call.c
 void sg_decode_call(struct decoder *d, const struct sg_insn *insn);
 

@@ -13,14 +13,6 @@ static const struct memory_ops *table(const struct decoder *d) {
     return d->isa == &sg_ops_table_avx2 ? &sg_memory_ops_avx2 : &sg_memory_ops_baseline;
 }
 
-struct place {
-    enum sg_space space; // SG_GENERIC for all that has host addresses, SG_SHARED, SG_LOCAL, SG_PARAM
-    uint32_t slot;       // of the lane addresses
-    int64_t imm;
-    bool in_frame;       // SG_LOCAL: relative to the frame
-    bool indexed;        // SG_PARAM: `slot` counts
-};
-
 static uint32_t fit(struct decoder *d, uint32_t slot, unsigned have, unsigned want) {
     if (have == want) return slot;
     uint32_t to = sg_scratch(d);
@@ -30,8 +22,8 @@ static uint32_t fit(struct decoder *d, uint32_t slot, unsigned have, unsigned wa
     return to;
 }
 
-static struct place find(struct decoder *d, const struct sg_operand *o, enum sg_space space) {
-    struct place p = {.space = SG_GENERIC, .imm = o->off};
+struct sg_place sg_find_place(struct decoder *d, const struct sg_operand *o, enum sg_space space) {
+    struct sg_place p = {.space = SG_GENERIC, .imm = o->off};
     const struct sg_symbol *sym = o->sym;
     if (space == SG_SHARED_CLUSTER) space = SG_SHARED;
     if (space == SG_GENERIC && sym && sym->space != SG_FUNC) space = sym->space;
@@ -72,7 +64,7 @@ static unsigned log2_of(struct decoder *d, unsigned bytes) {
     return (unsigned)__builtin_ctz(bytes);
 }
 
-static struct op *emit_at(struct decoder *d, sg_handler fn, const struct place *p) {
+struct op *sg_emit_at(struct decoder *d, sg_handler fn, const struct sg_place *p) {
     struct op *op = sg_emit(d, fn);
     op->a = p->slot;
     op->imm = p->imm;
@@ -80,20 +72,20 @@ static struct op *emit_at(struct decoder *d, sg_handler fn, const struct place *
     return op;
 }
 
-static void emit_load(struct decoder *d, const struct place *p, unsigned bytes, uint32_t to) {
+static void emit_load(struct decoder *d, const struct sg_place *p, unsigned bytes, uint32_t to) {
     const struct memory_ops *t = table(d);
     unsigned log = log2_of(d, bytes);
     if (p->space != SG_PARAM) {
         const sg_handler *row = p->space == SG_SHARED  ? t->ld_shared
                                 : p->space == SG_LOCAL ? t->ld_local
                                                        : t->ld;
-        emit_at(d, row[log], p)->d = to;
+        sg_emit_at(d, row[log], p)->d = to;
         return;
     }
     bool inside = p->imm >= 0 && (uint64_t)p->imm + bytes <= d->fn->param_bytes;
     if (!p->indexed && !inside) sg_decode_fail(d, "a load outside the parameters");
     bool simple = !p->indexed && (bytes == 4 || bytes == 8);
-    struct op *op = emit_at(d, simple ? bytes == 4 ? t->ld_param4 : t->ld_param8 : t->ld_params, p);
+    struct op *op = sg_emit_at(d, simple ? bytes == 4 ? t->ld_param4 : t->ld_param8 : t->ld_params, p);
     op->d = to;
     op->d2 = bytes;
     op->n = p->indexed;
@@ -104,7 +96,7 @@ static const struct sg_operand *element(const struct sg_operand *o, unsigned i) 
 }
 
 static void decode_load(struct decoder *d, const struct sg_insn *insn) {
-    struct place p = find(d, &insn->src[0], insn->space);
+    struct sg_place p = sg_find_place(d, &insn->src[0], insn->space);
     unsigned bytes = sg_type_bytes(insn->type), count = insn->vec ? insn->vec : 1;
     const struct sg_operand *to = &insn->dst[0];
     if (count == 1 && to->kind == SG_OPND_REG && d->fn->regs[to->reg].bytes == bytes) {
@@ -154,7 +146,7 @@ static uint32_t gather_value(struct decoder *d, const struct sg_insn *insn,
 }
 
 static void decode_store(struct decoder *d, const struct sg_insn *insn) {
-    struct place p = find(d, &insn->src[0], insn->space);
+    struct sg_place p = sg_find_place(d, &insn->src[0], insn->space);
     unsigned bytes = sg_type_bytes(insn->type), count = insn->vec ? insn->vec : 1;
     const struct memory_ops *t = table(d);
     if (p.space == SG_PARAM) sg_decode_fail(d, "a store to the kernel's parameters");
@@ -162,12 +154,12 @@ static void decode_store(struct decoder *d, const struct sg_insn *insn) {
     const sg_handler *row = p.space == SG_SHARED  ? t->st_shared
                             : p.space == SG_LOCAL ? t->st_local
                                                   : t->st;
-    emit_at(d, row[log2_of(d, bytes * count)], &p)->b = value;
+    sg_emit_at(d, row[log2_of(d, bytes * count)], &p)->b = value;
 }
 
 // atom d, [a], b, c. All spaces become host addresses, which the handlers reach for.
 static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
-    struct place p = find(d, &insn->src[0], insn->space);
+    struct sg_place p = sg_find_place(d, &insn->src[0], insn->space);
     unsigned bytes = sg_type_bytes(insn->type), count = insn->vec ? insn->vec : 1;
     sg_handler fn = d->isa->atomic(insn, d->fn);
     if (!fn || p.space == SG_LOCAL || p.space == SG_PARAM)
@@ -179,7 +171,7 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
         uint32_t third = insn->nsrc > 2 ? sg_source(d, &insn->src[2], bytes) : 0;
         const struct sg_operand *to = wanted ? element(&insn->dst[0], i) : NULL;
         bool used = to && to->kind == SG_OPND_REG;
-        struct op *op = emit_at(d, fn, &p);
+        struct op *op = sg_emit_at(d, fn, &p);
         op->imm += (int64_t)i * bytes;
         op->b = value;
         op->c = third;
@@ -198,10 +190,11 @@ static void decode_async_copy(struct decoder *d, const struct sg_insn *insn) {
         sg_decode_fail(d, "the software GPU has no such form of cp.async");
     unsigned bytes = (unsigned)insn->src[2].imm;
     if (bytes != 4 && bytes != 8 && bytes != 16) sg_decode_fail(d, "cp.async of this size");
-    struct place to = find(d, &insn->src[0], SG_SHARED), from = find(d, &insn->src[1], SG_GLOBAL);
+    struct sg_place to = sg_find_place(d, &insn->src[0], SG_SHARED);
+    struct sg_place from = sg_find_place(d, &insn->src[1], SG_GLOBAL);
     uint32_t buffer = sg_scratch(d);
     emit_load(d, &from, bytes, buffer);
-    emit_at(d, table(d)->st_shared[log2_of(d, bytes)], &to)->b = buffer;
+    sg_emit_at(d, table(d)->st_shared[log2_of(d, bytes)], &to)->b = buffer;
 }
 
 bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {

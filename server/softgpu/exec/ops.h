@@ -20,7 +20,7 @@ typedef sg_handler (*sg_picker)(const struct sg_insn *insn, const struct sg_func
 
 struct isa_ops {
     const char *name;
-    sg_picker integer, floating, half, logic, convert, math, atomic, warp;
+    sg_picker integer, floating, half, logic, convert, math, atomic, warp, matrix;
     sg_handler blend[5]; // 1 2 4 8 16 bytes
     sg_handler blend_pred;
     sg_handler copy[5];
@@ -36,6 +36,7 @@ struct isa_ops {
     sg_handler sg_pick_convert_##isa(const struct sg_insn *, const struct sg_function *); \
     sg_handler sg_pick_math_##isa(const struct sg_insn *, const struct sg_function *); \
     sg_handler sg_pick_warp_##isa(const struct sg_insn *, const struct sg_function *); \
+    sg_handler sg_pick_matrix_##isa(const struct sg_insn *, const struct sg_function *); \
     extern struct isa_ops sg_ops_table_##isa;
 SG_PICKERS(baseline)
 SG_PICKERS(avx2)

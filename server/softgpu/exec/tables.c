@@ -13,7 +13,7 @@
             .name = #isa, .integer = sg_pick_integer_##isa, .floating = sg_pick_floating_##isa, \
             .half = sg_pick_half_##isa, .logic = sg_pick_logic_##isa, \
             .convert = sg_pick_convert_##isa, .math = sg_pick_math_##isa, \
-            .warp = sg_pick_warp_##isa, .atomic = sg_pick_atomic, \
+            .warp = sg_pick_warp_##isa, .matrix = sg_pick_matrix_##isa, .atomic = sg_pick_atomic, \
             .blend_pred = sg_blends_##isa[5], .flush32 = posts[0], \
             .flush64 = posts[1], .sat32 = posts[2], .sat64 = posts[3], .relu32 = posts[4], \
             .set_rounding = posts[5], .sat16 = half[0], .satb16 = half[1], .relu16 = half[2], \
