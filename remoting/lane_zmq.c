@@ -40,7 +40,7 @@ struct zmq_lane {
     size_t token_size;
     uint8_t peer[PEER_MAX]; /* lock; peer_size 0 until the token was shown */
     size_t peer_size;
-    int peer_fd;            /* receiver only */
+    int peer_fd;            /* receiver only; the connection that showed the token */
     char file[128];         /* ipc: the socket's file, which libzmq leaves behind */
 };
 
@@ -112,7 +112,6 @@ static int zmq_lane_send(struct hawser_lane *lane, struct hawser_frame *frames, 
 static int take(struct zmq_lane *z, struct hawser_message *out)
 {
     int more = 1, status = HAWSER_LANE_OK;
-    size_t size = sizeof more;
     out->n_frames = 0;
     while (more) {
         zmq_msg_t *msg = malloc(sizeof *msg);
@@ -123,7 +122,6 @@ static int take(struct zmq_lane *z, struct hawser_message *out)
             return errno == ETERM ? HAWSER_LANE_CLOSED : HAWSER_LANE_TIMEOUT;
         }
         more = zmq_msg_more(msg);
-        if (z->router && out->n_frames == 0) z->peer_fd = zmq_msg_get(msg, ZMQ_SRCFD);
         if (out->n_frames == HAWSER_MAX_FRAMES) {
             free_zmq_frame(NULL, msg);
             status = HAWSER_LANE_BROKEN;
@@ -132,7 +130,6 @@ static int take(struct zmq_lane *z, struct hawser_message *out)
         out->frame[out->n_frames++] = (struct hawser_frame){
             .data = zmq_msg_data(msg), .size = zmq_msg_size(msg), .free = free_zmq_frame, .hint = msg};
     }
-    (void)size;
     return status;
 }
 
@@ -151,15 +148,18 @@ static bool from_peer(struct zmq_lane *z, struct hawser_message *m)
     if (!z->router) return true;
     struct hawser_frame id = m->frame[0];
     bool ok = id.size <= PEER_MAX && m->n_frames >= 2;
+    /* Of the last frame: libzmq makes the first one itself and does not always name the connection there. */
+    int fd = m->n_frames ? zmq_msg_get(m->frame[m->n_frames - 1].hint, ZMQ_SRCFD) : -1;
     if (ok && z->peer_size == 0 && shows_token(z, &m->frame[1])) {
         memcpy(z->peer, id.data, id.size);
         z->peer_size = id.size;
+        z->peer_fd = fd;
     } else {
         ok = ok && id.size == z->peer_size && !memcmp(id.data, z->peer, id.size);
     }
     if (!ok) {
         hawser_log(HAWSER_WARN, "a message without the session's token: connection closed");
-        if (z->peer_fd >= 0) shutdown(z->peer_fd, SHUT_RDWR);
+        if (fd >= 0 && fd != z->peer_fd) shutdown(fd, SHUT_RDWR);
         return false;
     }
     id.free(id.data, id.hint);
@@ -193,9 +193,11 @@ static void look_at_monitor(struct zmq_lane *z)
         }
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) z->greeted = true;
         if (event == ZMQ_EVENT_CLOSED && !z->router) z->gone = true;
-        /* On the host another peer than the session's may come and go. */
-        if (event == ZMQ_EVENT_DISCONNECTED && (!z->router || (z->peer_size && (int)value == z->peer_fd)))
-            z->gone = true;
+        /* On the host another peer than the session's may come and go, some with the same descriptor's number
+         * before it. */
+        bool by_peer = !z->router || (z->peer_size && (int)value == z->peer_fd);
+        if (event == ZMQ_EVENT_DISCONNECTED && by_peer) z->gone = true;
+        if (event == ZMQ_EVENT_ACCEPTED && by_peer) z->gone = false;
     }
 }
 
@@ -288,7 +290,9 @@ static struct zmq_lane *make(int type, char *err, size_t err_size)
     if (!z->socket || z->wake < 0) goto fail;
     set_options(z->socket);
     if (zmq_socket_monitor(z->socket, "inproc://monitor",
-                           ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0) goto fail;
+                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
+                               ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+        goto fail;
     z->monitor = zmq_socket(z->context, ZMQ_PAIR);
     if (!z->monitor || zmq_connect(z->monitor, "inproc://monitor") != 0) goto fail;
     size_t size = sizeof z->socket_fd;

@@ -175,6 +175,18 @@ def tests(build):
             assert worker.closed()
             assert "token" in d.log, d.log
 
+    def a_stranger_at_a_workers_port_costs_the_session_nothing():
+        port = free_port()
+        with Daemon(build, f"tcp://127.0.0.1:{port}") as d:
+            session = open_session(port)
+            for message in ([block(2, number(1, 1) + block(3, b"x" * 32))], [b"\xff" * 40], [b"", b"", b""]):
+                stranger = Peer(session.s.getpeername()[1])
+                stranger.send(*message)
+                assert stranger.closed(), message
+            session.send(call(18, 1))
+            assert 6 in fields(session.frame()), d.log
+            assert len(d.workers()) == 1
+
     def another_protocol_is_refused_with_a_reason():
         port = free_port()
         with Daemon(build, f"tcp://127.0.0.1:{port}") as d:
@@ -191,4 +203,5 @@ def tests(build):
     yield "hostile/announced frames that do not come", ends_its_session([call(5, 0, b"", 3)], [call(5, 0, b"", 1 << 31)])
     yield "hostile/senseless arguments are answered", nonsense_in_sane_messages_is_answered
     yield "hostile/a wrong token gets nothing", a_wrong_token_gets_nothing
+    yield "hostile/a stranger at a worker's port", a_stranger_at_a_workers_port_costs_the_session_nothing
     yield "hostile/another protocol is refused with a reason", another_protocol_is_refused_with_a_reason
