@@ -20,20 +20,37 @@
 #include "cuda_api.h"
 #include "fatbin.h"
 #include "inspect.h"
+#include "nvml_api.h"
 
 #define MAX_FILES 512
 
-/* ---- the API's names ---- */
+/* ---- the APIs ---- */
 
-static const struct hawser_api_name *driver_function(const char *name)
+enum { CUDA_DRIVER, NVML, N_APIS };
+
+static const struct {
+    const char *title, *library, *prefix;
+    const struct hawser_api_name *names; /* sorted */
+} apis[N_APIS] = {
+    [CUDA_DRIVER] = {"CUDA driver ", "libcuda.so.1", "cu", hawser_cuda_names},
+    [NVML] = {"NVML        ", "libnvidia-ml.so.1", "nvml", hawser_nvml_names},
+};
+
+/* The function, and its API in *api; NULL when it is none that hawser knows. */
+static const struct hawser_api_name *api_function(const char *name, int *api)
 {
-    size_t low = 0, high = 0;
-    while (hawser_cuda_names[high].name)
-        high++;
+    static size_t counts[N_APIS];
+    for (*api = 0; *api < N_APIS && strncmp(name, apis[*api].prefix, strlen(apis[*api].prefix)) != 0;)
+        *api += 1;
+    if (*api == N_APIS) return NULL;
+    const struct hawser_api_name *names = apis[*api].names;
+    size_t low = 0, high = counts[*api];
+    while (names[high].name)
+        counts[*api] = ++high;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        int order = strcmp(hawser_cuda_names[mid].name, name);
-        if (order == 0) return &hawser_cuda_names[mid];
+        int order = strcmp(names[mid].name, name);
+        if (order == 0) return &names[mid];
         if (order < 0)
             low = mid + 1;
         else
@@ -50,36 +67,37 @@ struct code {
 
 struct file {
     const char *path;
-    unsigned driver, driver_missing;     /* functions that it is linked against */
-    unsigned by_name, by_name_missing;   /* names of functions among its strings: what it may look up */
-    unsigned nvml, opencl, runtime;
-    bool opens_driver;                   /* names libcuda.so.1 */
-    char missing[2048];
+    struct needs {
+        unsigned linked, linked_missing;   /* functions that it is linked against */
+        unsigned by_name, by_name_missing; /* names of functions among its strings: what it may look up */
+        bool opens;                        /* names the API's library */
+        char missing[2048];
+    } needs[N_APIS];
+    unsigned opencl, runtime;
     struct code code[64];
     unsigned n_code;
     bool check_kernels, all_kernels;
     unsigned kernels, kernels_bad;
 };
 
-static void add_missing(struct file *f, const char *name)
+static void add_missing(struct needs *needs, const char *name)
 {
-    size_t n = strlen(f->missing);
-    if (!strstr(f->missing, name)) snprintf(f->missing + n, sizeof f->missing - n, " %s", name);
+    size_t n = strlen(needs->missing);
+    if (!strstr(needs->missing, name)) snprintf(needs->missing + n, sizeof needs->missing - n, " %s", name);
 }
 
 static void needs_symbol(void *user, const char *name)
 {
     struct file *f = user;
-    if (!strncmp(name, "nvml", 4)) f->nvml++;
+    int api;
     if (!strncmp(name, "cuda", 4) && name[4] >= 'A' && name[4] <= 'Z') f->runtime++;
     if (!strncmp(name, "cl", 2) && name[2] >= 'A' && name[2] <= 'Z') f->opencl++;
-    if (strncmp(name, "cu", 2)) return;
-    const struct hawser_api_name *known = driver_function(name);
+    const struct hawser_api_name *known = api_function(name, &api);
     if (!known) return;
-    f->driver++;
+    f->needs[api].linked++;
     if (known->carried) return;
-    f->driver_missing++;
-    add_missing(f, name);
+    f->needs[api].linked_missing++;
+    add_missing(&f->needs[api], name);
 }
 
 /* Names among the strings: cudart and others look functions up one by one. */
@@ -87,14 +105,16 @@ static void scan_strings(struct file *f, const char *data, size_t size)
 {
     for (const char *at = data, *end = data + size; at < end;) {
         size_t left = (size_t)(end - at), n = strnlen(at, left);
+        int api;
         if (n == left) break;
-        if (!strcmp(at, "libcuda.so.1")) f->opens_driver = true;
-        const struct hawser_api_name *known = n > 3 && at[0] == 'c' && at[1] == 'u' ? driver_function(at) : NULL;
+        for (int i = 0; i < N_APIS; i++)
+            if (!strcmp(at, apis[i].library)) f->needs[i].opens = true;
+        const struct hawser_api_name *known = n > 3 ? api_function(at, &api) : NULL;
         if (known) {
-            f->by_name++;
+            f->needs[api].by_name++;
             if (!known->carried) {
-                f->by_name_missing++;
-                add_missing(f, at);
+                f->needs[api].by_name_missing++;
+                add_missing(&f->needs[api], at);
             }
         }
         at += n + 1;
@@ -200,16 +220,26 @@ static void section(void *user, const char *name, const void *data, size_t size)
     if (!strncmp(name, ".rodata", 7) || !strncmp(name, ".data", 5)) scan_strings(f, data, size);
 }
 
+static bool looks_up(const struct needs *needs)
+{
+    return needs->by_name && needs->opens;
+}
+
+static void print_needs(const struct needs *needs, const char *title, const char *library)
+{
+    if (needs->linked)
+        printf("    %s linked against %u functions, %u not carried\n", title, needs->linked, needs->linked_missing);
+    if (looks_up(needs))
+        printf("    %s opens %s and knows %u functions by name, %u not carried\n", title, library, needs->by_name,
+               needs->by_name_missing);
+    if (*needs->missing && (needs->linked_missing || looks_up(needs))) printf("    not carried %s\n", needs->missing);
+}
+
 static void print_file(const struct file *f)
 {
-    if (f->driver)
-        printf("    CUDA driver  linked against %u functions, %u not carried\n", f->driver, f->driver_missing);
-    if (f->by_name && f->opens_driver)
-        printf("    CUDA driver  opens libcuda.so.1 and knows %u functions by name, %u not carried\n", f->by_name,
-               f->by_name_missing);
-    if (*f->missing && (f->driver_missing || f->opens_driver)) printf("    not carried %s\n", f->missing);
+    for (int i = 0; i < N_APIS; i++)
+        print_needs(&f->needs[i], apis[i].title, apis[i].library);
     if (f->runtime) printf("    CUDA runtime %u functions (the runtime asks the driver)\n", f->runtime);
-    if (f->nvml) printf("    NVML         %u functions, none carried\n", f->nvml);
     if (f->opencl) printf("    OpenCL       %u functions, none carried\n", f->opencl);
     for (unsigned i = 0; i < f->n_code; i++) {
         const struct code *c = &f->code[i];
@@ -248,7 +278,9 @@ static void inspect_file(const char *path, enum check check, unsigned *bad)
     struct hawser_elf_visitor v = {needs_symbol, section, &f};
     if (f.check_kernels) printf("%s\n", path);
     if (hawser_elf_visit(path, &v) != 0 && !inspect_gpu_code(&f, path)) return;
-    bool said = f.driver || (f.by_name && f.opens_driver) || f.runtime || f.nvml || f.opencl || f.n_code, ptx = false;
+    bool said = f.runtime || f.opencl || f.n_code, ptx = false;
+    for (int i = 0; i < N_APIS; i++)
+        said |= f.needs[i].linked || looks_up(&f.needs[i]);
     if (said && !f.check_kernels) printf("%s\n", path);
     if (said) print_file(&f);
     for (unsigned i = 0; i < f.n_code; i++)

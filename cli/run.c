@@ -97,16 +97,20 @@ static void prepend_preload(const char *library)
 
 static int set_environment(const char *endpoint)
 {
-    char preload[PATH_MAX], real[PATH_MAX];
-    if (!hawser_beside("../lib/libhawser-preload.so", preload) || !realpath(preload, real)) {
-        fprintf(stderr, "hawser: %s is missing: this installation is not whole\n", preload);
-        return EXIT_HAWSER;
+    /* The last stands first in LD_PRELOAD. NVML's is for programs that need it by DT_NEEDED. */
+    static const char *const objects[] = {"../lib/libnvidia-ml.so.1", "../lib/libhawser-preload.so"};
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        char path[PATH_MAX], real[PATH_MAX];
+        if (!hawser_beside(objects[i], path) || !realpath(path, real)) {
+            fprintf(stderr, "hawser: %s is missing: this installation is not whole\n", path);
+            return EXIT_HAWSER;
+        }
+        if (strpbrk(real, " :")) {
+            fprintf(stderr, "hawser: the path %s has a blank or a colon, which LD_PRELOAD cannot carry\n", real);
+            return EXIT_HAWSER;
+        }
+        prepend_preload(real);
     }
-    if (strpbrk(real, " :")) {
-        fprintf(stderr, "hawser: the path %s has a blank or a colon, which LD_PRELOAD cannot carry\n", real);
-        return EXIT_HAWSER;
-    }
-    prepend_preload(real);
 #ifdef HAWSER_ASAN_LIBRARY
     /* A library built with AddressSanitizer wants its runtime before all others. */
     prepend_preload(HAWSER_ASAN_LIBRARY);

@@ -11,6 +11,8 @@ static const struct {
 } table[] = {
     {"libcuda.so.1", "libhawser-cuda.so.1"},
     {"libcuda.so", "libhawser-cuda.so.1"},
+    {"libnvidia-ml.so.1", "libnvidia-ml.so.1"},
+    {"libnvidia-ml.so", "libnvidia-ml.so.1"},
 };
 
 const char *hawser_replacement(const char *name)

@@ -3,6 +3,8 @@
 #define HAWSER_API_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum hawser_api_flags {
     HAWSER_API_POST = 1,  /* no reply */
@@ -15,6 +17,15 @@ struct hawser_api_function {
     const char *name; /* NULL: no function has this number */
     int flags;
     const ProtobufCMessageDescriptor *request, *reply;
+};
+
+/* The row of a number that a guest sent, of any API; NULL when this release knows no such function. */
+const struct hawser_api_function *hawser_api_function(uint32_t number);
+
+/* A function of a host's library, and where its address goes in the API's table of them; ends with NULL. */
+struct hawser_symbol {
+    const char *name;
+    size_t offset;
 };
 
 struct hawser_api_name {

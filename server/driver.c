@@ -10,10 +10,10 @@
 
 int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size)
 {
-    void *lib = library_open(path, err, err_size);
+    void *lib = library_open(path, "cuInit", err, err_size);
     if (!lib) return -1;
     memset(out, 0, sizeof *out);
-    for (const struct cuda_driver_symbol *s = cuda_driver_symbols; s->name; s++) {
+    for (const struct hawser_symbol *s = cuda_driver_symbols; s->name; s++) {
         void *address = dlsym(lib, s->name);
         memcpy((char *)out + s->offset, &address, sizeof address);
         if (!address) hawser_log(HAWSER_DEBUG, "%s has no %s", path, s->name);

@@ -102,7 +102,7 @@ static bool cuda_works(void)
     if (pid == 0) {
         int (*init)(unsigned), (*count)(int *), n = 0;
         char err[1024];
-        void *lib = library_open("libcuda.so.1", err, sizeof err);
+        void *lib = library_open("libcuda.so.1", "cuInit", err, sizeof err);
         if (!lib) {
             hawser_log(HAWSER_INFO, "no CUDA device: %s", err);
             _exit(1);

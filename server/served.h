@@ -40,6 +40,7 @@ void worker_receive_apart(struct worker *w);
 struct served {
     struct worker *worker;
     const struct cuda_driver *driver;
+    const struct nvml_driver *nvml; /* once served_nvml has been asked */
     uint32_t thread;
     uint64_t context;             /* wire id, 0 for none */
     struct hawser_frame *frames;  /* bulk that came with the call; freed after it */
@@ -49,7 +50,7 @@ struct served {
 };
 
 typedef CUresult (*serve_function)(struct served *c, const ProtobufCMessage *msg);
-extern const serve_function hawser_cuda_serve[];
+extern const serve_function hawser_cuda_serve[], hawser_nvml_serve[];
 
 /* The call's reply message; packed at once. */
 void served_reply(struct served *c, const ProtobufCMessage *reply);
@@ -118,5 +119,10 @@ void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame
 
 /* Loads the library at path and fills the table. 0, or -1 with a reason in err. */
 int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size);
+
+/* ---- nvml.c ---- */
+
+/* NVML, if the guest asks for it, comes from where this CUDA driver library does. path is kept. */
+void nvml_from(const char *path);
 
 #endif

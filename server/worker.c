@@ -18,6 +18,7 @@
 #include "backtrace.h"
 #include "inbox.h"
 #include "log.h"
+#include "nvml_api.h"
 #include "session.h"
 #include "waiters.h"
 
@@ -44,14 +45,16 @@ static CUresult run_in_context(struct job *j)
         CUresult r = c->driver->cuCtxSetCurrent(o.handle);
         if (r != CUDA_SUCCESS) return r;
     }
-    return hawser_cuda_serve[j->function](c, j->args);
+    serve_function serve = j->function < HAWSER_NVML_FIRST ? hawser_cuda_serve[j->function]
+                                                           : hawser_nvml_serve[j->function - HAWSER_NVML_FIRST];
+    return serve(c, j->args);
 }
 
 static void run(void *arg)
 {
     struct job *j = arg;
     struct served *c = &j->served;
-    const struct hawser_api_function *api = &hawser_cuda_api[j->function];
+    const struct hawser_api_function *api = hawser_api_function(j->function);
     CUresult r = run_in_context(j);
     hawser_log(HAWSER_DEBUG, "%s -> %d", api->name, r);
     if (j->seq == 0 && r != CUDA_SUCCESS) {
@@ -89,9 +92,8 @@ static void run(void *arg)
 /* False when the call makes no sense: the session then ends. */
 static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser_frame *frames)
 {
-    const struct hawser_api_function *api =
-        call->function < HAWSER_FN_LIMIT ? &hawser_cuda_api[call->function] : NULL;
-    if (!api || !api->name) {
+    const struct hawser_api_function *api = hawser_api_function(call->function);
+    if (!api) {
         hawser_log(HAWSER_ERROR, "the guest calls function %u, which this release does not know",
                    call->function);
         return false;
@@ -276,6 +278,7 @@ static int start(struct worker *w, const struct settings *s)
         hawser_log(HAWSER_ERROR, "cannot load the driver library: %s", err);
         return -1;
     }
+    nvml_from(s->library);
     w->objects = objects_new();
     if (!w->objects || !staging_new(w) || output_capture(w) != 0) return -1;
     dprintf(s->control, "%s\n", bound);

@@ -1,6 +1,6 @@
 /*
- * The guest's link to the host: opened once per process at cuInit, lost for ever when the host goes or
- * the process forks.
+ * The guest's link to the host: opened once per process, by cuInit or nvmlInit, and lost for ever when the host goes.
+ * A forked child opens one of its own; CUDA answers there only if the parent had not initialized it.
  */
 #include "shim.h"
 
@@ -17,9 +17,10 @@
 
 /* One link per process. state says which of the others may be read. */
 static _Atomic(int) state; /* enum below */
-enum { UNOPENED, OPEN, REFUSED, GONE, FORKED };
+enum { UNOPENED, OPEN, REFUSED, GONE };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static atomic_bool initialized; /* cuInit has succeeded */
+static atomic_bool forked;      /* a parent's cuInit has, so that CUDA is lost here */
 static CUresult open_result;
 static struct hawser_session *session;
 static Hawser__Opened *host;
@@ -56,9 +57,17 @@ static void on_gone(void *user)
     shim_host_functions_lost();
 }
 
+/* The session is the parent's; of its memory nothing is touched here. */
 static void in_child(void)
 {
-    if (atomic_load(&state) != UNOPENED) atomic_store(&state, FORKED);
+    static const pthread_once_t never = PTHREAD_ONCE_INIT;
+    if (atomic_load(&initialized)) atomic_store(&forked, true);
+    if (atomic_load(&state) == REFUSED) return;
+    once = never;
+    atomic_store(&initialized, false);
+    atomic_store(&state, UNOPENED);
+    session = NULL;
+    host = NULL;
 }
 
 static void open_link(void)
@@ -78,20 +87,26 @@ static void open_link(void)
         atomic_store(&state, REFUSED);
         return;
     }
+    static bool watched;
     open_result = (CUresult)host->init_result;
     int before = UNOPENED;
     atomic_compare_exchange_strong(&state, &before, OPEN);
-    pthread_atfork(NULL, NULL, in_child);
+    if (!watched) pthread_atfork(NULL, NULL, in_child);
+    watched = true;
     hawser_log(HAWSER_INFO, "session with %s, host release %s, %zu device(s)", endpoint,
                host->version, host->n_devices);
 }
 
-CUresult shim_open(void)
+CUresult shim_open_apart(void)
 {
-    if (atomic_load(&state) == FORKED) return CUDA_ERROR_NOT_INITIALIZED;
     pthread_once(&once, open_link);
     if (atomic_load(&state) == GONE) return SHIM_HOST_GONE;
     return open_result;
+}
+
+CUresult shim_open(void)
+{
+    return atomic_load(&forked) ? CUDA_ERROR_NOT_INITIALIZED : shim_open_apart();
 }
 
 void shim_init_done(void)
@@ -140,7 +155,7 @@ CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser
                    unsigned n)
 {
     int rc = hawser_session_post(session, c->who, c->function, m, frames, n);
-    hawser_log(HAWSER_DEBUG, "post %s", hawser_cuda_api[c->function].name);
+    hawser_log(HAWSER_DEBUG, "post %s", hawser_api_function(c->function)->name);
     return rc == 0 ? CUDA_SUCCESS : SHIM_HOST_GONE;
 }
 
@@ -148,7 +163,7 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
                    unsigned n, ProtobufCMessage **reply)
 {
     int32_t result = 0;
-    const struct hawser_api_function *f = &hawser_cuda_api[c->function];
+    const struct hawser_api_function *f = hawser_api_function(c->function);
     int rc = hawser_session_call(session, c->who, c->function, m, frames, n,
                                  reply ? f->reply : NULL, &result, reply);
     hawser_log(HAWSER_DEBUG, "call %s -> %d", f->name, rc == 0 ? result : -1);

@@ -23,6 +23,8 @@
 
 /* Opens the session once per process. CUDA_ERROR_SYSTEM_NOT_READY when no server can be had. */
 CUresult shim_open(void);
+/* The same for what is no part of CUDA, and works in a child whose parent has initialized CUDA. */
+CUresult shim_open_apart(void);
 
 /* cuInit has succeeded: from now on other functions may be called. */
 void shim_init_done(void);

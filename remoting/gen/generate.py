@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes from an API spec what both ends of the wire need.
 
-    generate.py --spec api/cuda.spec --cc CC --include DIR --out DIR [--coverage FILE --softgpu DIR]
+    generate.py --spec api/cuda.spec --cc CC --include DIR --out DIR [--coverage FILE --softgpu DIR...]
 
 Into --out: cuda.proto, cuda_api.h, cuda_api.c (both ends), cuda_guest.c (the guest's functions),
-cuda_host.c (the host's dispatch). With --coverage only the coverage table is written.
+cuda_host.c (the host's dispatch); for nvml.spec (nvml.py) the same and nvml_missing.c (what the software GPU does not
+define). With --coverage only the coverage table is written.
 """
 
 import argparse
@@ -16,145 +17,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "cuda-abi")]
 
 import cuda_header
-from spec import Spec, SpecError, plain_type
 import coverage
-
-NOTICE = "/* Generated from {} by remoting/gen/generate.py. */\n"
-
-SCALARS = {"unsigned int": "uint64", "unsigned char": "uint64", "unsigned short": "uint64",
-           "unsigned long long": "uint64", "int": "sint64", "float": "float"}
-
-
-# ---- names as protoc-c makes them
-
-def camel(name):
-    return "".join(w[:1].upper() + w[1:] for w in name.split("_"))
-
-
-def lower(camel_name):
-    out, was_upper = "", True
-    for c in camel_name:
-        if c.isupper() and not was_upper:
-            out += "_"
-        out += c.lower()
-        was_upper = c.isupper()
-    return out
-
-
-class Names:
-    """The C names of one message."""
-
-    def __init__(self, name):
-        self.message = camel(name)
-        low = lower(self.message)
-        self.struct = f"Hawser__{self.message}"
-        self.init = f"HAWSER__{low.upper()}__INIT"
-        self.descriptor = f"hawser__{low}__descriptor"
-
-
-# ---- what a parameter is
-
-class Role:
-    """How one parameter of a generated function travels. Kinds: in and out (scalars), handle, new (a handle that the
-    guest mints), value (a structure as its bytes), block (a structure or an array that is read), fill (one that is
-    written)."""
-
-    def __init__(self, spec, function, param):
-        self.param, self.name = param, param.name
-        self.field = param.name.lower()
-        t = plain_type(param.type)
-        self.base = t.rstrip("*").replace("const ", "").strip()
-        self.pointer = t.endswith("*")
-        self.count = function.counts.get(param.name)
-        self.count, _, less = (self.count or "").partition("-")
-        self.count, self.minus = self.count or None, int(less or 0)
-        scalar = SCALARS.get(self.base) or spec.scalars.get(self.base)
-        if self.base == "char" and self.pointer and "const" in t:
-            self.kind, self.wire, self.pointer = "text", "string", True
-        elif self.base == "void" and param.name in spec.addresses:
-            self.kind, self.wire, self.pointer, self.base = "in", "uint64", False, "void *"
-        elif self.count or (self.base in spec.structs and self.pointer):
-            self.kind = "block" if "const" in t or param.name in spec.reads else "fill"
-            self.wire = "bytes"
-        elif self.base in spec.structs:
-            self.kind, self.wire = "value", "bytes"
-        elif self.base in spec.handles:
-            self.kind = "new" if self.pointer else "handle"
-            self.object = f"HAWSER_{spec.handles[self.base].upper()}"
-            self.wire = "uint64"
-        elif scalar:
-            self.kind = "out" if self.pointer else "in"
-            self.wire = scalar
-        else:
-            spec.fail(f"{function.name}: parameter {param.name} has the type {param.type}, which is "
-                      "neither scalar nor handle: say 'scalar' or 'struct' or write the function by hand",
-                      function.line)
-        self.gone = self.kind == "handle" and function.name in spec.gone
-
-    @property
-    def to_host(self):
-        return self.kind in ("in", "handle", "new", "value", "block", "text")
-
-    @property
-    def to_guest(self):
-        return self.kind in ("out", "fill")
-
-    @property
-    def bytes(self):
-        """C expression: the size of a value, block or fill."""
-        return f"sizeof({self.base})" + (f" * {self.elements(self.count)}" if self.count else "")
-
-    @property
-    def fixed(self):
-        return self.count is not None and self.count.isdigit()
-
-    def elements(self, count):
-        if self.fixed:
-            return self.count
-        return f"((size_t){count} - {self.minus})" if self.minus else f"(size_t){count}"
-
-    @property
-    def host_bytes(self):
-        return f"sizeof({self.base})" + (f" * {self.elements('m->' + self.count.lower())}" if self.count else "")
-
-    def too_many(self, count):
-        """C condition: the count is none that can be."""
-        return f"{count} > HAWSER_MAX_ELEMENTS" + (f" || {count} < {self.minus}" if self.minus else "")
-
-
-def roles_of(spec, function):
-    return [Role(spec, function, p) for p in function.params]
-
+import nvml
+from roles import NOTICE, Names, camel, emit_proto, numbered, roles_of, write
+from spec import Spec, SpecError
 
 # ---- the parts
-
-def emit_proto(spec, functions):
-    out = ['syntax = "proto3";', "package hawser;"]
-
-    def message(name, fields):
-        out.append(f"message {name} {{")
-        for i, (field, kind, repeated) in enumerate(fields, 1):
-            out.append(f"    {'repeated ' if repeated else ''}{kind} {field} = {i};")
-        out.append("}")
-
-    for m in spec.messages.values():
-        message(m.name, m.fields)
-        if m.number:
-            message(m.name + "Reply", m.reply)
-    for f in functions:
-        if not f.number:
-            continue
-        roles = roles_of(spec, f)
-        message(camel(f.name), [(r.field, r.wire, False) for r in roles if r.to_host])
-        message(camel(f.name) + "Reply", [(r.field, r.wire, False) for r in roles if r.to_guest])
-    return "\n".join(out) + "\n"
-
-
-def numbered(spec, functions):
-    """Everything that has a number on the wire: functions and wire calls."""
-    return sorted([f for f in functions if f.number] + [m for m in spec.messages.values() if m.number],
-                  key=lambda x: x.number)
-
 
 def driver_names(spec, functions):
     return sorted(set(spec.driver) | {f.name for f in functions if f.number})
@@ -182,8 +50,7 @@ def emit_header(spec, functions, header):
             params = ", ".join(t for t, _ in f.params) or "void"
             out.append(f"    CUresult (*{name})({params});")
     out += ["};",
-            "extern const struct cuda_driver_symbol { const char *name; size_t offset; } "
-            "cuda_driver_symbols[];\n",
+            "extern const struct hawser_symbol cuda_driver_symbols[];\n",
             "#endif\n"]
     return "\n".join(out)
 
@@ -368,19 +235,11 @@ def emit_host(spec, functions, header):
     out += [""] + [host_function(spec, f) for f in functions if f.number]
     out.append("const serve_function hawser_cuda_serve[HAWSER_FN_LIMIT] = {")
     out += [f"    [{c.number}] = serve_{c.name}," for c in numbered(spec, functions)]
-    out += ["};\n", "const struct cuda_driver_symbol cuda_driver_symbols[] = {"]
+    out += ["};\n", "const struct hawser_symbol cuda_driver_symbols[] = {"]
     out += [f'    {{"{name}", offsetof(struct cuda_driver, {name})}},'
             for name in driver_names(spec, functions) if name in header]
     out += ["    {NULL, 0}", "};"]
     return "\n".join(out) + "\n"
-
-
-def write(path, text):
-    """Leaves an unchanged file alone, so that nothing is compiled again for it."""
-    if os.path.exists(path) and open(path).read() == text:
-        return
-    with open(path, "w") as f:
-        f.write(text)
 
 
 def main():
@@ -390,26 +249,39 @@ def main():
     ap.add_argument("--include", required=True)
     ap.add_argument("--out")
     ap.add_argument("--coverage")
-    ap.add_argument("--softgpu")
+    ap.add_argument("--softgpu", nargs="+", help="folders with what the software GPU defines")
     args = ap.parse_args()
     try:
         spec = Spec(args.spec)
+        if spec.api == "nvml":
+            return generate_nvml(spec, args)
         header = cuda_header.load(args.cc, args.include)
         spec.check_header(header, header_version(args.include))
         functions = spec.present(header)
         if args.coverage:
-            write(args.coverage, coverage.table(spec, args.softgpu))
+            write(args.coverage, coverage.table(spec, args.softgpu[0]))
         if args.out:
-            os.makedirs(args.out, exist_ok=True)
             files = {"cuda.proto": emit_proto(spec, functions),
                      "cuda_api.h": emit_header(spec, functions, header),
                      "cuda_api.c": emit_common(spec, functions, header),
                      "cuda_guest.c": emit_guest(spec, functions), "cuda_hooks.h": emit_hooks(spec, functions),
                      "cuda_host.c": emit_host(spec, functions, header)}
-            for name, text in files.items():
-                write(os.path.join(args.out, name), text)
+            write_all(args.out, files)
     except SpecError as e:
         sys.exit(str(e))
+
+
+def generate_nvml(spec, args):
+    if args.coverage:
+        write(args.coverage, nvml.coverage(spec, args.softgpu))
+    if args.out:
+        write_all(args.out, nvml.files(spec, emit_proto))
+
+
+def write_all(folder, files):
+    os.makedirs(folder, exist_ok=True)
+    for name, text in files.items():
+        write(os.path.join(folder, name), text)
 
 
 def header_version(include):

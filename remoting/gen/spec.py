@@ -54,6 +54,7 @@ class Spec:
         self.later, self.aliases, self.shared = {}, {}, {}
         self.gone, self.outside, self.driver = set(), set(), []
         self.reads, self.optional, self.addresses = set(), set(), set()
+        self.versioned, self.both, self.refused = set(), set(), {}
         self.last_message = None
         with open(path) as f:
             for number, line in enumerate(f, 1):
@@ -79,12 +80,13 @@ class Spec:
                    "post": self.read_function, "call": self.read_function, "via": self.read_function}
         if word in readers:
             readers[word](word, rest)
-        elif word in ("later", "alias", "shared"):
-            names = {"later": self.later, "alias": self.aliases, "shared": self.shared}[word]
+        elif word in ("later", "alias", "shared", "refused"):
+            names = {"later": self.later, "alias": self.aliases, "shared": self.shared,
+                     "refused": self.refused}[word]
             names.update((n, self.line) for n in rest.split())
-        elif word in ("struct", "reads", "optional", "address"):
-            {"struct": self.structs, "reads": self.reads, "optional": self.optional,
-             "address": self.addresses}[word].update(rest.split())
+        elif word in ("struct", "reads", "optional", "address", "versioned", "both"):
+            {"struct": self.structs, "reads": self.reads, "optional": self.optional, "address": self.addresses,
+             "versioned": self.versioned, "both": self.both}[word].update(rest.split())
         elif word in ("gone", "outside-context"):
             (self.gone if word == "gone" else self.outside).update(rest.split())
         elif word == "driver":
@@ -132,17 +134,17 @@ class Spec:
         target.append((name, kind, repeated))
 
     def read_function(self, word, rest):
-        m = re.match(r"(.*?)\b(cu\w+)\((.*)\)((?: +\w+\[[\w-]+\])*)$", rest)
+        m = re.match(r"(.*?)\b((?:cu|nvml)\w+)\((.*)\)((?: +\w+\[[*\w-]+\])*)$", rest)
         if not m:
             self.fail("expected a signature: name(type name, ...)")
         words, name = m.group(1).split(), m.group(2)
         if name in self.functions:
             self.fail(f"{name} stands twice")
         f = Function(word, name, split_params(m.group(3)), self.line)
-        f.counts = dict(re.findall(r"(\w+)\[([\w-]+)\]", m.group(4)))
+        f.counts = dict(re.findall(r"(\w+)\[([*\w-]+)\]", m.group(4)))
         for array, count in f.counts.items():
             names = {p.name for p in f.params}
-            if array not in names or not (count.isdigit() or count.partition("-")[0] in names):
+            if array not in names or not (count.isdigit() or count.strip("*").partition("-")[0] in names):
                 self.fail(f"{name} has no parameters {array} and {count}")
         if word == "via":
             f.wires = words[0].split(",")
@@ -184,7 +186,7 @@ class Spec:
             if want != have:
                 self.fail(f"{f.name}({', '.join(have)}), but the header says "
                           f"{f.name}({', '.join(want)})", f.line)
-        for name, line in {**self.later, **self.aliases, **self.shared}.items():
+        for name, line in {**self.later, **self.aliases, **self.shared, **self.refused}.items():
             if name not in header and header_version >= self.version:
                 self.fail(f"{name} is not in the header", line)
         missing = sorted(n for n in header if n not in self.functions and n not in self.later

@@ -33,6 +33,11 @@ def tests(build):
         assert r.returncode == 0 and "linked against" in r.stdout and " 0 not carried" in r.stdout, r
         assert "not found" not in r.stdout and r.stderr == "", r
 
+    def an_nvml_program():
+        r = inspect(build.program("nvml"))
+        line = next(l for l in r.stdout.splitlines() if l.split()[:2] == ["NVML", "linked"])
+        assert line.endswith(" 2 not carried") and "nvmlDeviceSetPersistenceMode" in r.stdout, r
+
     def kernels_that_cannot_run():
         with tempfile.TemporaryDirectory() as folder:
             for text, status, said in ((GOOD, 0, "1 of 1 kernels can run"), (BAD, 1, "cannot run   bad:")):
@@ -49,5 +54,6 @@ def tests(build):
     yield "inspect/a program of the runtime API", a_runtime_program
     yield "inspect/the libraries that it loads", its_libraries
     yield "inspect/a program of the driver API", a_driver_program
+    yield "inspect/a program of NVML", an_nvml_program
     yield "inspect/kernels that the software GPU cannot run", kernels_that_cannot_run
     yield "inspect/no such program", no_program

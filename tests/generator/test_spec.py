@@ -15,6 +15,9 @@ SPEC = os.path.join(ROOT, "remoting", "api", "cuda.spec")
 CUDA = next((d for d in (os.environ.get("CUDA_HOME", "") + "/include", os.environ.get("CUDA_PATH", "") + "/include",
                          "/usr/local/cuda/include") if os.path.exists(os.path.join(d, "cuda.h"))), None)
 
+sys.path.insert(0, os.path.join(ROOT, "remoting", "gen"))
+from spec import Spec as SpecReader
+
 FOLDERS = []
 
 
@@ -89,14 +92,45 @@ class Spec(unittest.TestCase):
         self.assertFalse(compiles(asserts.replace("CUdeviceptr *dptr, size_t bytesize",
                                                   "CUdeviceptr *dptr, unsigned int bytesize")))
 
-    def test_coverage_page_is_current(self):
+    def test_coverage_pages_are_current(self):
+        pages = {"cuda": ("coverage.md", ["server/softgpu/driver"]),
+                 "nvml": ("coverage-nvml.md", ["server/softgpu/nvml", "cuda-abi/nvml"])}
         with tempfile.TemporaryDirectory() as folder:
-            fresh = os.path.join(folder, "coverage.md")
-            subprocess.run([sys.executable, os.path.join(ROOT, "remoting", "gen", "generate.py"), "--spec", SPEC,
-                            "--cc", "cc", "--include", CUDA, "--coverage", fresh, "--softgpu",
-                            os.path.join(ROOT, "server", "softgpu", "driver")], check=True)
-            with open(fresh) as a, open(os.path.join(ROOT, "docs", "coverage.md")) as b:
-                self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
+            for api, (page, soft) in pages.items():
+                fresh = os.path.join(folder, page)
+                subprocess.run([sys.executable, os.path.join(ROOT, "remoting", "gen", "generate.py"), "--spec",
+                                SPEC.replace("cuda.spec", api + ".spec"), "--cc", "cc", "--include", CUDA,
+                                "--coverage", fresh, "--softgpu", *(os.path.join(ROOT, d) for d in soft)], check=True)
+                with open(fresh) as a, open(os.path.join(ROOT, "docs", page)) as b:
+                    self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
+
+    def test_nvml_is_as_its_header_says(self):
+        """Signatures and sizes, where there is an nvml.h: in the toolkit or in $NVML_INCLUDE."""
+        folder = next((d for d in (os.environ.get("NVML_INCLUDE", ""), CUDA)
+                       if os.path.exists(os.path.join(d, "nvml.h"))), None)
+        if not folder:
+            self.skipTest("there is no nvml.h")
+        with open(os.path.join(folder, "nvml.h")) as f:
+            header = f.read()
+        spec = SpecReader(SPEC.replace("cuda.spec", "nvml.spec"))
+        source = ["#define NVML_NO_UNVERSIONED_FUNC_DEFS", "#include <nvml.h>", "#include <stddef.h>"]
+        source += [f"nvmlReturn_t {f.name}({f.signature});" for f in spec.functions.values()
+                   if f"{f.name}(" in header]
+        ours = os.path.join(ROOT, "cuda-abi", "nvml", "nvml_abi.h")
+        types = [t for t in sorted(spec.structs) if t in header]
+        print_sizes = "#include <stdio.h>\nint main(void) {" + "".join(
+            f'printf("%zu {t}\\n", sizeof({t}));' for t in types) + "}\n"
+        told = []
+        for include in (f'#include "{ours}"\n', "#include <nvml.h>\n"):
+            with tempfile.TemporaryDirectory() as d:
+                out = os.path.join(d, "sizes")
+                subprocess.run(["cc", f"-I{folder}", "-o", out, "-x", "c", "-"], input=include + print_sizes,
+                               text=True, check=True)
+                told.append(subprocess.run([out], capture_output=True, text=True, check=True).stdout)
+        self.assertEqual(*told)
+        r = subprocess.run(["cc", "-fsyntax-only", f"-I{folder}", "-x", "c", "-"], input="\n".join(source),
+                           capture_output=True, text=True)
+        self.assertEqual(r.returncode, 0, r.stderr)
 
 
 if __name__ == "__main__":

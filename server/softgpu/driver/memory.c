@@ -4,6 +4,7 @@
  * belongs to an allocation. Allocations are whole pages, so that a pointer that runs wild faults soon.
  */
 #include "driver.h"
+#include "figures.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -355,6 +356,12 @@ size_t sd_used(const struct sd_device *d)
     size_t n = used[d->ordinal];
     pthread_rwlock_unlock(&lock);
     return n;
+}
+
+size_t hawser_softgpu_used(CUdevice device)
+{
+    const struct sd_device *d = sd_device(device);
+    return d ? sd_used(d) : 0;
 }
 
 /* ---- the API: device memory ---- */
