@@ -86,6 +86,25 @@ E(dp4a_u, U32(byte_u(a, 0) * byte_u(b, 0) + byte_u(a, 1) * byte_u(b, 1) + byte_u
 E(dp4a_s, U32((uint32_t)(byte_s(a, 0) * byte_s(b, 0) + byte_s(a, 1) * byte_s(b, 1) + byte_s(a, 2) * byte_s(b, 2) +
                          byte_s(a, 3) * byte_s(b, 3)) +
               c))
+E(absdiff4, (byte_u(a, 0) > byte_u(b, 0) ? byte_u(a, 0) - byte_u(b, 0) : byte_u(b, 0) - byte_u(a, 0)) |
+                (byte_u(a, 1) > byte_u(b, 1) ? byte_u(a, 1) - byte_u(b, 1) : byte_u(b, 1) - byte_u(a, 1)) << 8 |
+                (byte_u(a, 2) > byte_u(b, 2) ? byte_u(a, 2) - byte_u(b, 2) : byte_u(b, 2) - byte_u(a, 2)) << 16 |
+                (byte_u(a, 3) > byte_u(b, 3) ? byte_u(a, 3) - byte_u(b, 3) : byte_u(b, 3) - byte_u(a, 3)) << 24)
+static uint64_t absdiff4_add(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t parts = absdiff4(a, b, c);
+    return U32(c + (parts & 0xff) + (parts >> 8 & 0xff) + (parts >> 16 & 0xff) + (parts >> 24 & 0xff));
+}
+static int32_t saturated_half(int32_t v)
+{
+    return v > 32767 ? 32767 : v < -32768 ? -32768 : v;
+}
+E(add2_sat, ((uint32_t)saturated_half((int16_t)a + (int16_t)b) & 0xffff) |
+                (uint32_t)saturated_half((int16_t)(a >> 16) + (int16_t)(b >> 16)) << 16)
+E(min4_s, ((uint32_t)(byte_s(a, 0) < byte_s(b, 0) ? byte_s(a, 0) : byte_s(b, 0)) & 0xff) |
+              ((uint32_t)(byte_s(a, 1) < byte_s(b, 1) ? byte_s(a, 1) : byte_s(b, 1)) & 0xff) << 8 |
+              ((uint32_t)(byte_s(a, 2) < byte_s(b, 2) ? byte_s(a, 2) : byte_s(b, 2)) & 0xff) << 16 |
+              ((uint32_t)(byte_s(a, 3) < byte_s(b, 3) ? byte_s(a, 3) : byte_s(b, 3)) & 0xff) << 24)
 E(dp2a_lo, U32((a & 0xffff) * byte_u(b, 0) + (a >> 16) * byte_u(b, 1) + c))
 E(dp2a_hi, U32((a & 0xffff) * byte_u(b, 2) + (a >> 16) * byte_u(b, 3) + c))
 
@@ -140,6 +159,10 @@ const struct op_case int_cases[] = {
      " addc.cc.u32 l, l, m; addc.u32 h, h, k; mov.b64 %D, {l, h}; }",
      add_chain, 0, 0},
     {"dp4a_u32", 'i', 'r', "dp4a.u32.u32 %d, %a, %b, %c;", dp4a_u, 0, 0},
+    {"vabsdiff4", 'i', 'r', "vabsdiff4.u32.u32.u32 %d, %a, %b, %c;", absdiff4, 0, 0},
+    {"vabsdiff4_add", 'i', 'r', "vabsdiff4.u32.u32.u32.add %d, %a, %b, %c;", absdiff4_add, 0, 0},
+    {"vadd2_sat", 'i', 'r', "vadd2.s32.s32.s32.sat %d, %a, %b, %c;", add2_sat, 0, 0},
+    {"vmin4_s", 'i', 'r', "vmin4.s32.s32.s32 %d, %a, %b, %c;", min4_s, 0, 0},
     {"dp4a_s32", 'i', 'r', "dp4a.s32.s32 %d, %a, %b, %c;", dp4a_s, 0, 0},
     {"dp2a_lo", 'i', 'r', "dp2a.lo.u32.u32 %d, %a, %b, %c;", dp2a_lo, 0, 0},
     {"dp2a_hi", 'i', 'r', "dp2a.hi.u32.u32 %d, %a, %b, %c;", dp2a_hi, 0, 0},

@@ -51,6 +51,7 @@ struct kernel_case {
 };
 
 extern const struct op_case int_cases[], bit_cases[], float_cases[], double_cases[], half_cases[], convert_cases[];
-extern const struct kernel_case memory_cases[], atomic_cases[], warp_cases[], control_cases[], tile_cases[];
+extern const struct kernel_case memory_cases[], atomic_cases[], warp_cases[], control_cases[], tile_cases[],
+    async_cases[];
 
 #endif

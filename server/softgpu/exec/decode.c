@@ -179,6 +179,16 @@ static unsigned source_bytes(const struct decoder *d, const struct sg_insn *insn
         return i >= 1 ? 4 : bytes;
     case SG_OP_BFI:
         return i >= 2 ? 4 : bytes;
+    case SG_OP_VADD2:
+    case SG_OP_VADD4:
+    case SG_OP_VSUB2:
+    case SG_OP_VSUB4:
+    case SG_OP_VABSDIFF2:
+    case SG_OP_VABSDIFF4:
+    case SG_OP_VMIN2:
+    case SG_OP_VMIN4:
+    case SG_OP_VMAX2:
+    case SG_OP_VMAX4:
     case SG_OP_DP4A:
     case SG_OP_DP2A:
     case SG_OP_FNS:
@@ -465,7 +475,8 @@ static void decode_body(struct decoder *d, const struct sg_insn *insn) {
         decode_barrier(d, insn);
         break;
     default:
-        if (!sg_decode_memory(d, insn) && !sg_decode_texture(d, insn) && !sg_decode_matrix(d, insn))
+        if (!sg_decode_memory(d, insn) && !sg_decode_texture(d, insn) && !sg_decode_matrix(d, insn) &&
+            !sg_decode_async(d, insn))
             decode_ordinary(d, insn);
     }
 }

@@ -55,6 +55,8 @@ struct op *sg_emit_at(struct decoder *d, sg_handler fn, const struct sg_place *p
 bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn);
 // decode_texture.c
 bool sg_decode_texture(struct decoder *d, const struct sg_insn *insn);
+// decode_async.c
+bool sg_decode_async(struct decoder *d, const struct sg_insn *insn);
 // decode_matrix.c
 bool sg_decode_matrix(struct decoder *d, const struct sg_insn *insn);
 // decode_call.c

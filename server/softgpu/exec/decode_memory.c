@@ -181,22 +181,6 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
     }
 }
 
-// Copies are made at once, so that groups are complete when committed.
-static void decode_async_copy(struct decoder *d, const struct sg_insn *insn) {
-    if (insn->mode == SG_CP_COMMIT_GROUP || insn->mode == SG_CP_WAIT_GROUP ||
-        insn->mode == SG_CP_WAIT_ALL)
-        return;
-    if (insn->mode != SG_CP_ASYNC || insn->nsrc != 3 || insn->src[2].kind != SG_OPND_IMM)
-        sg_decode_fail(d, "the software GPU has no such form of cp.async");
-    unsigned bytes = (unsigned)insn->src[2].imm;
-    if (bytes != 4 && bytes != 8 && bytes != 16) sg_decode_fail(d, "cp.async of this size");
-    struct sg_place to = sg_find_place(d, &insn->src[0], SG_SHARED);
-    struct sg_place from = sg_find_place(d, &insn->src[1], SG_GLOBAL);
-    uint32_t buffer = sg_scratch(d);
-    emit_load(d, &from, bytes, buffer);
-    sg_emit_at(d, table(d)->st_shared[log2_of(d, bytes)], &to)->b = buffer;
-}
-
 bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->op) {
     case SG_OP_LD:
@@ -209,9 +193,6 @@ bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {
     case SG_OP_ATOM:
     case SG_OP_RED:
         decode_atomic(d, insn);
-        return true;
-    case SG_OP_CP_ASYNC:
-        decode_async_copy(d, insn);
         return true;
     default:
         return false;

@@ -10,11 +10,8 @@ static uint8_t *reach(struct warp *w, const struct op *op, uint32_t lane, int64_
         uint64_t at = ((const uint64_t *)(w->R + op->a))[lane] + (uint64_t)(op->imm + offset);
         return sg_translate(w, op, lane, at, bytes, align);
     }
-    uint64_t at = (uint32_t)(((const uint32_t *)(w->R + op->a))[lane] + (uint32_t)(op->imm + offset));
-    if (at + bytes > w->shared_size)
-        sg_raise(w, op, SG_FAULT_ADDRESS, lane, at, "address outside the block's shared memory");
-    if (at & (align - 1)) sg_raise(w, op, SG_FAULT_MISALIGNED, lane, at, "misaligned address in shared memory");
-    return w->shared + at;
+    uint32_t at = ((const uint32_t *)(w->R + op->a))[lane] + (uint32_t)(op->imm + offset);
+    return sg_shared(w, op, lane, at, bytes, align);
 }
 
 static void put_register(struct warp *w, uint32_t slot, const uint8_t *from, unsigned bytes) {

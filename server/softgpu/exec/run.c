@@ -122,6 +122,13 @@ void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t 
     return p;
 }
 
+void *sg_shared(struct warp *w, const struct op *op, uint32_t lane, uint32_t at, uint64_t bytes, uint64_t align) {
+    if (at + bytes > w->shared_size)
+        sg_raise(w, op, SG_FAULT_ADDRESS, lane, at, "address outside the block's shared memory");
+    if (at & (align - 1)) sg_raise(w, op, SG_FAULT_MISALIGNED, lane, at, "misaligned address in shared memory");
+    return w->shared + at;
+}
+
 // ---- layout of a worker's memory ----------------------------------------------------------------
 
 struct layout {

@@ -253,6 +253,8 @@ _Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind 
 // windows, parameters, registered ranges. Raises a fault if there is none, or if misaligned.
 void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address,
                    uint64_t bytes, uint64_t align);
+// The same for an offset into the block's shared memory.
+void *sg_shared(struct warp *w, const struct op *op, uint32_t lane, uint32_t at, uint64_t bytes, uint64_t align);
 // The same without raising: NULL.
 void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes);
 

@@ -321,6 +321,10 @@ static void check_operand(struct match *m, struct sg_operand *operand, char lett
     case 'i':
         check_scalar(m, operand, SG_U32, false);
         break;
+    case 'I':
+        if (operand->kind == SG_OPND_REG && m->p->fn->regs[operand->reg].type == SG_PRED) check_predicate(m, operand);
+        else check_scalar(m, operand, SG_U32, false);
+        break;
     case 'l':
         check_scalar(m, operand, SG_U64, false);
         break;

@@ -237,6 +237,7 @@ enum sg_mode {
     SG_CP_WAIT_ALL,
     SG_CP_MBARRIER_ARRIVE,
     SG_CP_BULK,
+    SG_CP_BULK_PREFETCH,
     SG_CP_BULK_COMMIT_GROUP,
     SG_CP_BULK_WAIT_GROUP,
     SG_MBAR_INIT,
@@ -457,6 +458,7 @@ struct sg_insn {
     uint8_t type3;  // mma: B
     uint8_t type4;  // mma: C
     uint8_t space;  // enum sg_space
+    uint8_t space2; // cp.async: the source's
     uint8_t vec;    // ld, st, atom, red, tex, suld, sust: 1, 2, 4 or 8 elements; ldmatrix: 1, 2, 4
                     // matrices
     uint8_t rnd;    // enum sg_rnd

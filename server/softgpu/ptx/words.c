@@ -220,6 +220,7 @@ static bool apply_word(struct sg_words *state, const char *word, uint32_t length
         bool again = *field != 0 && words[i].field != FIELD(sem);
         if (again && !(words[i].letter == 's' && state->insn->op == SG_OP_CP_ASYNC)) return false;
         if (!again) *field = words[i].value;
+        else if (words[i].letter == 's') state->insn->space2 = words[i].value;
         return true;
     }
     return false;
