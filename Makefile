@@ -20,7 +20,9 @@ build:
 test:
 	scripts/install-deps
 	cmake --preset debug >/dev/null
+	scripts/install-third-party
 	cmake --build --preset debug
+	cmake --build --preset debug --target external-programs
 	tests/run build-debug
 
 bundle: build

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes from the installed cuda.h and graph/capture.list:
+"""Writes from the installed cuda.h, graph/capture.list and interop.list:
 
     abi_stubs.c, abi_ptds.c, abi_procaddr.c, abi_errors.c, abi_capture.c    the room's generated objects
     abi_direct.h    prototypes of hawser_direct_NAME, for this room
@@ -25,7 +25,9 @@ def declared(f):
     return ", ".join(f"{t}{'' if t.endswith('*') else ' '}{n}" for t, n in f.params) or "void"
 
 
-CAPTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "graph", "capture.list")
+HERE = os.path.dirname(os.path.abspath(__file__))
+CAPTURE = os.path.join(HERE, "graph", "capture.list")
+INTEROP = os.path.join(HERE, "interop.list")
 
 
 def capture_list(functions):
@@ -207,9 +209,20 @@ def lookups(functions, typedefs):
     return sorted(rows)
 
 
+def interop():
+    """Rows as of lookups."""
+    with open(INTEROP) as f:
+        lines = [line.split() for line in f if not line.startswith("#")]
+    return [(name, "ptsz" if is_variant(symbol) else "", int(version), symbol) for name, version, symbol in lines]
+
+
 def procaddr(functions, typedefs):
-    out = [HEAD, "const struct abi_symbol hawser_abi_symbols[] = {"]
-    rows = [r for r in lookups(functions, typedefs) if r[3] in functions]
+    out = [HEAD, "#define INTEROP(name) \\",
+           '    __attribute__((visibility("default"))) CUresult name(void); \\',
+           "    CUresult name(void) { return hawser_abi_not_supported(#name); }"]
+    out += [f"INTEROP({row[3]})" for row in interop()]
+    out.append("\nconst struct abi_symbol hawser_abi_symbols[] = {")
+    rows = sorted([r for r in lookups(functions, typedefs) if r[3] in functions] + interop())
     out += [f'    {{"{base}", {version}, {1 if kind else 0}, (void *){symbol}}},'
             for base, kind, version, symbol in rows]
     out += ["};", f"const unsigned hawser_abi_n_symbols = {len(rows)};", ""]

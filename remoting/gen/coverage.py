@@ -33,7 +33,7 @@ def table(spec, softgpu_folder):
            f"{carried} of {total} functions and ABI revisions are carried. The software GPU defines "
            f"{len(soft & (set(spec.functions) | set(spec.aliases) | set(spec.shared) | set(spec.later)))}.", "",
            "Every other name that cuda.h declares is exported too; it returns CUDA_ERROR_NOT_SUPPORTED and "
-           "logs its name once. The `_ptds` and `_ptsz` forms (per-thread default stream) exist for every "
+           "logs its name once, and so does every name of cudaGL.h, cudaEGL.h and cudaVDPAU.h. The `_ptds` and `_ptsz` forms (per-thread default stream) exist for every "
            "function that cuda.h gives one and mean the same function on another default stream.", "",
            "| class | meaning |", "| --- | --- |"]
     out += [f"| {k} | {v} |" for k, v in MEANING.items()]

@@ -404,11 +404,18 @@ CUresult cuCtxGetLimit(size_t *pvalue, CUlimit limit)
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
     if (!pvalue) return CUDA_ERROR_INVALID_VALUE;
-    if (limit != CU_LIMIT_MALLOC_HEAP_SIZE && limit != CU_LIMIT_STACK_SIZE &&
-        limit != CU_LIMIT_PRINTF_FIFO_SIZE)
+    switch (limit) {
+    case CU_LIMIT_MALLOC_HEAP_SIZE:
+    case CU_LIMIT_STACK_SIZE:
+    case CU_LIMIT_PRINTF_FIFO_SIZE:
+        *pvalue = c->limits[limit];
+        return CUDA_SUCCESS;
+    case CU_LIMIT_CIG_ENABLED: /* no graphics here that a context could belong to; cuBLAS asks */
+        *pvalue = 0;
+        return CUDA_SUCCESS;
+    default:
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
-    *pvalue = c->limits[limit];
-    return CUDA_SUCCESS;
+    }
 }
 
 CUresult cuCtxGetCacheConfig(CUfunc_cache *pconfig)

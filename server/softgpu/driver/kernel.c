@@ -30,8 +30,8 @@ static CUresult attribute(const struct sd_kernel *k, CUfunction_attribute a, int
     case CU_FUNC_ATTRIBUTE_NUM_REGS:
         *value = (int)i->registers;
         break;
-    case CU_FUNC_ATTRIBUTE_PTX_VERSION:
-        *value = (int)i->ptx_version;
+    case CU_FUNC_ATTRIBUTE_PTX_VERSION: /* of the virtual architecture; CUB chooses its code by it */
+        *value = (int)i->architecture;
         break;
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
         *value = (int)sd_capability();

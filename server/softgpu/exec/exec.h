@@ -92,7 +92,7 @@ struct sg_kernel_info {
     uint32_t local_bytes;  // per thread
     uint32_t registers;    // per thread, an estimate within hardware's limits
     uint32_t max_threads;  // per block: 1024, or less by .maxntid/.reqntid
-    uint32_t ptx_version;  // 10 * major + minor
+    uint32_t architecture; // that its PTX is for: 75 for sm_75
 };
 
 // Parses and decodes a kernel at its first use; NULL with *diag filled if it has no such entry or

@@ -169,7 +169,7 @@ static void describe(struct sg_kernel *kernel) {
         .local_bytes = (uint32_t)fn->local_bytes,
         .registers = count_registers(fn),
         .max_threads = (uint32_t)most,
-        .ptx_version = kernel->instance->module->version,
+        .architecture = kernel->instance->module->target,
     };
 }
 

@@ -1,0 +1,176 @@
+"""Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
+Numba, CuPy and cuda-python from the Python registry. What cannot be had is skipped by name."""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+
+from harness import Daemon, Skip, free_port, run
+from registry import python_package
+
+LIBRARIES = ("thrust", "cub", "groups", "nvrtc-device", "curand", "cufft", "cublas", "cusparse", "cusolver")
+
+
+def toolkit():
+    nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
+    if not os.path.exists(nvcc):
+        raise Skip("there is no CUDA toolkit")
+    return os.path.dirname(os.path.dirname(os.path.realpath(nvcc)))
+
+
+def debian(program):
+    if not shutil.which(program):
+        raise Skip(f"{program} is not installed (scripts/install-third-party)")
+    return program
+
+
+def tests(build):
+    hawser = [build.bin("hawser"), "run", "--device", "soft"]
+
+    def source(name):
+        return os.path.join(build.source, "tests", "external", name)
+
+    def program(name):
+        path = build.path("tests", "external", name)
+        if not os.path.exists(path):
+            raise Skip(f"{name} was not built (ninja external-programs)")
+        return path
+
+    # ---- NVIDIA's libraries
+
+    def library(name, way):
+        def go():
+            path, lib = program(name), toolkit() + "/lib64"
+            if way == "directly":
+                preload = [build.path("lib", "softgpu", "libhawser-nvrtc.so")]
+                r = run([path], env=build.env(preload, LD_LIBRARY_PATH=f"{build.path('lib', 'softgpu')}:{lib}"),
+                        timeout=600)
+            else:
+                with Daemon(build, f"tcp://127.0.0.1:{free_port()}" if way == "tcp" else None) as d:
+                    r = run([build.bin("hawser"), "run", "--server", d.endpoint, path], env=build.env(), timeout=600)
+            lines = r.stdout.splitlines()
+            assert r.returncode == 0 and lines and all(l.startswith("ok ") for l in lines), \
+                f"exit status {r.returncode}\n{r.stdout}{r.stderr}"
+        return go
+
+    # ---- runtimes of three releases
+
+    def runtimes():
+        found = {}
+        for release, package in (("11", "nvidia-cuda-runtime-cu11"), ("12", "nvidia-cuda-runtime-cu12")):
+            folder = os.path.join(python_package(package), "nvidia", "cuda_runtime", "lib")
+            found[release] = next(os.path.join(folder, f) for f in sorted(os.listdir(folder))
+                                  if re.match(r"libcudart\.so\.\d", f))
+        found["13"] = os.path.join(toolkit(), "lib64", "libcudart.so.13")
+        if not os.path.exists(found["13"]):
+            raise Skip("the toolkit has no libcudart.so.13")
+        return found
+
+    def three_runtimes_on_one_host():
+        libraries, image, said = runtimes(), program("add.fatbin"), {}
+
+        def guest(release, path, endpoint):
+            said[release] = run([build.bin("hawser"), "run", "--server", endpoint, sys.executable, source("runtime.py"),
+                                 path, image], env=build.env())
+
+        with Daemon(build) as d:
+            threads = [threading.Thread(target=guest, args=(*item, d.endpoint)) for item in libraries.items()]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+        for release, r in said.items():
+            assert r.returncode == 0 and int(r.stdout.split()[0]) // 1000 == int(release), r
+        assert len(said) == 3
+
+    # ---- Python
+
+    def python(name, *packages):
+        def go():
+            cuda = toolkit()
+            r = run([*hawser, sys.executable, source(name)], timeout=600,
+                    env=build.env(PYTHONPATH=python_package(*packages), CUDA_HOME=cuda, CUDA_PATH=cuda,
+                                  LD_LIBRARY_PATH=cuda + "/lib64"))
+            assert r.returncode == 0 and r.stdout == "ok\n", f"exit status {r.returncode}\n{r.stdout}{r.stderr[-3000:]}"
+        return go
+
+    def halide():
+        system = "/usr/bin/python3"
+        if run([system, "-c", "import halide, numpy"]).returncode:
+            raise Skip("python3-halide is not installed (scripts/install-third-party)")
+        r = run([*hawser, system, source("halide_image.py")], env=build.env(), timeout=300)
+        assert r.returncode == 0 and r.stdout == "ok\n", r
+
+    # ---- hashcat
+
+    def hashcat():
+        debian("hashcat")
+        with tempfile.TemporaryDirectory() as folder:
+            names = {"hash": hashlib.md5(b"hawser").hexdigest(), "words": "rope\nanchor\nhawser\nmast"}
+            for name, text in names.items():
+                with open(os.path.join(folder, name), "w", encoding="ascii") as f:
+                    f.write(text + "\n")
+            # It looks for NVRTC by the name libnvrtc.so, and keeps its profile in the home folder.
+            r = run([*hawser, "hashcat", "-m", "0", "-D", "2", "--force", "--potfile-disable", "-O", "hash", "words"],
+                    env=build.env(LD_LIBRARY_PATH=toolkit() + "/lib64", HOME=folder), cwd=folder, timeout=600)
+        assert r.returncode == 0 and f"{names['hash']}:hawser" in r.stdout, r
+        assert "CUDA API" in r.stdout and "self-test" in r.stdout and "failed" not in r.stdout, r
+
+    # ---- ffmpeg: frames of its CUDA filters beside those of its CPU filters
+
+    PICTURE = "testsrc2=size=320x240:rate=10:duration=0.5"
+
+    def ffmpeg(*arguments):
+        debian("ffmpeg")
+        if "yadif_cuda" not in run(["ffmpeg", "-hide_banner", "-filters"]).stdout:
+            raise Skip("this ffmpeg was built without CUDA filters")
+        r = run([*hawser, "ffmpeg", "-hide_banner", "-nostdin", "-init_hw_device", "cuda=gpu", "-filter_hw_device",
+                 "gpu", *arguments], env=build.env(), timeout=300)
+        assert r.returncode == 0, f"{r.stdout}{r.stderr[-3000:]}"
+        return r
+
+    def hashes(graph, *inputs):
+        args = [a for i in inputs for a in ("-f", "lavfi", "-i", i)]
+        r = ffmpeg("-loglevel", "error", *args, "-filter_complex", graph, "-f", "framemd5", "-")
+        return [l for l in r.stdout.splitlines() if not l.startswith("#")]
+
+    def same_frames(cuda, cpu, *inputs):
+        def go():
+            got, want = hashes(cuda, *inputs), hashes(cpu, *inputs)
+            assert len(want) == 5 and got == want, (got, want)
+        return go
+
+    def alike_frames(cuda, cpu, decibels):
+        """The filters round differently: the peak signal-to-noise ratio of all frames."""
+        def go():
+            graph = (f"format=yuv420p,split[a][b];[a]hwupload_cuda,{cuda},hwdownload,format=yuv420p[c];[b]{cpu}[d];"
+                     "[c][d]psnr")
+            r = ffmpeg("-f", "lavfi", "-i", PICTURE, "-filter_complex", graph, "-f", "null", "-")
+            told = re.search(r"PSNR .*average:(\S+) min:(\S+)", r.stderr)
+            assert told and (told.group(2) == "inf" or float(told.group(2)) >= decibels), r.stderr[-2000:]
+        return go
+
+    up, down = "format=yuv420p,hwupload_cuda", "hwdownload,format=yuv420p"
+    for name in LIBRARIES:
+        for way in ("directly", "ipc", "tcp") if name in ("groups", "nvrtc-device") else ("directly", "tcp"):
+            yield f"external/{name}/{way}", library(name, way)
+    yield "external/runtimes of CUDA 11, 12 and 13 on one host", three_runtimes_on_one_host
+    yield "external/Numba", python("numba_kernels.py", "numba")
+    yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
+    yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
+    yield "external/Halide", halide
+    yield "external/hashcat", hashcat
+    yield "external/ffmpeg/hwupload_cuda", same_frames(f"{up},{down}", "format=yuv420p", PICTURE)
+    yield "external/ffmpeg/overlay_cuda", same_frames(
+        f"[0]{up}[a];[1]{up}[b];[a][b]overlay_cuda=x=10:y=20,{down}",
+        "[0]format=yuv420p[a];[1]format=yuv420p[b];[a][b]overlay=x=10:y=20,format=yuv420p", PICTURE,
+        "testsrc=size=64x48:rate=10:duration=0.5")
+    yield "external/ffmpeg/scale_cuda, nearest", alike_frames(
+        "scale_cuda=160:120:interp_algo=nearest", "scale=160:120:flags=neighbor", 100)
+    yield "external/ffmpeg/scale_cuda, bicubic", alike_frames(
+        "scale_cuda=640:480:interp_algo=bicubic", "scale=640:480:flags=bicubic", 40)
+    yield "external/ffmpeg/yadif_cuda", alike_frames("yadif_cuda", "yadif", 45)
