@@ -2,6 +2,7 @@
 #ifndef HAWSER_CLI_H
 #define HAWSER_CLI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Exit statuses of "hawser run" before the program runs, as env(1) and timeout(1) use them. */
@@ -9,6 +10,7 @@ enum { EXIT_HAWSER = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 int cmd_run(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 /* The path of a file of ours, relative to the folder of this program. Static storage per call site is the
@@ -27,5 +29,37 @@ struct private_options {
 
 /* Starts a hawserd of our own and waits until it listens. 0, or -1 after a line on stderr. */
 int private_start(const struct private_options *o, struct private_server *out);
+
+/* ---- running a program (run.c) ---- */
+
+struct run_options {
+    const char *server; /* NULL: the configuration's, else a private one */
+    struct private_options private;
+    bool traced; /* with libhawser-trace.so, and always as a child */
+};
+
+/* For getopt_long, and what to do with them: false for options of others. */
+#define RUN_OPTIONS \
+    {"server", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'}, \
+        {"mem", required_argument, NULL, 'm'}, {"threads", required_argument, NULL, 't'}, \
+        {"version", no_argument, NULL, 'v'}
+bool run_option(struct run_options *o, int c);
+
+/* 0 with the program's wait status; or an exit status of ours after a line on stderr. Does not return where hawser
+ * becomes the program. */
+int run_program(struct run_options *o, char **argv, int *wait_status);
+/* Ends as a program with this wait status did; or returns its exit status. */
+int run_end_like(int wait_status);
+
+/* ---- what a traced program left (report.c) ---- */
+
+struct trace_record;
+
+/* Reads the files of a folder, see trace/trace.h. NULL when there is none, or memory is short. Never freed. */
+struct trace_record *trace_read(const char *folder);
+/* "-" is stderr. 0, or -1 with errno. */
+int trace_write_text(const struct trace_record *r, const char *path);
+int trace_write_summary(const struct trace_record *r, const char *path);
+int trace_write_json(const struct trace_record *r, const char *path);
 
 #endif

@@ -13,6 +13,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"run", cmd_run, "run PROGRAM ARGS…   run a CUDA program on a GPU that hawser lends"},
+    {"trace", cmd_trace, "trace PROGRAM ARGS… the same, and tell every call with its times"},
     {"inspect", cmd_inspect, "inspect PROGRAM     what a program needs, and whether hawser has it"},
     {"doctor", cmd_doctor, "doctor              check this machine and say what to do"},
     {"version", cmd_version, "version             print the version"},

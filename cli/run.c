@@ -95,11 +95,13 @@ static void prepend_preload(const char *library)
     free(value);
 }
 
-static int set_environment(const char *endpoint)
+static int set_environment(const char *endpoint, bool traced)
 {
-    /* The last stands first in LD_PRELOAD. NVML's is for programs that need it by DT_NEEDED. */
-    static const char *const objects[] = {"../lib/libnvidia-ml.so.1", "../lib/libhawser-preload.so"};
-    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+    /* The last stands first in LD_PRELOAD. NVML's is for programs that need it by DT_NEEDED; its functions, and
+     * CUDA's, are looked for in the tracer first, because NVML's library has none itself. */
+    static const char *const objects[] = {"../lib/libhawser-trace.so", "../lib/libnvidia-ml.so.1",
+                                          "../lib/libhawser-preload.so"};
+    for (size_t i = traced ? 0 : 1; i < sizeof objects / sizeof *objects; i++) {
         char path[PATH_MAX], real[PATH_MAX];
         if (!hawser_beside(objects[i], path) || !realpath(path, real)) {
             fprintf(stderr, "hawser: %s is missing: this installation is not whole\n", path);
@@ -133,8 +135,7 @@ static void hand_on(int signal, siginfo_t *info, void *context)
 
 static const int handed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
 
-/* Ends as the program ended. */
-static int end_like(int status)
+int run_end_like(int status)
 {
     if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
     struct rlimit none = {0, 0};
@@ -154,7 +155,8 @@ static int cannot_exec(const char *path)
     return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-static int run_as_child(const char *path, char **argv)
+/* 0 with the program's wait status, else an exit status of ours. */
+static int run_as_child(const char *path, char **argv, int *status)
 {
     sigset_t all, before;
     struct sigaction action = {.sa_sigaction = hand_on, .sa_flags = SA_SIGINFO | SA_RESTART};
@@ -175,60 +177,37 @@ static int run_as_child(const char *path, char **argv)
     for (size_t i = 0; i < sizeof handed_on / sizeof *handed_on; i++)
         sigaction(handed_on[i], &action, NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
+    while (waitpid(pid, status, 0) < 0)
         if (errno != EINTR) return EXIT_HAWSER;
-    return end_like(status);
+    return 0;
 }
 
-struct run_options {
-    const char *server;
-    struct private_options private;
-};
-
-static int parse(int argc, char **argv, struct run_options *o)
+bool run_option(struct run_options *o, int c)
 {
-    static const struct option table[] = {
-        {"server", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
-        {"mem", required_argument, NULL, 'm'},    {"threads", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0}};
-    int c;
-    while ((c = getopt_long(argc, argv, "+", table, NULL)) != -1)
-        switch (c) {
-        case 's':
-            o->server = optarg;
-            break;
-        case 'd':
-            o->private.device = optarg;
-            break;
-        case 'm':
-            o->private.mem = optarg;
-            break;
-        case 't':
-            o->private.threads = optarg;
-            break;
-        case 'h':
-            usage(stdout);
-            exit(0);
-        case 'v':
-            printf("hawser %s\n", HAWSER_VERSION);
-            exit(0);
-        default:
-            return -1;
-        }
-    return optind < argc ? 0 : -1;
-}
-
-int cmd_run(int argc, char **argv)
-{
-    struct run_options o = {0};
-    char path[PATH_MAX], server[HAWSER_ENDPOINT_MAX], err[512];
-    if (parse(argc, argv, &o) != 0) {
-        usage(stderr);
-        return EXIT_HAWSER;
+    switch (c) {
+    case 's':
+        o->server = optarg;
+        return true;
+    case 'd':
+        o->private.device = optarg;
+        return true;
+    case 'm':
+        o->private.mem = optarg;
+        return true;
+    case 't':
+        o->private.threads = optarg;
+        return true;
+    case 'v':
+        printf("hawser %s\n", HAWSER_VERSION);
+        exit(0);
+    default:
+        return false;
     }
-    argv += optind;
+}
+
+int run_program(struct run_options *o, char **argv, int *wait_status)
+{
+    char path[PATH_MAX], server[HAWSER_ENDPOINT_MAX], err[512];
     int status = find_program(argv[0], path);
     if (status != 0) {
         fprintf(stderr, "hawser: %s: %s\n", argv[0],
@@ -236,18 +215,37 @@ int cmd_run(int argc, char **argv)
         return status;
     }
     if ((status = check_program(path)) != 0) return status;
-    if (!o.server && hawser_config_server(server, sizeof server)) o.server = server;
-    if (o.server) {
-        if (hawser_probe(o.server, PROBE_MS, err, sizeof err) != 0) {
-            fprintf(stderr, "hawser: %s\n", err);
-            return EXIT_HAWSER;
-        }
-        if ((status = set_environment(o.server)) != 0) return status;
-        execv(path, argv);
-        return cannot_exec(path);
-    }
+    if (!o->server && hawser_config_server(server, sizeof server)) o->server = server;
     struct private_server private;
-    if (private_start(&o.private, &private) != 0) return EXIT_HAWSER;
-    if ((status = set_environment(private.endpoint)) != 0) return status;
-    return run_as_child(path, argv);
+    if (!o->server) {
+        if (private_start(&o->private, &private) != 0) return EXIT_HAWSER;
+        if ((status = set_environment(private.endpoint, o->traced)) != 0) return status;
+        return run_as_child(path, argv, wait_status);
+    }
+    if (hawser_probe(o->server, PROBE_MS, err, sizeof err) != 0) {
+        fprintf(stderr, "hawser: %s\n", err);
+        return EXIT_HAWSER;
+    }
+    if ((status = set_environment(o->server, o->traced)) != 0) return status;
+    if (o->traced) return run_as_child(path, argv, wait_status);
+    execv(path, argv);
+    return cannot_exec(path);
+}
+
+int cmd_run(int argc, char **argv)
+{
+    static const struct option table[] = {RUN_OPTIONS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    struct run_options o = {0};
+    int c, wait_status;
+    while ((c = getopt_long(argc, argv, "+", table, NULL)) != -1)
+        if (!run_option(&o, c)) {
+            usage(c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : EXIT_HAWSER;
+        }
+    if (optind >= argc) {
+        usage(stderr);
+        return EXIT_HAWSER;
+    }
+    int status = run_program(&o, argv + optind, &wait_status);
+    return status ? status : run_end_like(wait_status);
 }

@@ -178,21 +178,20 @@ static CUresult toolsctx_stream_id(CUcontext ctx, void *object, uint64_t *id)
     return r;
 }
 
-/* Calls back for each function of a module; a callback that returns 0 stops, which is reported as
- * CUDA_ERROR_INVALID_VALUE: the value that cuFFT waits for. */
-static CUresult toolsmod_functions(CUcontext ctx, CUmodule module,
-                                   int (*callback)(void *user, CUfunction f, uint64_t owner), void *user)
+/* Calls back for each function of a module. The result is no CUresult: 1 is success, which cuFFT waits for. Its
+ * callback returns nothing: what is in the register must not be looked at. */
+static int toolsmod_functions(CUcontext ctx, CUmodule module,
+                              void (*callback)(void *user, CUfunction f, uint64_t owner), void *user)
 {
     (void)ctx;
     unsigned n = 0;
     CUresult r = cuModuleGetFunctionCount(&n, module);
     CUfunction *functions = r == CUDA_SUCCESS ? calloc(n + 1, sizeof *functions) : NULL;
-    if (!functions) return r != CUDA_SUCCESS ? r : CUDA_ERROR_OUT_OF_MEMORY;
-    if (n) r = cuModuleEnumerateFunctions(functions, n, module);
-    for (unsigned i = 0; i < n && r == CUDA_SUCCESS; i++)
-        if (!callback(user, functions[i], (uintptr_t)module)) r = CUDA_ERROR_INVALID_VALUE;
+    if (functions && n) r = cuModuleEnumerateFunctions(functions, n, module);
+    for (unsigned i = 0; functions && i < n && r == CUDA_SUCCESS; i++)
+        callback(user, functions[i], (uintptr_t)module);
     free(functions);
-    return r;
+    return functions && r == CUDA_SUCCESS;
 }
 
 /* ---- the tables ---- */

@@ -2,7 +2,9 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -38,11 +40,12 @@ __attribute__((constructor)) static void prepare(void)
     hawser_real_dlmopen = hawser_real_dlsym(RTLD_NEXT, "dlmopen");
     hawser_real_dlopen = hawser_real_dlsym(RTLD_NEXT, "dlopen");
     if (!dladdr(&paths, &self) || !self.dli_fname) return;
+    bool traced = getenv("HAWSER_TRACE"); /* then its library stands before ours, see trace/ */
     const char *slash = strrchr(self.dli_fname, '/');
     int folder = slash ? (int)(slash - self.dli_fname) : 1;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         int n = snprintf(paths[i], sizeof paths[i], "%.*s/%s", folder, slash ? self.dli_fname : ".",
-                         table[i].file);
+                         traced ? "libhawser-trace.so" : table[i].file);
         if (n < 0 || n >= (int)sizeof paths[i]) paths[i][0] = 0;
     }
 }

@@ -11,6 +11,7 @@ enum hawser_api_flags {
     HAWSER_API_CALL = 2,
     HAWSER_API_WAITS = 4, /* may take long on the host: must not hold up other calls */
     HAWSER_API_SYNCS = 8, /* reports what earlier posts on the context ran into */
+    HAWSER_API_WORK = 16, /* puts work into a stream, the field "stream" of its message */
 };
 
 struct hawser_api_function {

@@ -120,6 +120,7 @@ static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t 
     head.function = function;
     head.thread = who.thread;
     head.context = who.context;
+    head.trace = who.trace;
     head.seq = seq;
     head.frames = n;
     uint64_t bulk = 0;
@@ -237,6 +238,8 @@ static bool take_in(struct hawser_session *s, const struct hawser_message *m)
     Hawser__ToGuest *g = hawser__to_guest__unpack(NULL, m->frame[0].size, m->frame[0].data);
     if (!g) return false;
     bool ok = g->n_pushes == m->n_frames - 1;
+    for (size_t i = 0; ok && i < g->n_timings; i++)
+        s->events.timing(s->events.user, g->timings[i]);
     for (size_t i = 0; ok && i < g->n_pushes; i++)
         s->events.push(s->events.user, g->pushes[i], m->frame[i + 1].data, m->frame[i + 1].size);
     if (ok && g->output.len) s->events.output(s->events.user, 1, g->output.data, g->output.len);

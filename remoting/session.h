@@ -30,6 +30,7 @@ struct hawser_session_events {
     /* fd: 1 or 2, as of a program */
     void (*output)(void *user, int fd, const void *text, size_t size);
     void (*host_call)(void *user, const Hawser__HostCall *call);
+    void (*timing)(void *user, const Hawser__Timing *timing);
     void (*gone)(void *user); /* once: no answer will come any more */
     void *user;
 };
@@ -44,6 +45,7 @@ int hawser_session_open(const char *endpoint, const struct hawser_session_events
 struct hawser_caller {
     uint32_t thread;  /* small number from 1 */
     uint64_t context; /* 0: none */
+    uint64_t trace;   /* 0: not traced */
 };
 
 /* Every function below returns 0, or -1 when the host is gone (or memory is). Frames are taken over

@@ -1,5 +1,6 @@
 /* Serving contexts, default pools and the end of guest threads. */
 #include "served.h"
+#include "trace.h"
 
 CUresult serve_ContextCreate(struct served *c, const ProtobufCMessage *msg)
 {
@@ -30,6 +31,7 @@ CUresult serve_ContextDestroy(struct served *c, const ProtobufCMessage *msg)
     if (r != CUDA_SUCCESS) return r;
     /* Copies under way end first; an error of theirs is the program's to have asked for. */
     if (d->cuCtxSetCurrent(context) == CUDA_SUCCESS) d->cuCtxSynchronize();
+    trace_forget_context(d, context);
     staging_forget_context(c->worker, m->context);
     host_memory_forget_context(c, context);
     served_forget_context(c, m->context);

@@ -20,6 +20,7 @@
 #include "log.h"
 #include "nvml_api.h"
 #include "session.h"
+#include "trace.h"
 #include "waiters.h"
 
 #define GUEST_MS 20000 /* the guest must come within this time */
@@ -33,6 +34,7 @@ struct job {
     uint32_t function;
     uint64_t seq;
     ProtobufCMessage *args;
+    struct traced traced;
     struct hawser_frame frames[HAWSER_MAX_FRAMES];
 };
 
@@ -47,7 +49,10 @@ static CUresult run_in_context(struct job *j)
     }
     serve_function serve = j->function < HAWSER_NVML_FIRST ? hawser_cuda_serve[j->function]
                                                            : hawser_nvml_serve[j->function - HAWSER_NVML_FIRST];
-    return serve(c, j->args);
+    trace_start(&j->traced, c, hawser_api_function(j->function), j->args);
+    CUresult r = serve(c, j->args);
+    trace_end(&j->traced, r);
+    return r;
 }
 
 static void run(void *arg)
@@ -78,7 +83,9 @@ static void run(void *arg)
         reply.out.len = c->out_size;
         m.n_replies = 1;
         m.replies = list;
+        trace_attach(c->worker, &m);
         worker_send(c->worker, &m, NULL, 0);
+        trace_sent(&m);
     }
     for (unsigned i = 0; i < c->n_frames; i++) {
         c->worker->consumed += c->frames[i].size;
@@ -108,6 +115,10 @@ static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser
     }
     j->function = call->function;
     j->seq = call->seq;
+    hawser__timing__init(&j->traced.timing);
+    j->traced.timing.trace = call->trace;
+    j->traced.timing.function = call->function;
+    if (call->trace) j->traced.timing.received = trace_now();
     if (call->frames) memcpy(j->frames, frames, call->frames * sizeof *frames);
     for (unsigned i = 0; i < call->frames; i++)
         frames[i].free = NULL; /* the job's now */

@@ -80,7 +80,7 @@ static void open_link(void)
         atomic_store(&state, REFUSED);
         return;
     }
-    struct hawser_session_events events = {on_push, on_output, on_host_call, on_gone, NULL};
+    struct hawser_session_events events = {on_push, on_output, on_host_call, shim_on_timing, on_gone, NULL};
     if (hawser_session_open(endpoint, &events, &session, &host, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
         open_result = CUDA_ERROR_SYSTEM_NOT_READY;
@@ -154,7 +154,9 @@ CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context)
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n)
 {
+    shim_trace_start(c);
     int rc = hawser_session_post(session, c->who, c->function, m, frames, n);
+    shim_trace_end(c);
     hawser_log(HAWSER_DEBUG, "post %s", hawser_api_function(c->function)->name);
     return rc == 0 ? CUDA_SUCCESS : SHIM_HOST_GONE;
 }
@@ -164,8 +166,10 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
 {
     int32_t result = 0;
     const struct hawser_api_function *f = hawser_api_function(c->function);
+    shim_trace_start(c);
     int rc = hawser_session_call(session, c->who, c->function, m, frames, n,
                                  reply ? f->reply : NULL, &result, reply);
+    shim_trace_end(c);
     hawser_log(HAWSER_DEBUG, "call %s -> %d", f->name, rc == 0 ? result : -1);
     return rc == 0 ? (CUresult)result : SHIM_HOST_GONE;
 }

@@ -56,6 +56,12 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
                    unsigned n, ProtobufCMessage **reply);
 void shim_free_reply(void *reply);
 
+/* ---- Tracing (trace.c); nothing is done without hawser_guest_trace ---- */
+
+void shim_trace_start(struct shim_call *c);
+void shim_trace_end(const struct shim_call *c);
+void shim_on_timing(void *user, const Hawser__Timing *timing);
+
 /* ---- Handles (object.c) ---- */
 
 struct shim_kernel;

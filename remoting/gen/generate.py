@@ -61,7 +61,7 @@ def emit_common(spec, functions, header):
     for c in numbered(spec, functions):
         n, r = Names(c.name), Names(camel(c.name) + "Reply")
         flags = [f"HAWSER_API_{c.kind.upper()}"]
-        flags += [f"HAWSER_API_{w.upper()}" for w in sorted(c.flags & {"waits", "syncs"})]
+        flags += [f"HAWSER_API_{w.upper()}" for w in sorted(c.flags & {"waits", "syncs", "work"})]
         out.append(f'    [{c.number}] = {{"{c.name}", {" | ".join(flags)}, &{n.descriptor}, '
                    f'&{r.descriptor}}},')
     out.append("};\n\nconst struct hawser_api_name hawser_cuda_names[] = {")

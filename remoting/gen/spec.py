@@ -157,7 +157,7 @@ class Spec:
     # ---- the whole
 
     def check(self):
-        known = {"waits", "syncs", "check", "note"}
+        known = {"waits", "syncs", "work", "check", "note"}
         numbers = {}
         for f in list(self.functions.values()) + list(self.messages.values()):
             line = getattr(f, "line", 0)

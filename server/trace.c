@@ -1,0 +1,226 @@
+#include "trace.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SEND_FROM 256       /* timings that wait: then they travel by themselves */
+#define MOST_WAITING 65536  /* the device is far behind: further calls go without its share */
+
+/* A context's events count from one whose time on the host's clock is known. */
+struct trace_clock {
+    struct trace_clock *next;
+    CUcontext context;
+    CUevent base;
+    uint64_t host; /* ns */
+};
+
+/* Timings in the order in which their calls ended. */
+struct waiting {
+    struct waiting *next;
+    struct traced traced;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static struct trace_clock *clocks;
+static struct waiting *first, **last = &first;
+static _Atomic unsigned n_waiting;
+
+uint64_t trace_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- a context's clock ---- */
+
+static bool start_clock(const struct cuda_driver *d, struct trace_clock *clock)
+{
+    CUstream stream = NULL;
+    if (d->cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING) != CUDA_SUCCESS) return false;
+    bool ok = d->cuEventCreate(&clock->base, CU_EVENT_DEFAULT) == CUDA_SUCCESS &&
+              d->cuEventRecord(clock->base, stream) == CUDA_SUCCESS && d->cuStreamSynchronize(stream) == CUDA_SUCCESS;
+    clock->host = trace_now();
+    d->cuStreamDestroy_v2(stream);
+    return ok;
+}
+
+/* Under the lock. Of the current context. */
+static struct trace_clock *clock_of(const struct cuda_driver *d)
+{
+    CUcontext context;
+    if (d->cuCtxGetCurrent(&context) != CUDA_SUCCESS || !context) return NULL;
+    for (struct trace_clock *c = clocks; c; c = c->next)
+        if (c->context == context) return c;
+    struct trace_clock *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->context = context;
+    if (!start_clock(d, c)) {
+        free(c);
+        return NULL;
+    }
+    c->next = clocks;
+    return clocks = c;
+}
+
+/* ---- one call ---- */
+
+/* The stream that the call's message names. */
+static bool find_stream(struct traced *t, const struct hawser_api_function *api, const ProtobufCMessage *args)
+{
+    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(api->request, "stream");
+    if (!f) return false;
+    uint64_t id;
+    memcpy(&id, (const char *)args + f->offset, sizeof id);
+    return served_handle(t->call, HAWSER_STREAM, id, &t->stream) == CUDA_SUCCESS;
+}
+
+static void forget_events(struct traced *t)
+{
+    const struct cuda_driver *d = t->call->driver;
+    if (t->before) d->cuEventDestroy_v2(t->before);
+    if (t->after) d->cuEventDestroy_v2(t->after);
+    t->before = t->after = NULL;
+    t->clock = NULL;
+}
+
+static void record_before(struct traced *t)
+{
+    const struct cuda_driver *d = t->call->driver;
+    pthread_mutex_lock(&lock);
+    t->clock = clock_of(d);
+    pthread_mutex_unlock(&lock);
+    if (!t->clock || d->cuEventCreate(&t->before, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
+        d->cuEventCreate(&t->after, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
+        d->cuEventRecord(t->before, t->stream) != CUDA_SUCCESS)
+        forget_events(t);
+}
+
+void trace_start(struct traced *t, struct served *c, const struct hawser_api_function *api,
+                 const ProtobufCMessage *args)
+{
+    if (!t->timing.trace) return;
+    t->call = c;
+    if (api->flags & HAWSER_API_WORK && n_waiting < MOST_WAITING && find_stream(t, api, args)) record_before(t);
+    t->timing.started = trace_now();
+}
+
+void trace_end(struct traced *t, CUresult result)
+{
+    if (!t->timing.trace) return;
+    const struct cuda_driver *d = t->call->driver;
+    t->timing.ended = trace_now();
+    t->timing.result = (int32_t)result;
+    if (t->clock && (result != CUDA_SUCCESS || d->cuEventRecord(t->after, t->stream) != CUDA_SUCCESS)) forget_events(t);
+    struct waiting *w = malloc(sizeof *w);
+    if (!w) return forget_events(t);
+    pthread_mutex_lock(&lock);
+    *w = (struct waiting){.traced = *t};
+    w->traced.call = NULL;
+    *last = w;
+    last = &w->next;
+    unsigned n = ++n_waiting;
+    pthread_mutex_unlock(&lock);
+    if (n % SEND_FROM) return;
+    Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
+    trace_attach(t->call->worker, &m);
+    if (m.n_timings) worker_send(t->call->worker, &m, NULL, 0);
+    trace_sent(&m);
+}
+
+/* ---- what has become known ---- */
+
+static uint64_t on_host(const struct cuda_driver *d, const struct trace_clock *clock, CUevent event)
+{
+    float ms = 0;
+    if (d->cuEventElapsedTime(&ms, clock->base, event) != CUDA_SUCCESS) return 0;
+    return clock->host + (uint64_t)((double)ms * 1e6);
+}
+
+/* Whether nothing more has to be waited for. */
+static bool known(const struct cuda_driver *d, struct traced *t)
+{
+    struct served c = {.driver = d};
+    if (!t->clock) return true;
+    CUresult r = d->cuEventQuery(t->after);
+    if (r == CUDA_ERROR_NOT_READY) return false;
+    if (r == CUDA_SUCCESS) {
+        t->timing.device_start = on_host(d, t->clock, t->before);
+        t->timing.device_end = on_host(d, t->clock, t->after);
+    }
+    t->call = &c;
+    forget_events(t);
+    return true;
+}
+
+void trace_attach(struct worker *w, Hawser__ToGuest *m)
+{
+    struct waiting *found = NULL;
+    size_t n = 0;
+    if (!n_waiting) return;
+    pthread_mutex_lock(&lock);
+    for (struct waiting **p = &first; *p;) {
+        struct waiting *one = *p;
+        if (!known(&w->driver, &one->traced)) {
+            p = &one->next;
+            continue;
+        }
+        *p = one->next;
+        if (!*p) last = p;
+        one->next = found;
+        found = one;
+        n++;
+    }
+    n_waiting -= (unsigned)n;
+    pthread_mutex_unlock(&lock);
+    m->timings = n ? calloc(n, sizeof *m->timings) : NULL;
+    m->n_timings = m->timings ? n : 0;
+    while (found) {
+        struct waiting *one = found;
+        found = one->next;
+        Hawser__Timing *t = m->timings ? malloc(sizeof *t) : NULL;
+        if (t) {
+            *t = one->traced.timing;
+            m->timings[--n] = t;
+        }
+        free(one);
+    }
+}
+
+void trace_sent(Hawser__ToGuest *m)
+{
+    for (size_t i = 0; i < m->n_timings; i++)
+        free(m->timings[i]);
+    free(m->timings);
+}
+
+void trace_forget_context(const struct cuda_driver *d, CUcontext context)
+{
+    pthread_mutex_lock(&lock);
+    for (struct waiting *w = first; w; w = w->next)
+        if (w->traced.clock && w->traced.clock->context == context) known(d, &w->traced);
+    for (struct trace_clock **p = &clocks; *p; p = &(*p)->next)
+        if ((*p)->context == context) {
+            struct trace_clock *gone = *p;
+            *p = gone->next;
+            free(gone);
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+}
+
+CUresult serve_TraceFlush(struct served *c, const ProtobufCMessage *msg)
+{
+    enum { MOST = 64 };
+    CUcontext contexts[MOST];
+    unsigned n = 0;
+    (void)msg;
+    pthread_mutex_lock(&lock);
+    for (struct trace_clock *clock = clocks; clock && n < MOST; clock = clock->next)
+        contexts[n++] = clock->context;
+    pthread_mutex_unlock(&lock);
+    for (unsigned i = 0; i < n; i++)
+        if (c->driver->cuCtxSetCurrent(contexts[i]) == CUDA_SUCCESS) c->driver->cuCtxSynchronize();
+    return CUDA_SUCCESS;
+}
