@@ -756,6 +756,7 @@ static void composed_functions(void)
     size_t sizes[] = {4, 4}, index = 0;
     CUmemcpyAttributes attributes = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
     OK(cuMemsetD32(x, 17, N));
+    OK(cuCtxSynchronize()); /* the stream does not wait for the default one, nor memset for the device */
     OK(cuMemcpyBatchAsync(dst, src, sizes, 2, &attributes, &index, 1, s));
     OK(cuStreamSynchronize(s));
     unsigned two[3];
