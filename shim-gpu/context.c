@@ -180,6 +180,7 @@ static CUresult destroy_on_host(struct shim_call *c, struct shim_object *o, bool
     m.primary = o->ctx.primary;
     m.reset = reset;
     c->function = HAWSER_FN_ContextDestroy;
+    shim_range_context_gone(o); /* now: its addresses may soon be another context's */
     return shim_call(c, &m.base, NULL, 0, NULL);
 }
 
@@ -187,7 +188,6 @@ static CUresult destroy_on_host(struct shim_call *c, struct shim_object *o, bool
 static void forget(struct shim_object *o)
 {
     shim_variables_gone(NULL, o);
-    shim_range_context_gone(o);
     hawser_abi_context_gone((CUcontext)o);
 }
 

@@ -105,9 +105,11 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     if (!shim_range_find(dptr, &range) || range.base != dptr) return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == SHIM_MANAGED) return shim_free_managed(&range);
     if (range.kind != SHIM_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+    /* Forgotten first: once the host has freed it, the address may be another thread's. */
+    if (!shim_range_remove(dptr, SHIM_DEVICE)) return CUDA_ERROR_INVALID_VALUE;
     m.address = dptr;
     r = shim_call(&c, &m.base, NULL, 0, NULL);
-    if (r == CUDA_SUCCESS) shim_range_remove(dptr, SHIM_DEVICE);
+    if (r != CUDA_SUCCESS) shim_range_add(range);
     return r;
 }
 

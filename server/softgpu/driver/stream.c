@@ -92,7 +92,7 @@ static bool start_thread(struct sd_stream *s)
     if (s->started) return true;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    s->started = pthread_create(&s->thread, NULL, stream_thread, s) == 0;
+    s->started = sg_start_thread(&s->thread, stream_thread, s) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (s->started) {
         pthread_detach(s->thread);
@@ -469,7 +469,7 @@ CUresult cuStreamDestroy_v2(CUstream hStream)
         return CUDA_SUCCESS;
     }
     sd_stream_ref(s); /* the closing thread's */
-    if (pthread_create(&t, NULL, close_later, s) != 0)
+    if (sg_start_thread(&t, close_later, s) != 0)
         close_later(s);
     else
         pthread_detach(t);

@@ -2,6 +2,7 @@
 #include "ops.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,6 +79,17 @@ static unsigned usable_cores(void) {
     return n < 1 ? 1 : n > SG_MAX_WORKERS ? SG_MAX_WORKERS : (unsigned)n;
 }
 
+int sg_start_thread(pthread_t *thread, void *(*run)(void *), void *arg) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&others, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
+    int status = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
 struct sg_engine *sg_engine_create(const struct sg_engine_config *config) {
     struct sg_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return NULL;
@@ -99,7 +111,7 @@ struct sg_engine *sg_engine_create(const struct sg_engine_config *config) {
         struct worker *worker = &engine->workers[i];
         worker->engine = engine;
         worker->index = i;
-        if (pthread_create(&worker->thread, NULL, work, worker)) break;
+        if (sg_start_thread(&worker->thread, work, worker)) break;
         engine->nworkers++;
     }
     if (engine->nworkers) return engine;
@@ -244,7 +256,7 @@ static enum sg_fault_kind run_cooperative(struct launch *launch) {
         team[started].worker.engine = engine;
         team[started].worker.index = started;
         team[started].launch = launch;
-        if (pthread_create(&team[started].worker.thread, NULL, work_once, &team[started])) break;
+        if (sg_start_thread(&team[started].worker.thread, work_once, &team[started])) break;
     }
     for (unsigned i = 0; i < started; i++) pthread_join(team[i].worker.thread, NULL);
     pthread_mutex_unlock(&engine->cooperative_lock);

@@ -11,6 +11,8 @@
 #ifndef SOFTGPU_EXEC_EXEC_H
 #define SOFTGPU_EXEC_EXEC_H
 
+#include <pthread.h>
+
 #include "ir.h"
 
 // ---- limits -----------------------------------------------------------------------------------
@@ -47,6 +49,8 @@ struct sg_engine_config {
 // NULL if memory or threads lack. The first engine of a process installs handlers for SIGSEGV and
 // SIGBUS that pass on every fault not raised by a kernel.
 struct sg_engine *sg_engine_create(const struct sg_engine_config *config);
+// pthread_create for a thread that takes no signals of the program's, but its own faults.
+int sg_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 void sg_engine_destroy(struct sg_engine *engine);
 unsigned sg_engine_threads(const struct sg_engine *engine);
 // The instruction set in use: "avx512", "avx2" or "baseline". Results do not depend on it.
