@@ -213,6 +213,7 @@ static int blocked(void)
     need(p_cuMemAlloc_v2(&shared_memory, 4), "alloc");
     need(p_cuStreamCreate(&shared_stream, CU_STREAM_NON_BLOCKING), "stream");
     need(p_cuMemsetD32Async(shared_memory, 0, 1, shared_stream), "memset");
+    need(p_cuStreamSynchronize(shared_stream), "sync"); /* else it could come after the other thread's release */
     void *params[] = {&shared_memory};
     need(p_cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, shared_stream, params, NULL), "launch");
     pthread_barrier_init(&meet, NULL, 2);

@@ -75,11 +75,13 @@ static bool device_is(CUdeviceptr x, unsigned v)
     return cuMemcpyDtoH(host, x, sizeof host) == CUDA_SUCCESS && all_are(host, v);
 }
 
+/* A fill of device memory is under way when it returns, and streams that do not wait for the default one would overtake
+ * it. */
 static CUdeviceptr zeros(void)
 {
     CUdeviceptr x = 0;
     if (cuMemAlloc(&x, N * 4) != CUDA_SUCCESS || cuMemsetD32(x, 0, N) != CUDA_SUCCESS) return 0;
-    return x;
+    return cuCtxSynchronize() == CUDA_SUCCESS ? x : 0;
 }
 
 /* ---- host functions ---- */
@@ -610,6 +612,7 @@ static void other_processes(void)
     char text[2 * sizeof handle + 1];
     int status;
     OK(cuMemsetD32(x, 50, N));
+    OK(cuCtxSynchronize());
     OK(cuIpcGetMemHandle(&handle, x));
     for (size_t i = 0; i < sizeof handle; i++)
         sprintf(text + 2 * i, "%02x", ((unsigned char *)&handle)[i]);
@@ -693,9 +696,7 @@ static void links(void)
 static void stream_values(void)
 {
     CUstream a, b;
-    CUdeviceptr flag, x = zeros();
-    OK(cuMemAlloc(&flag, 8));
-    OK(cuMemsetD32(flag, 0, 2));
+    CUdeviceptr flag = zeros(), x = zeros();
     OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
     OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
     OK(cuStreamWaitValue32(a, flag, 2, CU_STREAM_WAIT_VALUE_GEQ));
