@@ -604,41 +604,88 @@ static void virtual_memory(void)
     IS(cuMemCreate(&a, grain + 1, &prop, 0), CUDA_ERROR_INVALID_VALUE);
 }
 
-/* The child, an exec'd copy of this program, adds 1 to memory that it opens. */
+static void to_text(const void *bytes, size_t size, char *text)
+{
+    for (size_t i = 0; i < size; i++)
+        sprintf(text + 2 * i, "%02x", ((const unsigned char *)bytes)[i]);
+}
+
+static bool from_text(const char *text, void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned byte;
+        if (sscanf(text + 2 * i, "%2x", &byte) != 1) return false;
+        ((unsigned char *)bytes)[i] = (unsigned char)byte;
+    }
+    return true;
+}
+
+/* The child, an exec'd copy of this program, adds 1 to memory that it opens, when this process's event says so, and
+ * records an event of which this process knows. */
 static void other_processes(void)
 {
     CUipcMemHandle handle;
+    CUipcEventHandle ready_handle, done_handle;
     CUdeviceptr x = zeros();
-    char text[2 * sizeof handle + 1];
+    CUevent ready, done, wrong;
+    CUstream s;
+    char text[2 * sizeof handle + 1], ready_text[2 * sizeof ready_handle + 1], done_text[2 * sizeof done_handle + 1];
     int status;
+    IS(cuEventCreate(&wrong, CU_EVENT_INTERPROCESS), CUDA_ERROR_INVALID_VALUE);
+    OK(cuEventCreate(&wrong, CU_EVENT_DEFAULT));
+    CHECK(cuIpcGetEventHandle(&ready_handle, wrong) != CUDA_SUCCESS);
+    OK(cuEventDestroy(wrong));
+    OK(cuEventCreate(&ready, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING));
+    OK(cuEventCreate(&done, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING));
+    OK(cuIpcGetEventHandle(&ready_handle, ready));
+    OK(cuIpcGetEventHandle(&done_handle, done));
+    to_text(&ready_handle, sizeof ready_handle, ready_text);
+    to_text(&done_handle, sizeof done_handle, done_text);
+    OK(cuEventQuery(ready)); /* not recorded yet */
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     OK(cuMemsetD32(x, 50, N));
     OK(cuCtxSynchronize());
     OK(cuIpcGetMemHandle(&handle, x));
-    for (size_t i = 0; i < sizeof handle; i++)
-        sprintf(text + 2 * i, "%02x", ((unsigned char *)&handle)[i]);
+    to_text(&handle, sizeof handle, text);
     CUdeviceptr own;
     CHECK(cuIpcOpenMemHandle(&own, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) != CUDA_SUCCESS);
     pid_t child = fork();
     if (child == 0) {
-        execl("/proc/self/exe", "semantics", "--ipc", text, NULL);
+        execl("/proc/self/exe", "semantics", "--ipc", text, ready_text, done_text, NULL);
         _exit(9);
     }
+    OK(cuEventRecord(ready, s));
+    OK(cuStreamSynchronize(s));
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    OK(cuEventQuery(done));
+    OK(cuEventSynchronize(done));
+    OK(cuStreamWaitEvent(s, done, 0));
+    OK(cuStreamSynchronize(s));
     CHECK(device_is(x, 51));
     OK(cuMemFree(x));
+    OK(cuEventDestroy(ready));
+    OK(cuEventDestroy(done));
+    OK(cuStreamDestroy(s));
 }
 
-static int ipc_child(const char *text)
+static int ipc_child(char **texts)
 {
     CUipcMemHandle handle;
+    CUipcEventHandle ready_handle, done_handle;
+    CUevent ready, done;
+    CUstream s;
     CUdeviceptr x;
-    for (size_t i = 0; i < sizeof handle; i++) {
-        unsigned byte;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1) return 2;
-        ((unsigned char *)&handle)[i] = (unsigned char)byte;
-    }
+    if (!from_text(texts[0], &handle, sizeof handle) || !from_text(texts[1], &ready_handle, sizeof ready_handle) ||
+        !from_text(texts[2], &done_handle, sizeof done_handle))
+        return 2;
     if (cuIpcOpenMemHandle(&x, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) != CUDA_SUCCESS) return 3;
-    if (!device_is(x, 50) || run_add(x, 1, NULL) != CUDA_SUCCESS || cuCtxSynchronize() != CUDA_SUCCESS) return 4;
+    if (cuIpcOpenEventHandle(&ready, ready_handle) != CUDA_SUCCESS ||
+        cuIpcOpenEventHandle(&done, done_handle) != CUDA_SUCCESS || cuStreamCreate(&s, CU_STREAM_NON_BLOCKING) != 0)
+        return 6;
+    if (cuStreamWaitEvent(s, ready, 0) != CUDA_SUCCESS || run_add(x, 1, s) != CUDA_SUCCESS ||
+        cuEventRecord(done, s) != CUDA_SUCCESS || cuEventSynchronize(done) != CUDA_SUCCESS)
+        return 4;
+    if (!device_is(x, 51) || cuEventDestroy(ready) != CUDA_SUCCESS || cuEventDestroy(done) != CUDA_SUCCESS) return 7;
     return cuIpcCloseMemHandle(x) == CUDA_SUCCESS ? 0 : 5;
 }
 
@@ -1036,7 +1083,7 @@ int main(int argc, char **argv)
 {
     int bad = 0, ran = 0;
     if (!start()) return 1;
-    if (argc == 3 && !strcmp(argv[1], "--ipc")) return ipc_child(argv[2]);
+    if (argc == 5 && !strcmp(argv[1], "--ipc")) return ipc_child(argv + 2);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         if (argc > 1 && strcmp(argv[1], tests[i].name)) continue;
         failed = NULL;

@@ -49,6 +49,8 @@ bool sd_is(enum sd_kind kind, const void *handle);
 
 /* ---- device.c ---- */
 
+struct sd_shared_event;
+
 struct sd_device {
     int ordinal;
     size_t memory_bytes;
@@ -243,6 +245,27 @@ CUresult sd_module_of(const void *handle, struct sd_module **m);
 /* ---- event.c ---- */
 
 void sd_events_end(struct sd_context *c);
+/* shared, NULL for an event of this process alone, is taken over in every case. */
+CUresult sd_event_new(struct sd_context *c, unsigned flags, struct sd_shared_event *shared, CUevent *out);
+struct sd_shared_event *sd_event_shared(CUevent event);
+
+/* ---- shared_event.c: the part of an event that other processes see ---- */
+
+/* Names of the files behind IPC handles. */
+#define SD_IPC_MEMORY "hawser-ipc"
+#define SD_IPC_EVENT "hawser-ipc-event"
+
+struct sd_shared_event *sd_shared_event_new(void);
+/* Of another process; takes the descriptor over. */
+struct sd_shared_event *sd_shared_event_open(int fd);
+int sd_shared_event_fd(const struct sd_shared_event *e);
+void sd_shared_event_unref(struct sd_shared_event *e);
+bool sd_shared_event_reached(struct sd_shared_event *e);
+/* Waits for the last record; CUDA_ERROR_UNKNOWN when the process that made it has gone. */
+CUresult sd_shared_event_wait(struct sd_shared_event *e);
+CUresult sd_shared_event_record(struct sd_shared_event *e, struct sd_stream *s);
+/* The stream waits for the last record. */
+CUresult sd_shared_event_before(struct sd_shared_event *e, struct sd_stream *s);
 
 /* ---- array.c ---- */
 

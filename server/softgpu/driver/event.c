@@ -16,6 +16,7 @@ struct sd_event {
     unsigned flags;
     struct sd_point point; /* stream NULL: never recorded */
     struct record *record;
+    struct sd_shared_event *shared; /* for other processes; the two above are then unused */
 };
 
 struct stamp {
@@ -51,20 +52,33 @@ CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
     if (r != CUDA_SUCCESS) return r;
     if (!phEvent || Flags > 7 || (Flags & CU_EVENT_INTERPROCESS && !(Flags & CU_EVENT_DISABLE_TIMING)))
         return CUDA_ERROR_INVALID_VALUE;
-    if (Flags & CU_EVENT_INTERPROCESS) return hawser_abi_not_supported("cuEventCreate for other processes");
+    struct sd_shared_event *shared = Flags & CU_EVENT_INTERPROCESS ? sd_shared_event_new() : NULL;
+    if (Flags & CU_EVENT_INTERPROCESS && !shared) return CUDA_ERROR_OUT_OF_MEMORY;
+    return sd_event_new(c, Flags, shared, phEvent);
+}
+
+CUresult sd_event_new(struct sd_context *c, unsigned flags, struct sd_shared_event *shared, CUevent *out)
+{
     struct sd_event *e = calloc(1, sizeof *e);
     if (!e || !sd_register(SD_EVENT, e)) {
         free(e);
+        sd_shared_event_unref(shared);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     e->context = c;
-    e->flags = Flags;
+    e->flags = flags;
+    e->shared = shared;
     pthread_mutex_lock(&c->lock);
     e->next = c->events;
     c->events = e;
     pthread_mutex_unlock(&c->lock);
-    *phEvent = (CUevent)e;
+    *out = (CUevent)e;
     return CUDA_SUCCESS;
+}
+
+struct sd_shared_event *sd_event_shared(CUevent event)
+{
+    return ((struct sd_event *)event)->shared;
 }
 
 /* Gives the event another place (stream NULL: none). */
@@ -105,6 +119,7 @@ CUresult cuEventDestroy_v2(CUevent hEvent)
         }
     pthread_mutex_unlock(&e->context->lock);
     set_place(e, (struct sd_point){0}, NULL);
+    sd_shared_event_unref(e->shared);
     free(e);
     return CUDA_SUCCESS;
 }
@@ -126,6 +141,7 @@ CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int f
     if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL) return CUDA_ERROR_INVALID_VALUE;
     struct sd_event *e = (struct sd_event *)hEvent;
     if (e->context != s->context) return CUDA_ERROR_INVALID_HANDLE;
+    if (e->shared) return sd_shared_event_record(e->shared, s);
     struct stamp *t = calloc(1, sizeof *t);
     struct record *record = calloc(1, sizeof *record);
     if (!t || !record) {
@@ -167,7 +183,7 @@ CUresult cuEventQuery(CUevent hEvent)
     CUresult r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
     struct sd_point at;
-    bool reached = true;
+    bool reached = !e->shared || sd_shared_event_reached(e->shared);
     if (take_place(e, &at)) {
         reached = sd_reached(at);
         sd_stream_unref(at.stream);
@@ -181,6 +197,10 @@ CUresult cuEventSynchronize(CUevent hEvent)
     CUresult r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
     struct sd_point at;
+    if (e->shared) {
+        r = sd_shared_event_wait(e->shared);
+        return r == CUDA_SUCCESS ? sd_context_error(e->context) : r;
+    }
     if (!take_place(e, &at)) return sd_context_error(e->context);
     r = sd_wait(at);
     sd_stream_unref(at.stream);
@@ -196,6 +216,7 @@ CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
     if (r == CUDA_SUCCESS) r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
     if (Flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL) return CUDA_ERROR_INVALID_VALUE;
+    if (e->shared) return sd_shared_event_before(e->shared, s);
     struct sd_point at;
     if (!take_place(e, &at)) return CUDA_SUCCESS;
     /* Another context's progress wakes no waiter of this one, so that case is waited for here. */

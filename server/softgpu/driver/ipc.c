@@ -1,5 +1,5 @@
 /*
- * Memory for other processes: an allocation becomes the pages of a file without a name; its handle says which process
+ * Memory and events for other processes: an allocation becomes the pages of a file without a name; its handle says which process
  * has it open under which number, and the other opens it from /proc. Both must be of one user on one machine.
  */
 #include "driver.h"
@@ -12,12 +12,35 @@
 #include <unistd.h>
 
 #define MAGIC 0x69706377736168ull
+#define EVENT_MAGIC 0x65706377736168ull
 
+/* Of memory and of events. */
 struct handle {
     uint64_t magic, size;
     int32_t pid, fd;
 };
 _Static_assert(sizeof(struct handle) <= CU_IPC_HANDLE_SIZE, "the handle has 64 bytes");
+
+/* The file of a handle, if it is one that we have made under that name: what else the process has open is not for
+ * those who can write a number into a handle. -1 else. */
+static int open_file(const struct handle *h, const char *name)
+{
+    char path[64], is[128], wanted[128];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", h->pid, h->fd);
+    snprintf(wanted, sizeof wanted, "/memfd:%s (deleted)", name);
+    ssize_t n = readlink(path, is, sizeof is - 1);
+    if (n < 0) return -1;
+    is[n] = 0;
+    int fd = strcmp(is, wanted) ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || (uint64_t)st.st_size < h->size)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* ---- memory ---- */
 
 CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
 {
@@ -30,7 +53,7 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
     pthread_mutex_lock(&lock);
     if (!a.file) {
         r = sd_wait_all(a.context);
-        int fd = r == CUDA_SUCCESS ? memfd_create("hawser-ipc", MFD_CLOEXEC) : -1;
+        int fd = r == CUDA_SUCCESS ? memfd_create(SD_IPC_MEMORY, MFD_CLOEXEC) : -1;
         if (fd < 0 && r == CUDA_SUCCESS) r = CUDA_ERROR_OUT_OF_MEMORY;
         if (r == CUDA_SUCCESS) r = sd_move_to_file(a.base, fd);
         if (r != CUDA_SUCCESS && fd >= 0) close(fd);
@@ -48,20 +71,14 @@ CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsign
 {
     struct sd_context *c;
     struct handle h;
-    char path[64];
-    struct stat st;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
     if (!pdptr || Flags & ~(unsigned)CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) return CUDA_ERROR_INVALID_VALUE;
     memcpy(&h, &handle, sizeof h);
     if (h.magic != MAGIC) return CUDA_ERROR_INVALID_VALUE;
     if (h.pid == (int32_t)getpid()) return CUDA_ERROR_INVALID_CONTEXT; /* CUDA opens only other processes' */
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", h.pid, h.fd);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0 || (uint64_t)st.st_size != h.size) {
-        if (fd >= 0) close(fd);
-        return CUDA_ERROR_MAP_FAILED;
-    }
+    int fd = open_file(&h, SD_IPC_MEMORY);
+    if (fd < 0) return CUDA_ERROR_MAP_FAILED;
     uintptr_t at = sd_take_addresses(h.size, (size_t)2 << 20);
     r = at ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     if (at && mmap((void *)at, h.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
@@ -87,4 +104,36 @@ CUresult cuIpcCloseMemHandle(CUdeviceptr dptr)
     sd_remove_mapping(a.base);
     sd_give_addresses(a.base, a.size);
     return CUDA_SUCCESS;
+}
+
+/* ---- events ---- */
+
+CUresult cuIpcGetEventHandle(CUipcEventHandle *pHandle, CUevent event)
+{
+    struct sd_shared_event *shared;
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!sd_is(SD_EVENT, event)) return CUDA_ERROR_INVALID_HANDLE;
+    shared = sd_event_shared(event);
+    if (!pHandle || !shared) return CUDA_ERROR_INVALID_VALUE;
+    struct handle h = {EVENT_MAGIC, 0, (int32_t)getpid(), sd_shared_event_fd(shared)};
+    memset(pHandle, 0, sizeof *pHandle);
+    memcpy(pHandle, &h, sizeof h);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuIpcOpenEventHandle(CUevent *phEvent, CUipcEventHandle handle)
+{
+    struct sd_context *c;
+    struct handle h;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    memcpy(&h, &handle, sizeof h);
+    if (!phEvent || h.magic != EVENT_MAGIC) return CUDA_ERROR_INVALID_VALUE;
+    if (h.pid == (int32_t)getpid()) return CUDA_ERROR_INVALID_CONTEXT;
+    int fd = open_file(&h, SD_IPC_EVENT);
+    if (fd < 0) return CUDA_ERROR_INVALID_HANDLE;
+    struct sd_shared_event *shared = sd_shared_event_open(fd);
+    return shared ? sd_event_new(c, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING, shared, phEvent)
+                  : CUDA_ERROR_OUT_OF_MEMORY;
 }
