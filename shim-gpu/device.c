@@ -22,9 +22,7 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED, 1},
     {CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED, 0},
-    {CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED, 0},
-    {CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES, 0},
     {CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED, 0},
     {CU_DEVICE_ATTRIBUTE_COOPERATIVE_MULTI_DEVICE_LAUNCH, 0},
@@ -39,10 +37,13 @@ bool shim_device_ok(CUdevice device)
 int shim_device_attribute(CUdevice device, CUdevice_attribute attribute)
 {
     const Hawser__DeviceInfo *d = device_info(device);
+    int hosts = d && (size_t)attribute < d->n_attributes ? d->attributes[attribute] : 0;
+    if (attribute == CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES)
+        return hosts & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
     if (attribute == CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS && !shim_host_shared()) return 0;
     for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++)
         if (overrides[i].attribute == attribute) return overrides[i].value;
-    return d && (size_t)attribute < d->n_attributes ? d->attributes[attribute] : 0;
+    return hosts;
 }
 
 CUresult cuInit(unsigned int Flags)

@@ -9,6 +9,7 @@
  * Built twice, the second time with the per-thread default stream. Every expected value is computed here.
  */
 #include <cuda.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -604,6 +605,84 @@ static void virtual_memory(void)
     IS(cuMemCreate(&a, grain + 1, &prop, 0), CUDA_ERROR_INVALID_VALUE);
 }
 
+/* Maps a piece of physical memory at a new address; 0 when that fails. */
+static CUdeviceptr map_whole(CUmemGenericAllocationHandle memory, size_t size)
+{
+    CUdeviceptr at = 0;
+    CUmemAccessDesc access = {.location = {CU_MEM_LOCATION_TYPE_DEVICE, device},
+                              .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    bool ok = cuMemAddressReserve(&at, size, 0, 0, 0) == CUDA_SUCCESS && cuMemMap(at, size, 0, memory, 0) == CUDA_SUCCESS &&
+              cuMemSetAccess(at, size, &access, 1) == CUDA_SUCCESS;
+    return ok ? at : 0;
+}
+
+static void unmap_whole(CUdeviceptr at, size_t size)
+{
+    OK(cuMemUnmap(at, size));
+    OK(cuMemAddressFree(at, size));
+}
+
+/* Memory as a descriptor: for this process, and for a child that inherits it. */
+static void memory_as_a_descriptor(void)
+{
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemGenericAllocationHandle plain, memory, again;
+    size_t size;
+    int fd = -1, status, other[2], supported;
+    OK(cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED, device));
+    CHECK(supported);
+    OK(cuMemGetAllocationGranularity(&size, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    OK(cuMemCreate(&plain, size, &prop, 0));
+    CHECK(cuMemExportToShareableHandle(&fd, plain, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0) != CUDA_SUCCESS);
+    OK(cuMemRelease(plain));
+    prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    OK(cuMemCreate(&memory, size, &prop, 0));
+    IS(cuMemExportToShareableHandle(NULL, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemExportToShareableHandle(&fd, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 1), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemExportToShareableHandle(&fd, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+    CUdeviceptr a = map_whole(memory, size);
+    OK(cuMemsetD32(a, 50, N));
+    OK(cuCtxSynchronize());
+    OK(cuMemImportFromShareableHandle(&again, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+    CUdeviceptr b = map_whole(again, size);
+    CHECK(a != b && device_is(b, 50));
+    CHECK(pipe(other) == 0);
+    CHECK(cuMemImportFromShareableHandle(&plain, (void *)(intptr_t)other[0], CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) !=
+          CUDA_SUCCESS);
+    IS(cuMemImportFromShareableHandle(NULL, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR),
+       CUDA_ERROR_INVALID_VALUE);
+    close(other[0]), close(other[1]);
+    pid_t child = fork();
+    if (child == 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", fd);
+        fcntl(fd, F_SETFD, 0);
+        execl("/proc/self/exe", "semantics", "--descriptor", number, NULL);
+        _exit(9);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(fd);
+    CHECK(device_is(a, 51) && device_is(b, 51));
+    unmap_whole(a, size);
+    unmap_whole(b, size);
+    OK(cuMemRelease(memory));
+    OK(cuMemRelease(again));
+}
+
+static int descriptor_child(int fd)
+{
+    CUmemGenericAllocationHandle memory;
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    size_t size;
+    if (cuMemImportFromShareableHandle(&memory, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != 0)
+        return 2;
+    if (cuMemGetAllocationGranularity(&size, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM) != CUDA_SUCCESS) return 3;
+    CUdeviceptr x = map_whole(memory, size);
+    if (!device_is(x, 50) || run_add(x, 1, NULL) != CUDA_SUCCESS || cuCtxSynchronize() != CUDA_SUCCESS) return 4;
+    unmap_whole(x, size);
+    return cuMemRelease(memory) == CUDA_SUCCESS ? 0 : 5;
+}
+
 static void to_text(const void *bytes, size_t size, char *text)
 {
     for (size_t i = 0; i < size; i++)
@@ -1058,6 +1137,7 @@ static const struct {
     {"registered memory", registered_memory},
     {"managed variables", managed_variables},
     {"virtual memory", virtual_memory},
+    {"memory as a descriptor", memory_as_a_descriptor},
     {"other processes", other_processes},
     {"links", links},
     {"textures", textures},
@@ -1083,6 +1163,7 @@ int main(int argc, char **argv)
 {
     int bad = 0, ran = 0;
     if (!start()) return 1;
+    if (argc == 3 && !strcmp(argv[1], "--descriptor")) return descriptor_child(atoi(argv[2]));
     if (argc == 5 && !strcmp(argv[1], "--ipc")) return ipc_child(argv + 2);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         if (argc > 1 && strcmp(argv[1], tests[i].name)) continue;

@@ -1,0 +1,213 @@
+/*
+ * The driver's file descriptors for other sessions of this host. A ticket names a socket of this worker and a secret;
+ * the other guest's worker comes with it and gets the descriptor. Exported descriptors, and the memory behind them,
+ * stay until the session ends, because the guest's copies of the ticket cannot be counted.
+ */
+#include "served.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define MAGIC 0x746b637472737768ull
+
+struct ticket {
+    uint64_t magic;
+    uint8_t worker[16]; /* the socket's name */
+    uint8_t secret[16];
+};
+
+static struct exported {
+    struct exported *next;
+    uint8_t secret[16];
+    int fd;
+} *list;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static uint8_t name[16];
+static int listener = -1;
+
+/* ---- the socket ---- */
+
+/* An abstract name: no file, and gone with the process. */
+static socklen_t address_of(const uint8_t worker[16], struct sockaddr_un *out)
+{
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    char *at = out->sun_path + 1;
+    at += sprintf(at, "hawser-");
+    for (int i = 0; i < 16; i++)
+        at += sprintf(at, "%02x", worker[i]);
+    return (socklen_t)(at - (char *)out);
+}
+
+/* Both ends are workers of one daemon's user. */
+static bool same_user(int socket)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == getuid();
+}
+
+static int find(const uint8_t secret[16])
+{
+    int fd = -1;
+    pthread_mutex_lock(&lock);
+    for (struct exported *e = list; e; e = e->next)
+        if (!memcmp(e->secret, secret, sizeof e->secret)) fd = e->fd;
+    pthread_mutex_unlock(&lock);
+    return fd;
+}
+
+static void send_descriptor(int socket, int fd)
+{
+    char byte = 0;
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof fd)];
+    } control = {0};
+    struct iovec data = {&byte, 1};
+    struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    if (sendmsg(socket, &m, MSG_NOSIGNAL) < 0) hawser_log(HAWSER_DEBUG, "a descriptor could not be handed over");
+}
+
+static int receive_descriptor(int socket)
+{
+    char byte;
+    int fd = -1;
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof fd)];
+    } control;
+    struct iovec data = {&byte, 1};
+    struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control};
+    struct cmsghdr *c = recvmsg(socket, &m, MSG_CMSG_CLOEXEC) > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd)) memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
+
+static void set_patience(int socket)
+{
+    const struct timeval patience = {.tv_sec = 5};
+    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+static void *hand_out(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        uint8_t secret[16];
+        int guest = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (guest < 0) continue;
+        set_patience(guest);
+        if (same_user(guest) && recv(guest, secret, sizeof secret, MSG_WAITALL) == sizeof secret) {
+            int fd = find(secret);
+            if (fd >= 0) send_descriptor(guest, fd);
+        }
+        close(guest);
+    }
+    return NULL;
+}
+
+static void start_listening(void)
+{
+    struct sockaddr_un address;
+    pthread_t t;
+    if (getrandom(name, sizeof name, 0) != sizeof name) return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t size = address_of(name, &address);
+    listener = fd;
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 16) != 0 ||
+        pthread_create(&t, NULL, hand_out, NULL) != 0)
+        listener = -1;
+}
+
+static int fetch(const struct ticket *t)
+{
+    struct sockaddr_un address;
+    socklen_t size = address_of(t->worker, &address);
+    int fd = -1, s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (s < 0) return -1;
+    set_patience(s);
+    if (connect(s, (struct sockaddr *)&address, size) == 0 && same_user(s) &&
+        send(s, t->secret, sizeof t->secret, MSG_NOSIGNAL) == sizeof t->secret)
+        fd = receive_descriptor(s);
+    close(s);
+    return fd;
+}
+
+/* ---- the calls ---- */
+
+/* Takes the descriptor over. */
+static CUresult keep(int fd, struct ticket *t)
+{
+    struct exported *e = malloc(sizeof *e);
+    pthread_once(&once, start_listening);
+    *t = (struct ticket){.magic = MAGIC};
+    memcpy(t->worker, name, sizeof name);
+    if (!e || listener < 0 || getrandom(t->secret, sizeof t->secret, 0) != sizeof t->secret) {
+        free(e);
+        close(fd);
+        return CUDA_ERROR_OPERATING_SYSTEM;
+    }
+    memcpy(e->secret, t->secret, sizeof e->secret);
+    e->fd = fd;
+    pthread_mutex_lock(&lock);
+    e->next = list;
+    list = e;
+    pthread_mutex_unlock(&lock);
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_HandleExport(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__HandleExport *m = (const Hawser__HandleExport *)msg;
+    const struct cuda_driver *d = c->driver;
+    Hawser__HandleExportReply reply = HAWSER__HANDLE_EXPORT_REPLY__INIT;
+    struct ticket ticket;
+    void *object;
+    int fd = -1;
+    CUresult r = served_handle(c, m->pool ? HAWSER_POOL : HAWSER_MEMORY, m->object, &object);
+    if (r != CUDA_SUCCESS) return r;
+    if (m->pool)
+        r = d->cuMemPoolExportToShareableHandle(&fd, object, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
+    else
+        r = d->cuMemExportToShareableHandle(&fd, (CUmemGenericAllocationHandle)(uintptr_t)object,
+                                            CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
+    if (r == CUDA_SUCCESS) r = keep(fd, &ticket);
+    if (r != CUDA_SUCCESS) return r;
+    reply.ticket = (ProtobufCBinaryData){sizeof ticket, (uint8_t *)&ticket};
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_HandleImport(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__HandleImport *m = (const Hawser__HandleImport *)msg;
+    const struct cuda_driver *d = c->driver;
+    struct ticket ticket;
+    void *object = NULL;
+    if (m->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&ticket, m->ticket.data, sizeof ticket);
+    int fd = ticket.magic == MAGIC ? fetch(&ticket) : -1;
+    if (fd < 0) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r;
+    if (m->pool)
+        r = d->cuMemPoolImportFromShareableHandle((CUmemoryPool *)&object, (void *)(intptr_t)fd,
+                                                  CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
+    else
+        r = d->cuMemImportFromShareableHandle((CUmemGenericAllocationHandle *)&object, (void *)(intptr_t)fd,
+                                              CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
+    close(fd);
+    return r == CUDA_SUCCESS ? served_bind(c, m->pool ? HAWSER_POOL : HAWSER_MEMORY, m->object, object) : r;
+}
