@@ -37,8 +37,8 @@ static CUresult resource_for_host(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DES
         out->res.mipmap.hMipmappedArray = NULL;
         return shim_handle(HAWSER_MIPMAP, d->res.mipmap.hMipmappedArray, object);
     case CU_RESOURCE_TYPE_LINEAR:
-        return shim_range_reached(d->res.linear.devPtr, d->res.linear.sizeInBytes) ? CUDA_SUCCESS
-                                                                                  : CUDA_ERROR_INVALID_VALUE;
+        /* CUDA does not ask whether the memory is as long as the texture. */
+        return shim_range_reached(d->res.linear.devPtr, 1) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     case CU_RESOURCE_TYPE_PITCH2D:
         bytes = (size_t)shim_format_bytes(d->res.pitch2D.format) * d->res.pitch2D.numChannels * d->res.pitch2D.width;
         if (!bytes || !d->res.pitch2D.height || d->res.pitch2D.pitchInBytes < bytes ||

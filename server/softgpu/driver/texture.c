@@ -61,8 +61,11 @@ static CUresult of_memory(struct sg_texture *t, struct sd_context *c, const CUDA
     size_t element = sg_channel_bytes(t->channel) * t->channels, width, height = 1, pitch = 0, bytes;
     if (linear) {
         width = d->res.linear.sizeInBytes / element;
-        bytes = d->res.linear.sizeInBytes;
-        if (width > SD_LINEAR_TEXELS) return CUDA_ERROR_INVALID_VALUE;
+        struct sd_allocation a;
+        if (width > SD_LINEAR_TEXELS || !sd_find(at, &a)) return CUDA_ERROR_INVALID_VALUE;
+        /* CUDA does not ask whether the memory is that long; what is not there reads 0, as beyond the end. */
+        if (width > (a.base + a.size - at) / element) width = (a.base + a.size - at) / element;
+        bytes = width * element;
     } else {
         width = d->res.pitch2D.width;
         height = d->res.pitch2D.height;
