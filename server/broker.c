@@ -24,10 +24,9 @@
 #define MAX_HELLO (64 << 10) /* bytes; more is no greeting */
 #define MAX_IDENTITY 64
 #define HANDSHAKE_MS 3000 /* who has not greeted by then is cut off */
-
-/* A worker, from its start until it has been waited for. */
 #define CUT_MS (HANDSHAKE_MS + 1000) /* how long the end of a connection that was cut off may take */
 
+/* A worker, from its start until it has been waited for. */
 struct worker_entry {
     struct worker_entry *next;
     pid_t pid;
@@ -51,8 +50,6 @@ struct broker {
     uint8_t cut[256]; /* the connection last cut off, and when */
     size_t cut_size;
     int64_t cut_at;
-    bool *mute;       /* by descriptor */
-    size_t n_mute;
 };
 
 static int64_t now_ms(void)
@@ -173,48 +170,10 @@ static void bury(struct broker *b, pid_t pid, int status)
     }
 }
 
-/* ---- peers that do not even speak ZeroMQ ---- */
-
-/* Whether the connection has been accepted and has not shown yet that it speaks it. */
-static void set_mute(struct broker *b, unsigned fd, bool mute)
-{
-    if (fd >= b->n_mute && mute) {
-        bool *more = realloc(b->mute, fd + 64);
-        if (!more) return;
-        memset(more + b->n_mute, 0, fd + 64 - b->n_mute);
-        b->mute = more;
-        b->n_mute = fd + 64;
-    }
-    if (fd < b->n_mute) b->mute[fd] = mute;
-}
-
-/* The failures of the handshake that the monitor could tell of are not all that end a connection before it. */
-static void hear_monitor(struct broker *b, unsigned listener)
-{
-    zmq_msg_t event, address;
-    zmq_msg_init(&event);
-    zmq_msg_init(&address);
-    while (zmq_msg_recv(&event, b->monitor[listener], ZMQ_DONTWAIT) >= 0) {
-        uint16_t what = 0;
-        uint32_t fd = 0;
-        if (zmq_msg_size(&event) == sizeof what + sizeof fd) {
-            memcpy(&what, zmq_msg_data(&event), sizeof what);
-            memcpy(&fd, (char *)zmq_msg_data(&event) + sizeof what, sizeof fd);
-        }
-        if (zmq_msg_more(&event)) zmq_msg_recv(&address, b->monitor[listener], 0);
-        if (what == ZMQ_EVENT_DISCONNECTED && fd < b->n_mute && b->mute[fd])
-            hawser_log(now_ms() - b->cut_at < CUT_MS ? HAWSER_DEBUG : HAWSER_WARN,
-                       "%s: a peer that does not speak ZeroMQ: connection closed", b->settings->listen[listener]);
-        set_mute(b, fd, what == ZMQ_EVENT_ACCEPTED);
-    }
-    zmq_msg_close(&event);
-    zmq_msg_close(&address);
-}
-
 /* ---- greetings ---- */
 
 /* Guests that send what is no greeting are cut off, with one log line: what of the same connection was
- * read already, and the event that its end causes, say nothing new. */
+ * read already, and the event that its end may cause, say nothing new. */
 static void cut_off(struct broker *b, zmq_msg_t *identity, zmq_msg_t *from)
 {
     int fd = zmq_msg_get(from, ZMQ_SRCFD);
@@ -275,6 +234,22 @@ static bool hear_guest(struct broker *b, unsigned listener)
     return n > 0;
 }
 
+/* The monitor tells of peers that do not even speak ZeroMQ. */
+static void hear_monitor(struct broker *b, unsigned listener)
+{
+    zmq_msg_t event, address;
+    zmq_msg_init(&event);
+    zmq_msg_init(&address);
+    while (zmq_msg_recv(&event, b->monitor[listener], ZMQ_DONTWAIT) >= 0) {
+        if (zmq_msg_more(&event)) zmq_msg_recv(&address, b->monitor[listener], 0);
+        hawser_log(now_ms() - b->cut_at < CUT_MS ? HAWSER_DEBUG : HAWSER_WARN,
+                   "%s: a peer that does not speak ZeroMQ: connection closed",
+                   b->settings->listen[listener]);
+    }
+    zmq_msg_close(&event);
+    zmq_msg_close(&address);
+}
+
 /* ---- the loop ---- */
 
 static int open_listener(struct broker *b, unsigned i)
@@ -303,7 +278,7 @@ static int open_listener(struct broker *b, unsigned i)
     zmq_setsockopt(b->socket[i], ZMQ_IPV6, &one, sizeof one);
     snprintf(name, sizeof name, "inproc://monitor-%u", i);
     zmq_socket_monitor(b->socket[i], name,
-                       ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
     zmq_connect(b->monitor[i], name);
     if (zmq_bind(b->socket[i], endpoint) != 0) {
         hawser_log(HAWSER_ERROR, "cannot listen on %s: %s", endpoint, zmq_strerror(errno));

@@ -190,7 +190,7 @@ static CUresult copy(const struct side *dst, const struct side *src, struct rect
 {
     struct shim_call c;
     CUresult e = shim_enter(&c, HAWSER_FN_CopyDevice, true);
-    if (e == CUDA_SUCCESS) e = shim_handle(HAWSER_STREAM, stream, &r->stream);
+    if (e == CUDA_SUCCESS) e = shim_copy_stream(&c, stream, &r->stream);
     if (e != CUDA_SUCCESS) return e;
     if (r->width == 0 || r->height == 0) return CUDA_SUCCESS;
     struct side to = *dst, from = *src;
@@ -349,7 +349,7 @@ static CUresult post_array(const CUDA_MEMCPY3D *p, const struct shim_object *src
     CUDA_MEMCPY3D d = *p;
     Hawser__CopyArray m = HAWSER__COPY_ARRAY__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_CopyArray, true);
-    if (r == CUDA_SUCCESS) r = shim_handle(HAWSER_STREAM, stream, &m.stream);
+    if (r == CUDA_SUCCESS) r = shim_copy_stream(&c, stream, &m.stream);
     if (r != CUDA_SUCCESS) return r;
     d.srcArray = d.dstArray = NULL;
     d.srcHost = d.dstHost = NULL;
@@ -499,7 +499,7 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, size_t eleme
     struct shim_call c;
     uint64_t id;
     CUresult e = shim_enter(&c, HAWSER_FN_Fill, true);
-    if (e == CUDA_SUCCESS) e = shim_handle(HAWSER_STREAM, stream, &id);
+    if (e == CUDA_SUCCESS) e = shim_copy_stream(&c, stream, &id);
     if (e != CUDA_SUCCESS) return e;
     if (width == 0 || height == 0) return CUDA_SUCCESS;
     if (width > SIZE_MAX / element) return CUDA_ERROR_INVALID_VALUE;

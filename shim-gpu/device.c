@@ -208,28 +208,3 @@ CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
         }
     return CUDA_ERROR_INVALID_DEVICE;
 }
-
-/* Peer access is not forwarded yet, so no two devices are told to have it. */
-CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, canAccessPeer, &d);
-    if (r != CUDA_SUCCESS) return r;
-    if (!shim_device_ok(peerDev)) return CUDA_ERROR_INVALID_DEVICE;
-    *canAccessPeer = 0;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice srcDevice,
-                                 CUdevice dstDevice)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(srcDevice, value, &d);
-    if (r != CUDA_SUCCESS) return r;
-    if (!shim_device_ok(dstDevice) || srcDevice == dstDevice) return CUDA_ERROR_INVALID_DEVICE;
-    if (attrib < CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK ||
-        attrib > CU_DEVICE_P2P_ATTRIBUTE_CUDA_ARRAY_ACCESS_SUPPORTED)
-        return CUDA_ERROR_INVALID_VALUE;
-    *value = 0;
-    return CUDA_SUCCESS;
-}

@@ -94,6 +94,8 @@ static CUresult launch(const CUlaunchConfig *l, CUfunction f, void **params, voi
     if (params && extra) return CUDA_ERROR_INVALID_VALUE;
     const struct shim_kernel *k = o->function.kernel;
     r = shim_handle(HAWSER_STREAM, l->hStream, &m.stream);
+    const struct shim_object *s = m.stream > SHIM_STREAM_PER_THREAD ? shim_object(HAWSER_STREAM, l->hStream) : NULL;
+    if (s && !s->stream.green && s->context != c.context) r = CUDA_ERROR_INVALID_HANDLE; /* copies may go there */
     if (r == CUDA_SUCCESS) r = check_shape(l, k, c.context->ctx.device);
     if (r == CUDA_SUCCESS) r = check_attributes(l);
     if (r != CUDA_SUCCESS) return r;

@@ -123,3 +123,11 @@ CUresult shim_handle(enum hawser_object_kind kind, const void *handle, uint64_t 
     *id = o->id;
     return CUDA_SUCCESS;
 }
+
+CUresult shim_copy_stream(struct shim_call *c, CUstream stream, uint64_t *id)
+{
+    CUresult r = shim_handle(HAWSER_STREAM, stream, id);
+    struct shim_object *o = r == CUDA_SUCCESS && *id > SHIM_STREAM_PER_THREAD ? shim_object(HAWSER_STREAM, stream) : NULL;
+    if (o && o->context && o->context->kind == HAWSER_CONTEXT) c->who.context = o->context->id;
+    return r;
+}

@@ -114,6 +114,8 @@ struct shim_object *shim_object(enum hawser_object_kind kind, const void *handle
 /* The wire id of a handle, for streams with the default streams mapped to 1 (legacy) and 2 (per
  * thread); else CUDA_ERROR_INVALID_HANDLE or the kind's own error. */
 CUresult shim_handle(enum hawser_object_kind kind, const void *handle, uint64_t *id);
+/* The same for the stream of a copy or fill, which may be another context's than the current one: the call is made there. */
+CUresult shim_copy_stream(struct shim_call *c, CUstream stream, uint64_t *id);
 /* The error for a bad handle of a kind. */
 CUresult shim_bad_handle(enum hawser_object_kind kind);
 

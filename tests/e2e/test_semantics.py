@@ -25,6 +25,17 @@ def tests(build):
                 check([build.bin("hawser"), "run", "--server", d.endpoint, program], build.env(**env))
         return go
 
+    def on_two_devices(name, lane):
+        def go():
+            env, command = {"HAWSER_SOFTGPU_DEVICES": "2"}, [build.program(name), "several devices"]
+            if lane == "software GPU directly":
+                r = run(command, env=build.soft_env(**env))
+            else:
+                more = {"HAWSER_SHARED_MEMORY": "0"} if lane == "no shared memory" else {}
+                r = run([build.bin("hawser"), "run", "--device", "soft", *command], env=build.env(**env, **more))
+            assert r.returncode == 0 and r.stdout == "ok several devices\n", r
+        return go
+
     def tcp():
         return f"tcp://127.0.0.1:{free_port()}"
 
@@ -34,3 +45,5 @@ def tests(build):
         yield f"{name}/ipc", served(name, None)
         yield f"{name}/tcp", served(name, tcp)
         yield f"{name}/tcp, no shared memory", served(name, tcp, HAWSER_SHARED_MEMORY="0")
+        for lane in ("software GPU directly", "private server", "no shared memory"):
+            yield f"{name}/two devices, {lane}", on_two_devices(name, lane)

@@ -298,6 +298,7 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
     struct sd_stream *s;
     CUresult r = sd_stream_of(config->hStream, &c, &s);
     if (r != CUDA_SUCCESS) return r;
+    if (s->context != c) return CUDA_ERROR_INVALID_HANDLE; /* copies may go there, kernels not */
     struct sd_kernel *k = sd_kernel(f);
     if (!k) return CUDA_ERROR_INVALID_HANDLE;
     if (params && extra) return CUDA_ERROR_INVALID_VALUE;

@@ -242,13 +242,32 @@ CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden)
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+/* Registered memory is every device's, as all host memory is where addresses are unified. */
+static void forget_registered(const void *p, size_t size)
+{
+    struct sd_device *d;
+    for (CUdevice i = 0; (d = sd_device(i)); i++)
+        sg_engine_remove_range(d->engine, p, size);
+}
+
+static bool know_registered(const void *p, size_t size)
+{
+    struct sd_device *d;
+    for (CUdevice i = 0; (d = sd_device(i)); i++)
+        if (!sg_engine_add_range(d->engine, p, size)) {
+            forget_registered(p, size);
+            return false;
+        }
+    return true;
+}
+
 void sd_free_all(struct sd_context *c)
 {
     pthread_rwlock_wrlock(&lock);
     for (size_t i = n_allocations; i-- > 0;)
         if (allocations[i].context == c && !allocations[i].mapped) {
             if (allocations[i].kind == SD_REGISTERED)
-                sg_engine_remove_range(c->device->engine, (void *)allocations[i].base, allocations[i].size);
+                forget_registered((void *)allocations[i].base, allocations[i].size);
             release(i);
         }
     pthread_rwlock_unlock(&lock);
@@ -482,7 +501,7 @@ CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
     bool ok = !overlaps && add(a);
     pthread_rwlock_unlock(&lock);
     if (overlaps) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-    if (ok && sg_engine_add_range(c->device->engine, p, bytesize)) return CUDA_SUCCESS;
+    if (ok && know_registered(p, bytesize)) return CUDA_SUCCESS;
     if (ok) sd_free(p, SD_REGISTERED, false);
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -498,7 +517,7 @@ CUresult cuMemHostUnregister(void *p)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     r = sd_wait_all(a.context);
     if (r != CUDA_SUCCESS) return r;
-    sg_engine_remove_range(c->device->engine, p, a.size);
+    forget_registered(p, a.size);
     return sd_free(p, SD_REGISTERED, false);
 }
 
