@@ -26,19 +26,36 @@ HANDLER(shfl) {
     return op + 1;
 }
 
+static bool voted(enum sg_mode mode, u32 p, u32 active) {
+    switch (mode) {
+    case SG_VOTE_ALL: return p == active;
+    case SG_VOTE_ANY: return p != 0;
+    default: return p == active || p == 0;
+    }
+}
+
+// Masks that differ are against the rules; hardware answers each lane by its own all the same.
+static const struct op *vote_apart(struct warp *w, const struct op *op, const u32 *masks) {
+    u32 p = PRED(a) & w->exec, r = 0;
+    SG_ACTIVE(i, w->exec) {
+        if (op->insn->mode == SG_VOTE_BALLOT) VEC(u32, d)[i] = p & masks[i];
+        else r |= (u32)voted(op->insn->mode, p & masks[i], w->exec & masks[i]) << i;
+    }
+    if (op->insn->mode != SG_VOTE_BALLOT) PRED(d) = (PRED(d) & ~w->exec) | r;
+    return op + 1;
+}
+
 // Lanes that take part: those of the member mask that are here.
 HANDLER(vote) {
-    u32 members = op->insn->nsrc > 1 ? VEC(u32, b)[sg_first(w->exec)] : UINT32_MAX;
-    u32 active = w->exec & members, p = PRED(a) & active, r;
-    switch (op->insn->mode) {
-    case SG_VOTE_ALL: r = p == active ? UINT32_MAX : 0; break;
-    case SG_VOTE_ANY: r = p ? UINT32_MAX : 0; break;
-    case SG_VOTE_UNI: r = p == active || p == 0 ? UINT32_MAX : 0; break;
-    default:
+    const u32 *masks = op->insn->nsrc > 1 ? VEC(u32, b) : NULL;
+    u32 members = masks ? masks[sg_first(w->exec)] : UINT32_MAX, other = 0;
+    SG_LANES(i) if (masks && w->exec >> i & 1) other |= masks[i] ^ members;
+    if (other) return vote_apart(w, op, masks);
+    u32 active = w->exec & members, p = PRED(a) & active;
+    if (op->insn->mode == SG_VOTE_BALLOT)
         SG_LANES(i) VEC(u32, d)[i] = p;
-        return op + 1;
-    }
-    PRED(d) = r;
+    else
+        PRED(d) = voted(op->insn->mode, p, active) ? UINT32_MAX : 0;
     return op + 1;
 }
 
