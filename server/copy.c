@@ -207,9 +207,13 @@ CUresult serve_CopyIn(struct served *c, const ProtobufCMessage *msg)
         return CUDA_ERROR_INVALID_VALUE;
     r = take_block(c, size, &b);
     if (r != CUDA_SUCCESS) return r;
+    /* Programs use in one context what they have copied in another, without waiting: where CUDA takes pageable memory
+     * and its stream is idle, the copy has been made when the function returns, and so it is here. */
+    bool at_once = served_several_contexts() && c->driver->cuStreamQuery(stream) == CUDA_SUCCESS;
     memcpy(b->memory, c->frames[0].data, size);
     r = copy_rows(c->driver, m->dst, m->pitch, b->memory, m->width, m->height, stream);
     CUresult recorded = c->driver->cuEventRecord(b->done, stream);
+    if (at_once && r == CUDA_SUCCESS && recorded == CUDA_SUCCESS) recorded = c->driver->cuEventSynchronize(b->done);
     struct staging *s = c->worker->staging;
     pthread_mutex_lock(&s->lock);
     b->next = NULL;

@@ -10,7 +10,14 @@ static struct served call;
 static char device[16 << 20], guest[16 << 20];
 static size_t pushed;
 static int last_result;
-static CUresult copy_result;
+static CUresult copy_result, stream_state;
+static bool several_contexts;
+static unsigned waits; /* for events */
+
+bool served_several_contexts(void)
+{
+    return several_contexts;
+}
 
 CUresult serve_CopyIn(struct served *c, const ProtobufCMessage *msg);
 CUresult serve_CopyOut(struct served *c, const ProtobufCMessage *msg);
@@ -50,6 +57,16 @@ static CUresult event_ok(CUevent e)
     (void)e;
     return copy_result;
 }
+static CUresult event_wait(CUevent e)
+{
+    waits++;
+    return event_ok(e);
+}
+static CUresult stream_query(CUstream s)
+{
+    (void)s;
+    return stream_state;
+}
 static CUresult event_record(CUevent e, CUstream s)
 {
     (void)e, (void)s;
@@ -84,7 +101,8 @@ static void start(void)
     worker.objects = objects_new();
     worker.driver = (struct cuda_driver){.cuMemHostAlloc = host_alloc, .cuMemFreeHost = host_free,
                                          .cuEventCreate = event_create, .cuEventQuery = event_ok,
-                                         .cuEventSynchronize = event_ok, .cuEventRecord = event_record,
+                                         .cuEventSynchronize = event_wait, .cuEventRecord = event_record,
+                                         .cuStreamQuery = stream_query,
                                          .cuEventDestroy_v2 = event_ok, .cuMemcpyHtoDAsync_v2 = to_device,
                                          .cuMemcpyDtoHAsync_v2 = from_device, .cuMemcpy2DAsync_v2 = rows};
     call = (struct served){.worker = &worker, .driver = &worker.driver, .thread = 1, .context = 0x100};
@@ -158,6 +176,32 @@ Test(copy, sizes_that_do_not_fit_their_frame_are_refused)
     m.pitch = 100;
     cr_expect_eq(serve_CopyIn(&call, &m.base), CUDA_SUCCESS);
     cr_expect_eq(out(serve_CopyOut, 1ull << 40, 1ull << 40, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+/* A program with several contexts uses in one what it has copied in another; a stream with work holds nobody up. */
+Test(copy, with_several_contexts_a_copy_into_an_idle_stream_is_made_at_once)
+{
+    static const struct {
+        bool several;
+        CUresult stream;
+        unsigned waits;
+    } cases[] = {{false, CUDA_SUCCESS, 0}, {true, CUDA_SUCCESS, 1}, {true, CUDA_ERROR_NOT_READY, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Hawser__CopyIn m = HAWSER__COPY_IN__INIT;
+        char bytes[16] = "sixteen of them";
+        struct hawser_frame frame = {.data = bytes, .size = sizeof bytes};
+        several_contexts = cases[i].several;
+        stream_state = cases[i].stream;
+        waits = 0;
+        m.width = sizeof bytes;
+        m.height = 1;
+        m.stream = 1;
+        call.frames = &frame;
+        call.n_frames = 1;
+        cr_assert_eq(serve_CopyIn(&call, &m.base), CUDA_SUCCESS);
+        cr_expect_eq(waits, cases[i].waits, "case %zu", i);
+        cr_expect_str_eq(device, bytes);
+    }
 }
 
 Test(copy, a_context_gives_its_staging_memory_back)
