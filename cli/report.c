@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cuda_api.h"
-
 #define MAX_FIELDS 16
 
 struct host {
     const char *function;
+    bool post;
     uint64_t id, received, started, ended, device_start, device_end;
 };
 
@@ -89,10 +88,11 @@ static void read_call(struct process *p, char **f, unsigned n)
 
 static void read_host(struct process *p, char **f, unsigned n)
 {
-    if (n < 9 || !grow((void **)&p->hosts, p->n_hosts, &p->cap_hosts, sizeof *p->hosts)) return;
-    p->hosts[p->n_hosts++] = (struct host){.id = number(f[1]), .function = strdup(f[2]), .received = number(f[3]),
-                                           .started = number(f[4]), .ended = number(f[5]),
-                                           .device_start = number(f[6]), .device_end = number(f[7])};
+    if (n < 10 || !grow((void **)&p->hosts, p->n_hosts, &p->cap_hosts, sizeof *p->hosts)) return;
+    p->hosts[p->n_hosts++] = (struct host){.id = number(f[1]), .function = strdup(f[2]), .post = number(f[3]),
+                                           .received = number(f[4]), .started = number(f[5]),
+                                           .ended = number(f[6]), .device_start = number(f[7]),
+                                           .device_end = number(f[8])};
 }
 
 /* Frames follow their call. */
@@ -145,14 +145,6 @@ static size_t first_host(const struct process *p, uint64_t id)
     return low < p->n_hosts && p->hosts[low].id == id ? low : p->n_hosts;
 }
 
-static bool is_post(const char *function)
-{
-    for (size_t i = 0; i < HAWSER_FN_LIMIT; i++)
-        if (hawser_cuda_api[i].name && !strcmp(hawser_cuda_api[i].name, function))
-            return hawser_cuda_api[i].flags & HAWSER_API_POST;
-    return false;
-}
-
 /* Shares of each call, and the clocks: the quickest of the calls with one answer tells best how they differ. */
 static void work_out(struct process *p)
 {
@@ -169,7 +161,7 @@ static void work_out(struct process *p)
             c->n_host++;
             c->host += h->ended - h->started;
             if (h->device_end > h->device_start) c->device += h->device_end - h->device_start;
-            if (!is_post(h->function)) awaited += h->ended - h->received;
+            if (!h->post) awaited += h->ended - h->received;
         }
         c->wire = c->waited > awaited ? c->waited - awaited : 0;
         if (c->calls != 1 || c->posts || c->n_host != 1) continue;

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -108,7 +109,10 @@ static void *hand_out(void *arg)
     for (;;) {
         uint8_t secret[16];
         int guest = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (guest < 0) continue;
+        if (guest < 0) { /* no descriptor left, say */
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+            continue;
+        }
         set_patience(guest);
         if (same_user(guest) && recv(guest, secret, sizeof secret, MSG_WAITALL) == sizeof secret) {
             int fd = find(secret);

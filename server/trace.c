@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define SEND_FROM 256       /* timings that wait: then they travel by themselves */
 #define MOST_WAITING 65536  /* the device is far behind: further calls go without its share */
@@ -26,13 +27,6 @@ static struct trace_clock *clocks;
 static struct waiting *first, **last = &first;
 static _Atomic unsigned n_waiting;
 
-uint64_t trace_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* ---- a context's clock ---- */
 
 static bool start_clock(const struct cuda_driver *d, struct trace_clock *clock)
@@ -41,7 +35,7 @@ static bool start_clock(const struct cuda_driver *d, struct trace_clock *clock)
     if (d->cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING) != CUDA_SUCCESS) return false;
     bool ok = d->cuEventCreate(&clock->base, CU_EVENT_DEFAULT) == CUDA_SUCCESS &&
               d->cuEventRecord(clock->base, stream) == CUDA_SUCCESS && d->cuStreamSynchronize(stream) == CUDA_SUCCESS;
-    clock->host = trace_now();
+    clock->host = hawser_now_ns();
     d->cuStreamDestroy_v2(stream);
     return ok;
 }
@@ -76,9 +70,8 @@ static bool find_stream(struct traced *t, const struct hawser_api_function *api,
     return served_handle(t->call, HAWSER_STREAM, id, &t->stream) == CUDA_SUCCESS;
 }
 
-static void forget_events(struct traced *t)
+static void forget_events(const struct cuda_driver *d, struct traced *t)
 {
-    const struct cuda_driver *d = t->call->driver;
     if (t->before) d->cuEventDestroy_v2(t->before);
     if (t->after) d->cuEventDestroy_v2(t->after);
     t->before = t->after = NULL;
@@ -94,7 +87,7 @@ static void record_before(struct traced *t)
     if (!t->clock || d->cuEventCreate(&t->before, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
         d->cuEventCreate(&t->after, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
         d->cuEventRecord(t->before, t->stream) != CUDA_SUCCESS)
-        forget_events(t);
+        forget_events(d, t);
 }
 
 void trace_start(struct traced *t, struct served *c, const struct hawser_api_function *api,
@@ -103,18 +96,19 @@ void trace_start(struct traced *t, struct served *c, const struct hawser_api_fun
     if (!t->timing.trace) return;
     t->call = c;
     if (api->flags & HAWSER_API_WORK && n_waiting < MOST_WAITING && find_stream(t, api, args)) record_before(t);
-    t->timing.started = trace_now();
+    t->timing.started = hawser_now_ns();
 }
 
 void trace_end(struct traced *t, CUresult result)
 {
     if (!t->timing.trace) return;
     const struct cuda_driver *d = t->call->driver;
-    t->timing.ended = trace_now();
+    t->timing.ended = hawser_now_ns();
     t->timing.result = (int32_t)result;
-    if (t->clock && (result != CUDA_SUCCESS || d->cuEventRecord(t->after, t->stream) != CUDA_SUCCESS)) forget_events(t);
+    if (t->clock && (result != CUDA_SUCCESS || d->cuEventRecord(t->after, t->stream) != CUDA_SUCCESS))
+        forget_events(d, t);
     struct waiting *w = malloc(sizeof *w);
-    if (!w) return forget_events(t);
+    if (!w) return forget_events(d, t);
     pthread_mutex_lock(&lock);
     *w = (struct waiting){.traced = *t};
     w->traced.call = NULL;
@@ -141,7 +135,6 @@ static uint64_t on_host(const struct cuda_driver *d, const struct trace_clock *c
 /* Whether nothing more has to be waited for. */
 static bool known(const struct cuda_driver *d, struct traced *t)
 {
-    struct served c = {.driver = d};
     if (!t->clock) return true;
     CUresult r = d->cuEventQuery(t->after);
     if (r == CUDA_ERROR_NOT_READY) return false;
@@ -149,8 +142,7 @@ static bool known(const struct cuda_driver *d, struct traced *t)
         t->timing.device_start = on_host(d, t->clock, t->before);
         t->timing.device_end = on_host(d, t->clock, t->after);
     }
-    t->call = &c;
-    forget_events(t);
+    forget_events(d, t);
     return true;
 }
 
@@ -175,14 +167,13 @@ void trace_attach(struct worker *w, Hawser__ToGuest *m)
     n_waiting -= (unsigned)n;
     pthread_mutex_unlock(&lock);
     m->timings = n ? calloc(n, sizeof *m->timings) : NULL;
-    m->n_timings = m->timings ? n : 0;
     while (found) {
         struct waiting *one = found;
         found = one->next;
         Hawser__Timing *t = m->timings ? malloc(sizeof *t) : NULL;
         if (t) {
             *t = one->traced.timing;
-            m->timings[--n] = t;
+            m->timings[m->n_timings++] = t;
         }
         free(one);
     }

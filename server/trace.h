@@ -15,7 +15,6 @@ struct traced {
     struct trace_clock *clock; /* not NULL: the events are there */
 };
 
-uint64_t trace_now(void);
 /* Call's context is current, and it is about to run. */
 void trace_start(struct traced *t, struct served *c, const struct hawser_api_function *api,
                  const ProtobufCMessage *args);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backtrace.h"
+#include "clock.h"
 #include "inbox.h"
 #include "log.h"
 #include "nvml_api.h"
@@ -118,7 +119,7 @@ static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser
     hawser__timing__init(&j->traced.timing);
     j->traced.timing.trace = call->trace;
     j->traced.timing.function = call->function;
-    if (call->trace) j->traced.timing.received = trace_now();
+    if (call->trace) j->traced.timing.received = hawser_now_ns();
     if (call->frames) memcpy(j->frames, frames, call->frames * sizeof *frames);
     for (unsigned i = 0; i < call->frames; i++)
         frames[i].free = NULL; /* the job's now */

@@ -1,20 +1,13 @@
 #include "trace.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
+#include "clock.h"
 #include "shim.h"
 
 static void (*_Atomic handler)(const struct hawser_guest_timing *t);
 static __thread struct hawser_guest_calls calls;
 static __thread uint64_t started;
-
-static uint64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void hawser_guest_trace(void (*timing)(const struct hawser_guest_timing *t))
 {
@@ -30,14 +23,14 @@ void shim_trace_start(struct shim_call *c)
 {
     if (!calls.id) return;
     c->who.trace = calls.id;
-    started = now();
+    started = hawser_now_ns();
     if (!calls.sent) calls.sent = started;
 }
 
 void shim_trace_end(const struct shim_call *c)
 {
     if (!c->who.trace) return;
-    uint64_t ended = now();
+    uint64_t ended = hawser_now_ns();
     if (hawser_api_function(c->function)->flags & HAWSER_API_POST) {
         calls.posts++;
         return;
@@ -52,7 +45,8 @@ void shim_on_timing(void *user, const Hawser__Timing *t)
     (void)user;
     void (*call)(const struct hawser_guest_timing *) = atomic_load(&handler);
     const struct hawser_api_function *f = hawser_api_function(t->function);
-    struct hawser_guest_timing out = {t->trace, f ? f->name : "?", t->received, t->started, t->ended,
+    int post = f && f->flags & HAWSER_API_POST;
+    struct hawser_guest_timing out = {t->trace, f ? f->name : "?", post, t->received, t->started, t->ended,
                                       t->device_start, t->device_end, t->result};
     if (call) call(&out);
 }

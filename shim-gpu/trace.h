@@ -20,6 +20,7 @@ struct hawser_guest_calls {
 struct hawser_guest_timing {
     uint64_t id;
     const char *function;                   /* of the wire; static */
+    int post;                               /* nobody waited for it */
     uint64_t received, started, ended;      /* host's clock */
     uint64_t device_start, device_end;      /* host's clock; 0 for no work on the device */
     int result;

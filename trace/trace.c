@@ -1,6 +1,7 @@
 #include "trace.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -10,12 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cuda.h>
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
+
+#include "clock.h"
 
 #define LINE_MOST 8192
 #define FRAMES_MOST 32
@@ -24,13 +26,6 @@ static atomic_int file = -1;
 static _Atomic uint64_t next_id = 1;
 static bool backtraces;
 static __thread int thread;
-
-static uint64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- records ---- */
 
@@ -64,14 +59,16 @@ static void put(struct line *l)
 {
     if (l->size == sizeof l->text - 1) l->size--;
     l->text[l->size++] = '\n';
-    if (write(atomic_load(&file), l->text, l->size) < 0) atomic_store(&file, -1);
+    int fd = atomic_load(&file);
+    if (fd < 0 || write(fd, l->text, l->size) >= 0) return;
+    if (atomic_exchange(&file, -1) >= 0) fprintf(stderr, "hawser trace: the record ends here: %s\n", strerror(errno));
 }
 
 static void on_timing(const struct hawser_guest_timing *t)
 {
     struct line l = {.size = 0};
     if (atomic_load(&file) < 0) return;
-    add(&l, "host\t%llu\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%d", (unsigned long long)t->id, t->function,
+    add(&l, "host\t%llu\t%s\t%d\t%llu\t%llu\t%llu\t%llu\t%llu\t%d", (unsigned long long)t->id, t->function, t->post,
         (unsigned long long)t->received, (unsigned long long)t->started, (unsigned long long)t->ended,
         (unsigned long long)t->device_start, (unsigned long long)t->device_end, t->result);
     put(&l);
@@ -176,7 +173,7 @@ void *hawser_trace_begin(struct trace_call *c, struct trace_function *f)
     c->before = *calls;
     c->id = atomic_fetch_add(&next_id, 1);
     *calls = (struct hawser_guest_calls){.id = c->id};
-    c->start = now();
+    c->start = hawser_now_ns();
     return f->real;
 }
 
@@ -224,7 +221,7 @@ void hawser_trace_end(struct trace_call *c, const struct trace_function *f, int 
                       const struct trace_param *params, unsigned n, const uint64_t *values)
 {
     if (!c->on) return;
-    uint64_t end = now();
+    uint64_t end = hawser_now_ns();
     struct hawser_guest_calls *calls = hawser_guest_trace_calls(), made = *calls;
     const char *kernel = NULL;
     struct line l = {.size = 0};

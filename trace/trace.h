@@ -8,9 +8,9 @@
  *   process  PID  PROGRAM
  *   call     ID  THREAD  START  END  WAITED  SENT  ANSWERED  CALLS  POSTS  RESULT  NAME  ARGUMENTS  KERNEL
  *   frame    ID  TEXT                     with HAWSER_TRACE_BACKTRACE=1, the innermost first
- *   host     ID  FUNCTION  RECEIVED  STARTED  ENDED  DEVICE_START  DEVICE_END  RESULT
+ *   host     ID  FUNCTION  POST  RECEIVED  STARTED  ENDED  DEVICE_START  DEVICE_END  RESULT
  *
- * CALLS and POSTS: messages to the host; SENT and ANSWERED: the first one's leaving and the last answer's coming.
+ * CALLS and POSTS: messages to the host; POST: 1 for one that nobody waited for; SENT and ANSWERED: the first one's leaving and the last answer's coming.
  * Tabs, line ends and backslashes in texts are escaped as in C. Everything is thread-safe.
  */
 #ifndef HAWSER_TRACE_H

@@ -179,16 +179,7 @@ static unsigned source_bytes(const struct decoder *d, const struct sg_insn *insn
         return i >= 1 ? 4 : bytes;
     case SG_OP_BFI:
         return i >= 2 ? 4 : bytes;
-    case SG_OP_VADD2:
-    case SG_OP_VADD4:
-    case SG_OP_VSUB2:
-    case SG_OP_VSUB4:
-    case SG_OP_VABSDIFF2:
-    case SG_OP_VABSDIFF4:
-    case SG_OP_VMIN2:
-    case SG_OP_VMIN4:
-    case SG_OP_VMAX2:
-    case SG_OP_VMAX4:
+    case SG_OP_VADD2 ... SG_OP_VMAX4:
     case SG_OP_DP4A:
     case SG_OP_DP2A:
     case SG_OP_FNS:

@@ -236,16 +236,7 @@ sg_handler SG_ISA_NAME(sg_pick_logic)(const struct sg_insn *insn, const struct s
     case SG_OP_FNS: return fns;
     case SG_OP_DP4A:
     case SG_OP_DP2A: return dot;
-    case SG_OP_VADD2:
-    case SG_OP_VADD4:
-    case SG_OP_VSUB2:
-    case SG_OP_VSUB4:
-    case SG_OP_VABSDIFF2:
-    case SG_OP_VABSDIFF4:
-    case SG_OP_VMIN2:
-    case SG_OP_VMIN4:
-    case SG_OP_VMAX2:
-    case SG_OP_VMAX4: return video_parts;
+    case SG_OP_VADD2 ... SG_OP_VMAX4: return video_parts;
     default: return NULL;
     }
 }
