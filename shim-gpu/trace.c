@@ -21,8 +21,8 @@ struct hawser_guest_calls *hawser_guest_trace_calls(void)
 
 void shim_trace_start(struct shim_call *c)
 {
-    if (!calls.id) return;
     c->who.trace = calls.id;
+    if (!calls.id) return;
     started = hawser_now_ns();
     if (!calls.sent) calls.sent = started;
 }

@@ -166,8 +166,7 @@ def tests(build):
     yield "external/hashcat", hashcat
     yield "external/ffmpeg/hwupload_cuda", same_frames(f"{up},{down}", "format=yuv420p", PICTURE)
     yield "external/ffmpeg/overlay_cuda", same_frames(
-        # hwupload: hwupload_cuda would make a context for each input, and nothing orders the overlay's work after both
-        "[0]format=yuv420p,hwupload[a];[1]format=yuv420p,hwupload[b];[a][b]overlay_cuda=x=10:y=20," + down,
+        f"[0]{up}[a];[1]{up}[b];[a][b]overlay_cuda=x=10:y=20,{down}", # each hwupload_cuda has a context of its own
         "[0]format=yuv420p[a];[1]format=yuv420p[b];[a][b]overlay=x=10:y=20,format=yuv420p", PICTURE,
         "testsrc=size=64x48:rate=10:duration=0.5")
     yield "external/ffmpeg/scale_cuda, nearest", alike_frames(
