@@ -1,24 +1,25 @@
 """The coverage table, docs/coverage.md."""
 
-import glob
 import os
 import re
+import subprocess
 
 MEANING = {"local": "answered in the guest", "post": "forwarded, not awaited",
            "call": "forwarded, awaited", "via": "by hand, via the wire calls named"}
 
 
-def softgpu_functions(folder):
-    """Names that the software GPU defines: function definitions in its driver/ sources."""
-    names = set()
-    for path in glob.glob(os.path.join(folder, "*.c")):
-        text = open(path).read()
-        names |= set(re.findall(r"^(?:API\s+)?CUresult (?:CUDAAPI )?(cu[A-Z]\w+)\(", text, re.M))
-    return names
+def defined(folders, prefix):
+    """Functions that the objects in build folders define, other than weakly, which is how the missing ones are."""
+    objects = [os.path.join(d, n) for folder in folders for d, _, names in os.walk(folder) for n in names
+               if n.endswith(".o")]
+    if not objects:
+        raise FileNotFoundError(f"no objects in {' '.join(folders)}: build first")
+    table = subprocess.run(["nm", *objects], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(rf" T (?:hawser_direct_)?({prefix}[A-Z]\w+)$", table, re.M))
 
 
-def table(spec, softgpu_folder):
-    soft = softgpu_functions(softgpu_folder)
+def table(spec, softgpu_folders):
+    soft = defined(softgpu_folders, "cu")
     functions = sorted(spec.functions.values(), key=lambda f: f.name)
     abi = {"cuGetErrorString", "cuGetErrorName", "cuGetProcAddress", "cuGetProcAddress_v2",
            "cuGetExportTable"}

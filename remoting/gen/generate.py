@@ -249,7 +249,7 @@ def main():
     ap.add_argument("--include", required=True)
     ap.add_argument("--out")
     ap.add_argument("--coverage")
-    ap.add_argument("--softgpu", nargs="+", help="folders with what the software GPU defines")
+    ap.add_argument("--softgpu", nargs="+", help="build folders with the software GPU's objects")
     args = ap.parse_args()
     try:
         spec = Spec(args.spec)
@@ -259,7 +259,7 @@ def main():
         spec.check_header(header, header_version(args.include))
         functions = spec.present(header)
         if args.coverage:
-            write(args.coverage, coverage.table(spec, args.softgpu[0]))
+            write(args.coverage, coverage.table(spec, args.softgpu))
         if args.out:
             files = {"cuda.proto": emit_proto(spec, functions),
                      "cuda_api.h": emit_header(spec, functions, header),

@@ -1,8 +1,8 @@
 """The parts for NVML: its functions have no contexts, streams or posts, and tell things even when they fail."""
 
 import os
-import re
 
+from coverage import defined
 from roles import NOTICE, Names, camel, numbered, roles_of
 
 FIRST = 1000  # NVML's numbers on the wire begin after CUDA's
@@ -174,10 +174,8 @@ def emit_missing(spec):
     return "\n".join(out) + "\n"
 
 
-def coverage(spec, folders):
-    text = "".join(open(os.path.join(d, n)).read() for d in folders for n in sorted(os.listdir(d)) if n.endswith(".c"))
-    soft = set(re.findall(r"^nvmlReturn_t (nvml[A-Z]\w+)\(", text, re.M))
-    soft |= set(re.findall(r"^\w+\((nvml[A-Z]\w+)[,)]", text, re.M)) | set(spec.shared)
+def coverage(spec, softgpu_folders):
+    soft = defined(softgpu_folders, "nvml") | set(spec.shared)
     carried = sorted({*spec.functions, *spec.shared})
     how = {f.name: "local" if f.kind == "local" else "call" for f in spec.functions.values()}
     out = ["# What hawser carries of NVML", "",

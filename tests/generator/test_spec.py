@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The API spec and its generator: what is wrong in the spec fails the build, and docs/coverage.md is current.
 
-    test_spec.py [INCLUDE_DIR]      (default: the CUDA Toolkit's)
+    HAWSER_BUILD=BUILD test_spec.py
 """
 
 import os
@@ -93,14 +93,15 @@ class Spec(unittest.TestCase):
                                                   "CUdeviceptr *dptr, unsigned int bytesize")))
 
     def test_coverage_pages_are_current(self):
+        build = os.environ["HAWSER_BUILD"]
         pages = {"cuda": ("coverage.md", ["server/softgpu/driver"]),
-                 "nvml": ("coverage-nvml.md", ["server/softgpu/nvml", "cuda-abi/nvml"])}
+                 "nvml": ("coverage-nvml.md", ["server/softgpu/nvml", "cuda-abi/CMakeFiles/nvml-room.dir"])}
         with tempfile.TemporaryDirectory() as folder:
             for api, (page, soft) in pages.items():
                 fresh = os.path.join(folder, page)
                 subprocess.run([sys.executable, os.path.join(ROOT, "remoting", "gen", "generate.py"), "--spec",
                                 SPEC.replace("cuda.spec", api + ".spec"), "--cc", "cc", "--include", CUDA,
-                                "--coverage", fresh, "--softgpu", *(os.path.join(ROOT, d) for d in soft)], check=True)
+                                "--coverage", fresh, "--softgpu", *(os.path.join(build, d) for d in soft)], check=True)
                 with open(fresh) as a, open(os.path.join(ROOT, "docs", page)) as b:
                     self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
 
