@@ -1,25 +1,14 @@
 /*
  * The driver's array, texture and surface functions: what they refuse, and references that PTX names.
  *
- *   arrays               runs all; prints "ok NAME" or "FAIL NAME line N: what"; exit status 1 if any failed
+ *   arrays               runs all; exit status 1 if any failed
  */
 #include <cuda.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *failed;
-static int failed_line;
+#include "subtest.h"
 
-#define CHECK(condition)                                                                            \
-    do {                                                                                            \
-        if (!(condition)) {                                                                         \
-            failed = #condition;                                                                    \
-            failed_line = __LINE__;                                                                 \
-            return;                                                                                 \
-        }                                                                                           \
-    } while (0)
-#define OK(call) CHECK((call) == CUDA_SUCCESS)
 #define REFUSED(call) CHECK((call) == CUDA_ERROR_INVALID_VALUE)
 
 static CUdevice device;
@@ -285,29 +274,17 @@ static void references(void)
     OK(cuMemFree(memory));
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} tests[] = {{"limits", limits}, {"shapes", shapes},   {"descriptors", descriptors}, {"mipmaps", mipmaps},
-             {"copies", copies}, {"objects", objects}, {"references", references}};
-
-int main(void)
+int main(int argc, char **argv)
 {
+    static const struct subtest tests[] = {
+        {"limits", limits, false},   {"shapes", shapes, false}, {"descriptors", descriptors, false},
+        {"mipmaps", mipmaps, false}, {"copies", copies, false}, {"objects", objects, false},
+        {"references", references, false}};
     CUcontext context;
-    bool any = false;
     if (cuInit(0) != CUDA_SUCCESS || cuDeviceGet(&device, 0) != CUDA_SUCCESS ||
         cuDevicePrimaryCtxRetain(&context, device) != CUDA_SUCCESS || cuCtxSetCurrent(context) != CUDA_SUCCESS) {
         printf("FAIL: no device\n");
         return 1;
     }
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        failed = NULL;
-        tests[i].run();
-        if (failed)
-            printf("FAIL %s line %d: %s\n", tests[i].name, failed_line, failed);
-        else
-            printf("ok %s\n", tests[i].name);
-        any |= failed != NULL;
-    }
-    return any;
+    return subtests_run(tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -1,4 +1,4 @@
-"""CUDA's semantics (semantics.c), on the software GPU directly and through every lane, with either default stream, and
+"""CUDA's semantics (semantics/), on the software GPU directly and through every lane, with either default stream, and
 with host memory that guest and host do not share."""
 
 from harness import Daemon, free_port, run

@@ -1,7 +1,7 @@
 /*
  * Textures and surfaces against the formulas of the CUDA programming guide, computed here. One function each.
  *
- *   textures             runs all; prints "ok NAME" or "FAIL NAME line N: what"; exit status 1 if any failed
+ *   textures             runs all; exit status 1 if any failed
  *   textures NAME        runs one; those that end the context run only by their name
  */
 #include <cuda_fp16.h>
@@ -13,18 +13,7 @@
 
 #include <vector>
 
-static const char *failed;
-static int failed_line;
-
-#define CHECK(condition)                                                                            \
-    do {                                                                                            \
-        if (!(condition)) {                                                                         \
-            failed = #condition;                                                                    \
-            failed_line = __LINE__;                                                                 \
-            return;                                                                                 \
-        }                                                                                           \
-    } while (0)
-#define OK(call) CHECK((call) == cudaSuccess)
+#include "subtest.h"
 
 /* Numbers without a pattern that filtering would hide. */
 static float noise(unsigned i)
@@ -831,11 +820,7 @@ static void outside_a_surface()
     CHECK(cudaDeviceSynchronize() != cudaSuccess);
 }
 
-static const struct {
-    const char *name;
-    void (*run)();
-    bool ends_context;
-} tests[] = {
+static const struct subtest tests[] = {
     {"filtering", filtering, false},
     {"formats", formats, false},
     {"srgb", srgb, false},
@@ -855,16 +840,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    bool any = false;
-    for (const auto &t : tests) {
-        if (argc > 1 ? strcmp(argv[1], t.name) != 0 : t.ends_context) continue;
-        failed = NULL;
-        t.run();
-        if (failed)
-            printf("FAIL %s line %d: %s (%s)\n", t.name, failed_line, failed, cudaGetErrorString(cudaGetLastError()));
-        else
-            printf("ok %s\n", t.name);
-        any |= failed != NULL;
-    }
-    return any;
+    return subtests_run(tests, sizeof tests / sizeof *tests, argc, argv);
 }

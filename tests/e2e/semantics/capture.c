@@ -1,0 +1,99 @@
+/* Stream capture. */
+#include "semantics.h"
+
+void capture_fork_join(void)
+{
+    CUstream a, b;
+    CUevent fork, join;
+    CUgraph graph;
+    CUgraphExec exec;
+    CUstreamCaptureStatus status;
+    CUdeviceptr x = zeros(), y = zeros();
+    size_t nodes = 0, roots = 0, edges = 0;
+    OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING));
+    OK(cuEventCreate(&join, CU_EVENT_DISABLE_TIMING));
+    OK(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    OK(cuStreamIsCapturing(a, &status));
+    CHECK(status == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+    OK(run_add(x, 1, a));
+    OK(cuEventRecord(fork, a));
+    OK(cuStreamWaitEvent(b, fork, 0));
+    OK(cuMemsetD32Async(y, 4, N, b));
+    OK(run_add(y, 2, b));
+    IS(cuEventQuery(fork), CUDA_ERROR_CAPTURED_EVENT);
+    OK(cuEventRecord(join, b));
+    OK(cuStreamWaitEvent(a, join, 0));
+    OK(cuMemcpyDtoDAsync(x, y, N * 4, a));
+    OK(cuStreamEndCapture(a, &graph));
+    OK(cuStreamIsCapturing(b, &status));
+    CHECK(status == CU_STREAM_CAPTURE_STATUS_NONE);
+    CHECK(device_is(x, 0)); /* nothing has run */
+    OK(cuGraphGetNodes(graph, NULL, &nodes));
+    OK(cuGraphGetRootNodes(graph, NULL, &roots));
+    OK(cuGraphGetEdges(graph, NULL, NULL, NULL, &edges));
+    CHECK(nodes == 4 && roots == 1 && edges == 4);
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    for (int i = 0; i < 3; i++)
+        OK(cuGraphLaunch(exec, a));
+    OK(cuStreamSynchronize(a));
+    CHECK(device_is(x, 6) && device_is(y, 6));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuEventDestroy(fork));
+    OK(cuEventDestroy(join));
+    OK(cuStreamDestroy(a));
+    OK(cuStreamDestroy(b));
+    OK(cuMemFree(x));
+    OK(cuMemFree(y));
+}
+
+void capture_errors(void)
+{
+    CUstream s, t;
+    CUevent e;
+    CUgraph graph = NULL;
+    CUdeviceptr x = zeros();
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&e, 0));
+    IS(cuStreamBeginCapture(CU_STREAM_LEGACY, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_ILLEGAL_STATE);
+    /* waiting for a stream that is captured breaks the capture */
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    IS(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_ERROR_ILLEGAL_STATE);
+    IS(cuStreamSynchronize(s), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(run_add(x, 1, s), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    CHECK(graph == NULL);
+    /* what another stream did must be waited for */
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuEventRecord(e, s));
+    OK(cuStreamWaitEvent(t, e, 0));
+    OK(run_add(x, 1, t));
+    IS(cuStreamEndCapture(t, &graph), CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuEventRecord(e, s));
+    OK(cuStreamWaitEvent(t, e, 0));
+    OK(run_add(x, 1, t));
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_UNJOINED);
+    /* allocation is unsafe in the strict modes, allowed in the relaxed one */
+    CUdeviceptr y;
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    OK(cuMemAlloc(&y, 64));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    IS(cuMemAlloc(&y, 64), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    /* the next operations are ordinary ones again */
+    OK(run_add(x, 1, s));
+    OK(cuStreamSynchronize(s));
+    CHECK(device_is(x, 1));
+    OK(cuEventDestroy(e));
+    OK(cuStreamDestroy(s));
+    OK(cuStreamDestroy(t));
+    OK(cuMemFree(x));
+}

@@ -1,0 +1,211 @@
+/* Graphs made by hand, their memory and conditions, user objects. */
+#include "semantics.h"
+
+static CUDA_KERNEL_NODE_PARAMS add_params(void **params)
+{
+    return (CUDA_KERNEL_NODE_PARAMS){.func = add, .gridDimX = (N + 127) / 128, .gridDimY = 1, .gridDimZ = 1,
+                                     .blockDimX = 128, .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
+}
+
+void graph_of_all_kinds(void)
+{
+    CUgraph graph, child;
+    CUgraphNode clear, kernel, inside, inner, copy, host, empty, nodes[8];
+    CUgraphExec exec;
+    CUdeviceptr x = zeros();
+    unsigned v = 2, n = N, out[N];
+    struct note note = {.data = out};
+    void *params[] = {&x, &v, &n};
+    size_t count = 8;
+    CUgraphNodeType type;
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphCreate(&child, 0));
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = x, .value = 10, .elementSize = 4, .width = N, .height = 1};
+    OK(cuGraphAddMemsetNode(&clear, graph, NULL, 0, &fill, context));
+    CUDA_KERNEL_NODE_PARAMS k = add_params(params);
+    OK(cuGraphAddKernelNode(&kernel, graph, &clear, 1, &k));
+    v = 3; /* the parameters were taken */
+    OK(cuGraphAddKernelNode(&inner, child, NULL, 0, &k));
+    OK(cuGraphAddChildGraphNode(&inside, graph, &kernel, 1, child));
+    OK(cuGraphDestroy(child)); /* a copy lives on in the node */
+    OK(cuGraphAddEmptyNode(&empty, graph, &inside, 1));
+    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = x, .dstMemoryType = CU_MEMORYTYPE_HOST,
+                       .dstHost = out, .WidthInBytes = sizeof out, .Height = 1, .Depth = 1};
+    OK(cuGraphAddMemcpyNode(&copy, graph, &empty, 1, &m, context));
+    CUDA_HOST_NODE_PARAMS h = {look, &note};
+    OK(cuGraphAddHostNode(&host, graph, &copy, 1, &h));
+    IS(cuGraphAddDependencies(graph, &host, &clear, NULL, 1), CUDA_ERROR_INVALID_VALUE); /* a cycle */
+    OK(cuGraphNodeGetType(copy, &type));
+    CHECK(type == CU_GRAPH_NODE_TYPE_MEMCPY);
+    OK(cuGraphGetNodes(graph, nodes, &count));
+    CHECK(count == 6 && nodes[0] == clear && nodes[5] == host);
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(note.times == 1 && note.seen == 15 && all_are(out, 15));
+    /* parameters of the executable graph alone */
+    v = 100;
+    OK(cuGraphExecKernelNodeSetParams(exec, kernel, &k));
+    fill.value = 0;
+    OK(cuGraphExecMemsetNodeSetParams(exec, clear, &fill, context));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(out, 103));
+    OK(cuGraphNodeSetEnabled(exec, kernel, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(out, 3) && note.times == 3);
+    /* the whole of another graph */
+    CUgraph other;
+    CUgraphNode found;
+    CUgraphExecUpdateResultInfo info;
+    OK(cuGraphClone(&other, graph));
+    OK(cuGraphNodeFindInClone(&found, kernel, other));
+    v = 1000;
+    OK(cuGraphKernelNodeSetParams(found, &k));
+    OK(cuGraphExecUpdate(exec, other, &info));
+    CHECK(info.result == CU_GRAPH_EXEC_UPDATE_SUCCESS);
+    OK(cuGraphNodeSetEnabled(exec, found, 1));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(all_are(out, 1013));
+    OK(cuGraphAddEmptyNode(&empty, other, NULL, 0));
+    IS(cuGraphExecUpdate(exec, other, &info), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+    CHECK(info.result == CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED);
+    OK(cuGraphDestroyNode(host));
+    IS(cuGraphNodeGetType(host, &type), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(other));
+    OK(cuGraphDestroy(graph));
+    IS(cuGraphLaunch(exec, NULL), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFree(x));
+}
+
+void graph_copies_what_its_host_function_wrote(void)
+{
+    CUgraph graph;
+    CUgraphNode host, copy;
+    CUgraphExec exec;
+    unsigned *memory = calloc(N, 4);
+    CUdeviceptr x = zeros();
+    OK(cuGraphCreate(&graph, 0));
+    CUDA_HOST_NODE_PARAMS h = {fill_later, memory};
+    OK(cuGraphAddHostNode(&host, graph, NULL, 0, &h));
+    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = memory, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = x, .WidthInBytes = N * 4, .Height = 1, .Depth = 1};
+    OK(cuGraphAddMemcpyNode(&copy, graph, &host, 1, &m, context));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x, 5));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(x));
+    free(memory);
+}
+
+void graph_memory(void)
+{
+    CUgraph graph;
+    CUgraphNode alloc, clear, release;
+    CUgraphExec exec;
+    cuuint64_t used;
+    CUDA_MEM_ALLOC_NODE_PARAMS a = {.poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                                  .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}},
+                                    .bytesize = N * 4};
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddMemAllocNode(&alloc, graph, NULL, 0, &a));
+    CHECK(a.dptr != 0);
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = a.dptr, .value = 8, .elementSize = 4, .width = N, .height = 1};
+    OK(cuGraphAddMemsetNode(&clear, graph, &alloc, 1, &fill, context));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(a.dptr, 8));
+    OK(cuDeviceGetGraphMemAttribute(device, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &used));
+    CHECK(used == N * 4);
+    IS(cuGraphLaunch(exec, NULL), CUDA_ERROR_INVALID_VALUE); /* still allocated */
+    OK(cuMemFree(a.dptr));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuMemFreeAsync(a.dptr, NULL));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphAddMemFreeNode(&release, graph, &clear, 1, a.dptr));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+}
+
+/* How kernels set a condition is the business of CUDA's device runtime, which a real GPU would want linked in. */
+static const char condition_ptx[] =
+    ".version 8.0\n.target sm_70\n.address_size 64\n"
+    ".extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);\n"
+    /* *counter -= 1; the condition becomes the counter */
+    ".visible .entry count_down(.param .u64 handle, .param .u64 counter)\n{\n"
+    "    .reg .b32 %r<3>;\n    .reg .b64 %rd<3>;\n"
+    "    ld.param.u64 %rd1, [handle];\n    ld.param.u64 %rd2, [counter];\n"
+    "    ld.global.u32 %r1, [%rd2];\n    add.s32 %r2, %r1, -1;\n    st.global.u32 [%rd2], %r2;\n"
+    "    { .param .b64 p0; st.param.b64 [p0], %rd1; .param .b32 p1; st.param.b32 [p1], %r2;\n"
+    "    call.uni cudaGraphSetConditional, (p0, p1); }\n    ret;\n}\n";
+
+void graph_conditions(void)
+{
+    CUmodule conditions;
+    CUfunction count_down;
+    if (!software()) return;
+    OK(cuModuleLoadData(&conditions, condition_ptx));
+    OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
+    CUgraph graph;
+    CUgraphNode loop, body;
+    CUgraphExec exec;
+    CUgraphConditionalHandle handle;
+    CUdeviceptr x = zeros(), counter;
+    unsigned v = 7, n = N;
+    OK(cuMemAlloc(&counter, 4));
+    OK(cuMemsetD32(counter, 5, 1));
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphConditionalHandleCreate(&handle, graph, context, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
+    CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
+                           .conditional = {.handle = handle, .type = CU_GRAPH_COND_TYPE_WHILE, .size = 1,
+                                           .ctx = context}};
+    OK(cuGraphAddNode(&loop, graph, NULL, NULL, 0, &p));
+    CUgraph inside = p.conditional.phGraph_out[0];
+    void *params[] = {&x, &v, &n}, *decide[] = {&handle, &counter};
+    CUDA_KERNEL_NODE_PARAMS k = add_params(params);
+    OK(cuGraphAddKernelNode(&body, inside, NULL, 0, &k));
+    CUDA_KERNEL_NODE_PARAMS d = {.func = count_down, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
+                                 .blockDimY = 1, .blockDimZ = 1, .kernelParams = decide};
+    OK(cuGraphAddKernelNode(&body, inside, &body, 1, &d));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x, 35));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(x));
+    OK(cuMemFree(counter));
+}
+
+static void destroyed(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+void user_objects(void)
+{
+    CUuserObject object;
+    CUgraph graph, copy;
+    unsigned times = 0;
+    OK(cuUserObjectCreate(&object, &times, destroyed, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+    IS(cuUserObjectCreate(&object, &times, destroyed, 1, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphRetainUserObject(graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE));
+    OK(cuGraphClone(&copy, graph));
+    OK(cuGraphDestroy(graph));
+    CHECK(times == 0);
+    OK(cuGraphDestroy(copy));
+    CHECK(times == 1);
+    IS(cuUserObjectRelease(object, 1), CUDA_ERROR_INVALID_VALUE);
+}

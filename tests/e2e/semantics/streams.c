@@ -1,0 +1,123 @@
+/* Operations in streams, pools, composed functions, attributes. */
+#include "semantics.h"
+
+void stream_values(void)
+{
+    CUstream a, b;
+    CUdeviceptr flag = zeros(), x = zeros();
+    OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamWaitValue32(a, flag, 2, CU_STREAM_WAIT_VALUE_GEQ));
+    OK(run_add(x, 1, a));
+    IS(cuStreamQuery(a), CUDA_ERROR_NOT_READY);
+    OK(cuStreamWriteValue32(b, flag, 3, 0));
+    OK(cuStreamSynchronize(a));
+    CHECK(device_is(x, 1));
+    IS(cuStreamWaitValue32(a, flag + 2, 0, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuStreamDestroy(a));
+    OK(cuStreamDestroy(b));
+    OK(cuMemFree(flag));
+    OK(cuMemFree(x));
+}
+
+void pools(void)
+{
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemoryPool pool, default_pool, now;
+    CUmemAccess_flags flags;
+    CUdeviceptr x;
+    CUstream s;
+    OK(cuStreamCreate(&s, 0));
+    OK(cuMemPoolCreate(&pool, &props));
+    OK(cuDeviceGetDefaultMemPool(&default_pool, device));
+    OK(cuDeviceSetMemPool(device, pool));
+    OK(cuDeviceGetMemPool(&now, device));
+    CHECK(now == pool && pool != default_pool);
+    OK(cuMemPoolGetAccess(&flags, pool, &props.location));
+    CHECK(flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+    OK(cuMemAllocFromPoolAsync(&x, N * 4, pool, s));
+    OK(cuMemsetD32Async(x, 4, N, s));
+    OK(cuStreamSynchronize(s));
+    CHECK(device_is(x, 4));
+    OK(cuMemFreeAsync(x, s));
+    OK(cuStreamSynchronize(s));
+    OK(cuMemPoolDestroy(pool));
+    OK(cuDeviceGetMemPool(&now, device));
+    CHECK(now == default_pool);
+    IS(cuMemPoolDestroy(default_pool), CUDA_ERROR_INVALID_VALUE);
+    OK(cuStreamDestroy(s));
+}
+
+static size_t no_shared(int size)
+{
+    (void)size;
+    return 0;
+}
+
+void composed_functions(void)
+{
+    CUstream s;
+    CUdeviceptr x = zeros(), y = zeros();
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    /* batches */
+    CUdeviceptr dst[] = {y, y + 4}, src[] = {x, x + 4};
+    size_t sizes[] = {4, 4}, index = 0;
+    CUmemcpyAttributes attributes = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+    OK(cuMemsetD32(x, 17, N));
+    OK(cuCtxSynchronize()); /* the stream does not wait for the default one, nor memset for the device */
+    OK(cuMemcpyBatchAsync(dst, src, sizes, 2, &attributes, &index, 1, s));
+    OK(cuStreamSynchronize(s));
+    unsigned two[3];
+    OK(cuMemcpyDtoH(two, y, 12));
+    CHECK(two[0] == 17 && two[1] == 17 && two[2] == 0);
+    IS(cuMemcpyBatchAsync(dst, src, sizes, 2, &attributes, &index, 1, CU_STREAM_LEGACY), CUDA_ERROR_INVALID_VALUE);
+    /* launches of old */
+    unsigned v = 3, n = N;
+    OK(cuFuncSetBlockShape(add, 128, 1, 1));
+    OK(cuParamSetv(add, 0, &x, 8));
+    OK(cuParamSeti(add, 8, v));
+    OK(cuParamSeti(add, 12, n));
+    OK(cuParamSetSize(add, 16));
+    OK(cuLaunchGrid(add, (N + 127) / 128, 1));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x, 20));
+    /* occupancy */
+    int grid, block, active;
+    OK(cuOccupancyMaxPotentialBlockSize(&grid, &block, add, no_shared, 0, 0));
+    CHECK(block >= 32 && block <= 1024 && grid > 0);
+    OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&active, add, block, 0));
+    CHECK(active > 0);
+    OK(cuStreamDestroy(s));
+    OK(cuMemFree(x));
+    OK(cuMemFree(y));
+}
+
+void attributes_and_states(void)
+{
+    CUstream a, b;
+    CUstreamAttrValue value = {.syncPolicy = CU_SYNC_POLICY_YIELD}, got;
+    CUprocessState state;
+    CUlogIterator from;
+    char text[1024];
+    size_t size = sizeof text;
+    OK(cuStreamCreate(&a, 0));
+    OK(cuStreamCreate(&b, 0));
+    OK(cuStreamSetAttribute(a, CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY, &value));
+    OK(cuStreamCopyAttributes(b, a));
+    OK(cuStreamGetAttribute(b, CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY, &got));
+    CHECK(got.syncPolicy == CU_SYNC_POLICY_YIELD);
+    OK(cuCheckpointProcessGetState(getpid(), &state));
+    CHECK(state == CU_PROCESS_STATE_RUNNING);
+    IS(cuCheckpointProcessGetState(getpid() + 1, &state), CUDA_ERROR_INVALID_VALUE);
+    IS(cuCheckpointProcessLock(getpid(), NULL), CUDA_ERROR_NOT_SUPPORTED);
+    OK(cuLogsCurrent(&from, 0));
+    OK(cuLogsDumpToMemory(NULL, text, &size, 0));
+    CHECK(strstr(text, "cuCheckpointProcessLock"));
+    OK(cuStreamDestroy(a));
+    OK(cuStreamDestroy(b));
+    CUcontext again;
+    OK(cuCtxAttach(&again, 0));
+    CHECK(again == context);
+    OK(cuCtxDetach(again));
+}
