@@ -42,6 +42,9 @@ int hawser_abi_conditionals(void);
  * stream is done there and then. Either in the stream's turn or, by waiting for the stream, at once. */
 CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), const void *arg, size_t size);
 
+/* Begins or ends watching a device: while it is watched, hawser_abi_notify is called for what happens there. */
+CUresult hawser_abi_watch(CUdevice device, int on);
+
 /* ---- What this room gives to the library ------------------------------------------------- */
 
 /* The stream that a NULL stream, or a call without a stream, means on the calling thread now:
@@ -51,6 +54,9 @@ CUstream hawser_abi_default_stream(void);
 /* To be called when a context is reset or destroyed: runs the destructors that cudart copies
  * registered for it (private table CLS) and forgets their values. */
 void hawser_abi_context_gone(CUcontext ctx);
+
+/* Tells the callbacks that the program has registered for the device, on a thread of their own. */
+void hawser_abi_notify(CUdevice device, const CUasyncNotificationInfo *info);
 
 /* A line for the error log that programs can read (cuLogs…). */
 void hawser_abi_record(int error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

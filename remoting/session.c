@@ -252,6 +252,8 @@ static bool take_in(struct hawser_session *s, const struct hawser_message *m)
     }
     for (size_t i = 0; ok && i < g->n_host_calls; i++)
         s->events.host_call(s->events.user, g->host_calls[i]);
+    for (size_t i = 0; ok && i < g->n_notifications; i++)
+        s->events.notification(s->events.user, g->notifications[i]);
     for (size_t i = 0; ok && i < g->n_replies; i++)
         answer(s, g->replies[i]);
     hawser__to_guest__free_unpacked(g, NULL);

@@ -31,6 +31,7 @@ struct hawser_session_events {
     void (*output)(void *user, int fd, const void *text, size_t size);
     void (*host_call)(void *user, const Hawser__HostCall *call);
     void (*timing)(void *user, const Hawser__Timing *timing);
+    void (*notification)(void *user, const Hawser__Notification *notification);
     void (*gone)(void *user); /* once: no answer will come any more */
     void *user;
 };

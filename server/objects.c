@@ -131,6 +131,17 @@ bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, 
     return ok;
 }
 
+uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *handle)
+{
+    struct objects *t = c->worker->objects;
+    uint64_t id = 0;
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < t->capacity && !id; i++)
+        if (t->slots[i].object.kind == kind && t->slots[i].object.handle == handle) id = t->slots[i].object.id;
+    pthread_mutex_unlock(&t->lock);
+    return id;
+}
+
 /* The stream that stands for a guest thread's CU_STREAM_PER_THREAD: one worker thread runs the calls
  * of many guest threads, so the driver's own per-thread stream would be the wrong one. */
 static CUresult per_thread_stream(struct served *c, void **handle)

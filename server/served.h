@@ -74,6 +74,8 @@ struct objects *objects_new(void);
 CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t id, void **handle);
 /* Looks an object up whole; false when there is none of that kind. */
 bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out);
+/* The id of the driver's handle, or 0; looks at all. */
+uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *handle);
 /* Gives an id its meaning. CUDA_ERROR_INVALID_VALUE when the id is taken. */
 CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id, void *handle);
 CUresult served_bind_kernel(struct served *c, uint64_t id, void *handle, bool is_kernel);

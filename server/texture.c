@@ -84,3 +84,24 @@ CUresult serve_CopyArray(struct served *c, const ProtobufCMessage *msg)
         r = served_handle(c, HAWSER_ARRAY, m->dst_array, (void **)&d.dstArray);
     return r == CUDA_SUCCESS ? c->driver->cuMemcpy3DAsync_v2(&d, stream) : r;
 }
+
+CUresult serve_ReferenceArray(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__ReferenceArray *m = (const Hawser__ReferenceArray *)msg;
+    const struct cuda_driver *d = c->driver;
+    void *reference, *array;
+    if (!d->cuTexRefGetArray || !d->cuTexRefGetMipmappedArray || !d->cuSurfRefGetArray) return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult r = served_handle(c, m->surface ? HAWSER_SURFREF : HAWSER_TEXREF, m->reference, &reference);
+    if (r != CUDA_SUCCESS) return r;
+    if (m->surface)
+        r = d->cuSurfRefGetArray((CUarray *)&array, reference);
+    else if (m->mipmap)
+        r = d->cuTexRefGetMipmappedArray((CUmipmappedArray *)&array, reference);
+    else
+        r = d->cuTexRefGetArray((CUarray *)&array, reference);
+    if (r != CUDA_SUCCESS) return r;
+    Hawser__ReferenceArrayReply reply = HAWSER__REFERENCE_ARRAY_REPLY__INIT;
+    reply.object = served_id(c, m->mipmap ? HAWSER_MIPMAP : HAWSER_ARRAY, array);
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
+}

@@ -47,6 +47,14 @@ static void on_host_call(void *user, const Hawser__HostCall *call)
     shim_host_function_due(call->id, call->turn, (CUresult)call->status);
 }
 
+static void on_notification(void *user, const Hawser__Notification *n)
+{
+    (void)user;
+    CUasyncNotificationInfo info = {.type = (CUasyncNotificationType)n->type};
+    info.info.overBudget.bytesOverBudget = n->bytes_over_budget;
+    hawser_abi_notify(n->device, &info);
+}
+
 static void on_gone(void *user)
 {
     (void)user;
@@ -80,7 +88,8 @@ static void open_link(void)
         atomic_store(&state, REFUSED);
         return;
     }
-    struct hawser_session_events events = {on_push, on_output, on_host_call, shim_on_timing, on_gone, NULL};
+    struct hawser_session_events events = {on_push, on_output, on_host_call, shim_on_timing, on_notification, on_gone,
+                                           NULL};
     if (hawser_session_open(endpoint, &events, &session, &host, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
         open_result = CUDA_ERROR_SYSTEM_NOT_READY;
@@ -206,6 +215,16 @@ CUresult hawser_abi_ready(void)
 int hawser_abi_conditionals(void)
 {
     return host && host->n_devices && host->devices[0]->software;
+}
+
+CUresult hawser_abi_watch(CUdevice device, int on)
+{
+    struct shim_call c;
+    Hawser__Watch m = HAWSER__WATCH__INIT;
+    CUresult r = shim_enter(&c, HAWSER_FN_Watch, false);
+    m.device = device;
+    m.on = on;
+    return r == CUDA_SUCCESS ? shim_call(&c, &m.base, NULL, 0, NULL) : r;
 }
 
 CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), const void *arg, size_t size)

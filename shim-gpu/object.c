@@ -95,6 +95,16 @@ void shim_object_gone(void *handle)
     pthread_mutex_unlock(&lock);
 }
 
+struct shim_object *shim_object_named(enum hawser_object_kind kind, uint64_t id)
+{
+    struct shim_object *found = NULL;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < used && !found; i++)
+        if (slot(i)->kind == kind && slot(i)->id == id) found = slot(i);
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 CUresult shim_bad_handle(enum hawser_object_kind kind)
 {
     switch (kind) {

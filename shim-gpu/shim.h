@@ -111,6 +111,8 @@ struct shim_object *shim_object_new(enum hawser_object_kind kind, const struct s
 void shim_object_gone(void *handle);
 /* The object behind a handle of this kind, or NULL. */
 struct shim_object *shim_object(enum hawser_object_kind kind, const void *handle);
+/* The object with this wire id, or NULL; looks at all. */
+struct shim_object *shim_object_named(enum hawser_object_kind kind, uint64_t id);
 /* The wire id of a handle, for streams with the default streams mapped to 1 (legacy) and 2 (per
  * thread); else CUDA_ERROR_INVALID_HANDLE or the kind's own error. */
 CUresult shim_handle(enum hawser_object_kind kind, const void *handle, uint64_t *id);

@@ -193,3 +193,39 @@ CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *pResDesc, CUsurfObject 
     if (r == CUDA_SUCCESS) *pResDesc = m.resource;
     return r;
 }
+
+/* ---- what references are bound to ---- */
+
+static CUresult bound(void **out, enum hawser_object_kind of, const void *reference, enum hawser_object_kind kind)
+{
+    struct shim_call c;
+    Hawser__ReferenceArray m = HAWSER__REFERENCE_ARRAY__INIT;
+    Hawser__ReferenceArrayReply *reply = NULL;
+    CUresult r = shim_enter(&c, HAWSER_FN_ReferenceArray, true);
+    if (r == CUDA_SUCCESS) r = shim_handle(of, reference, &m.reference);
+    if (r != CUDA_SUCCESS) return r;
+    if (!out) return CUDA_ERROR_INVALID_VALUE;
+    m.surface = of == HAWSER_SURFREF;
+    m.mipmap = kind == HAWSER_MIPMAP;
+    r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
+    struct shim_object *array = r == CUDA_SUCCESS ? shim_object_named(kind, reply->object) : NULL;
+    shim_free_reply(reply);
+    if (r == CUDA_SUCCESS && !array) r = CUDA_ERROR_INVALID_VALUE; /* destroyed since */
+    if (r == CUDA_SUCCESS) *out = array;
+    return r;
+}
+
+CUresult cuTexRefGetArray(CUarray *phArray, CUtexref hTexRef)
+{
+    return bound((void **)phArray, HAWSER_TEXREF, hTexRef, HAWSER_ARRAY);
+}
+
+CUresult cuTexRefGetMipmappedArray(CUmipmappedArray *phMipmappedArray, CUtexref hTexRef)
+{
+    return bound((void **)phMipmappedArray, HAWSER_TEXREF, hTexRef, HAWSER_MIPMAP);
+}
+
+CUresult cuSurfRefGetArray(CUarray *phArray, CUsurfref hSurfRef)
+{
+    return bound((void **)phArray, HAWSER_SURFREF, hSurfRef, HAWSER_ARRAY);
+}

@@ -70,7 +70,7 @@ def run(args, env=None, timeout=120, stdin="", **more):
 class Daemon:
     """A hawserd for tests; a context manager. log is what it wrote to stderr, once it has ended."""
 
-    def __init__(self, build, endpoint=None, device="soft", options=(), log_level="info"):
+    def __init__(self, build, endpoint=None, device="soft", options=(), log_level="info", env={}):
         self.folder = tempfile.mkdtemp(prefix="hawser-test-")
         self.endpoint = endpoint or f"ipc://{self.folder}/hawser.sock"
         self.log_path = os.path.join(self.folder, "log")
@@ -78,7 +78,7 @@ class Daemon:
         os.set_inheritable(write, True)
         self.process = subprocess.Popen(
             [build.bin("hawserd"), "--listen", self.endpoint, "--device", device, "--ready-fd", str(write),
-             *options], env=build.env(HAWSER_LOG=log_level), stdin=subprocess.DEVNULL,
+             *options], env=build.env(HAWSER_LOG=log_level, **env), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=open(self.log_path, "w"), pass_fds=[write])
         os.close(write)
         with os.fdopen(ready) as f:

@@ -243,7 +243,15 @@ static void references(void)
     OK(cuMemcpyHtoA(from, 0, texels, sizeof texels));
     REFUSED(cuTexRefSetArray(image, from, 0));
     OK(cuTexRefSetArray(image, from, CU_TRSA_OVERRIDE_FORMAT));
+    CUarray bound;
+    CUmipmappedArray no_levels;
+    REFUSED(cuSurfRefGetArray(&bound, canvas)); /* nothing yet */
     OK(cuSurfRefSetArray(canvas, to, 0));
+    OK(cuTexRefGetArray(&bound, image));
+    CHECK(bound == from);
+    OK(cuSurfRefGetArray(&bound, canvas));
+    CHECK(bound == to);
+    REFUSED(cuTexRefGetMipmappedArray(&no_levels, image));
     OK(cuTexRefSetFilterMode(image, CU_TR_FILTER_MODE_LINEAR));
     OK(cuTexRefGetFilterMode(&filter, image));
     CHECK(filter == CU_TR_FILTER_MODE_LINEAR);

@@ -40,7 +40,7 @@ LEFT_OUT = ("cuInit", "cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTab
             "cuCoredump", "cuGraphics", "cuTexRef", "cuSurfRef", "cuModuleGetTexRef", "cuModuleGetSurfRef",
             "cuParamSet", "cuLaunch", "cuMulticast", "cuGreen", "cuDevSm", "cuDevResource", "cuCtxFromGreenCtx",
             "cuTensorMap", "cuImportExternal", "cuExternal", "cuDestroyExternal", "cuSignalExternal",
-            "cuWaitExternal", "cuDeviceRegisterAsync", "cuDeviceUnregisterAsync", "cuDeviceGetNvSci",
+            "cuWaitExternal", "cuDeviceRegisterAsync", "cuDeviceGetNvSci",
             "cuDeviceGetLuid", "cuMemExport", "cuMemImport", "cuMemPoolExport", "cuMemPoolImport",
             "cuMemGetHandleForAddressRange", "cuMemMapArrayAsync", "cuMemBatchDecompress", "cuFlushGPUDirect",
             "cuDeviceGetHostAtomic", "cuDeviceGetP2PAtomic", "cuGraphAddExternal", "cuGraphExternal",

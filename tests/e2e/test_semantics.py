@@ -25,15 +25,19 @@ def tests(build):
                 check([build.bin("hawser"), "run", "--server", d.endpoint, program], build.env(**env))
         return go
 
-    def on_two_devices(name, lane):
+    def by_name(name, subtest, lane, device):
+        """A subtest that wants a software GPU of its own kind, set by its environment variables."""
         def go():
-            env, command = {"HAWSER_SOFTGPU_DEVICES": "2"}, [build.program(name), "several devices"]
+            command = [build.program(name), subtest]
             if lane == "software GPU directly":
-                r = run(command, env=build.soft_env(**env))
+                r = run(command, env=build.soft_env(**device))
+            elif lane == "tcp":
+                with Daemon(build, tcp(), env=device) as d:
+                    r = run([build.bin("hawser"), "run", "--server", d.endpoint, *command], env=build.env())
             else:
                 more = {"HAWSER_SHARED_MEMORY": "0"} if lane == "no shared memory" else {}
-                r = run([build.bin("hawser"), "run", "--device", "soft", *command], env=build.env(**env, **more))
-            assert r.returncode == 0 and r.stdout == "ok several devices\n", r
+                r = run([build.bin("hawser"), "run", "--device", "soft", *command], env=build.env(**device, **more))
+            assert r.returncode == 0 and r.stdout == f"ok {subtest}\n", r
         return go
 
     def tcp():
@@ -45,5 +49,7 @@ def tests(build):
         yield f"{name}/ipc", served(name, None)
         yield f"{name}/tcp", served(name, tcp)
         yield f"{name}/tcp, no shared memory", served(name, tcp, HAWSER_SHARED_MEMORY="0")
-        for lane in ("software GPU directly", "private server", "no shared memory"):
-            yield f"{name}/two devices, {lane}", on_two_devices(name, lane)
+        for lane in ("software GPU directly", "private server", "tcp", "no shared memory"):
+            yield f"{name}/two devices, {lane}", by_name(name, "several devices", lane, {"HAWSER_SOFTGPU_DEVICES": "2"})
+            yield f"{name}/notifications, {lane}", by_name(name, "notifications", lane,
+                                                           {"HAWSER_SOFTGPU_MEM": "64M", "HAWSER_SOFTGPU_BUDGET": "16M"})

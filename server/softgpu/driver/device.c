@@ -33,12 +33,18 @@ static size_t parse_size(const char *text)
     return value < (double)((size_t)1 << 44) ? (size_t)value : 0;
 }
 
+static size_t env_size(const char *name)
+{
+    const char *want = getenv(name);
+    size_t size = want ? parse_size(want) : 0;
+    if (want && !size) sd_log(SD_WARN, "%s=%s is no size such as 4G: ignored", name, want);
+    return size;
+}
+
 size_t sd_default_memory(void)
 {
     if (default_memory) return default_memory;
-    const char *want = getenv("HAWSER_SOFTGPU_MEM");
-    size_t size = want ? parse_size(want) : 0;
-    if (want && !size) sd_log(SD_WARN, "HAWSER_SOFTGPU_MEM=%s is no size such as 4G: ignored", want);
+    size_t size = env_size("HAWSER_SOFTGPU_MEM");
     if (!size) size = (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE);
     return default_memory = size & ~(size_t)4095;
 }
@@ -65,6 +71,12 @@ static void read_capability(void)
         sd_log(SD_WARN, "HAWSER_SOFTGPU_CC=%s: expected a compute capability such as 13.0: ignored", want);
 }
 
+CUresult hawser_abi_watch(CUdevice device, int on)
+{
+    devices[device].watched = on; /* the device exists */
+    return CUDA_SUCCESS;
+}
+
 unsigned sd_capability(void)
 {
     return capability;
@@ -84,6 +96,8 @@ static bool start_device(int ordinal)
         .threads = (unsigned)env_number("HAWSER_SOFTGPU_THREADS", 1, SG_MAX_WORKERS, 0)};
     d->ordinal = ordinal;
     d->memory_bytes = sd_default_memory();
+    d->budget = env_size("HAWSER_SOFTGPU_BUDGET");
+    if (!d->budget) d->budget = d->memory_bytes;
     sd_arena_bounds(&config.arena_lo, &config.arena_hi);
     config.alloc = sd_engine_alloc;
     config.release = sd_engine_release;

@@ -54,6 +54,8 @@ struct sd_shared_event;
 struct sd_device {
     int ordinal;
     size_t memory_bytes;
+    size_t budget;         /* of the process; memory_bytes if it has none of its own */
+    _Atomic(bool) watched; /* notifications are wanted */
     struct sg_engine *engine;
     struct sd_context *primary;
     struct sd_pool *pool;
@@ -98,6 +100,9 @@ bool sd_find(uintptr_t address, struct sd_allocation *out);
 bool sd_reachable(uintptr_t address, size_t size);
 void sd_free_all(struct sd_context *c);
 size_t sd_used(const struct sd_device *d);
+/* Device memory that is not in the arena counts too; CUDA_ERROR_OUT_OF_MEMORY when there is not so much left. */
+CUresult sd_take_bytes(struct sd_device *d, size_t size);
+void sd_give_bytes(struct sd_device *d, size_t size);
 /* A module's variable in hidden memory that the program may use as managed memory; false when memory is short. */
 bool sd_note_managed(uintptr_t address, size_t size);
 /* Addresses of the arena without memory, and back; 0 when there are none. */

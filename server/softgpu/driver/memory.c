@@ -154,6 +154,15 @@ static bool counts(enum sd_memory_kind kind)
     return kind == SD_ON_DEVICE || kind == SD_MANAGED;
 }
 
+/* Every allocation that leaves the process above its budget is told. */
+static void tell_budget(const struct sd_device *d, size_t now)
+{
+    CUasyncNotificationInfo info = {.type = CU_ASYNC_NOTIFICATION_TYPE_OVER_BUDGET};
+    if (!d->watched || now <= d->budget) return;
+    info.info.overBudget.bytesOverBudget = now - d->budget;
+    hawser_abi_notify(d->ordinal, &info);
+}
+
 static CUresult alloc_on(struct sd_device *d, struct sd_context *c, size_t size,
                          enum sd_memory_kind kind, unsigned flags, bool hidden, void **out)
 {
@@ -178,7 +187,9 @@ static CUresult alloc_on(struct sd_device *d, struct sd_context *c, size_t size,
     *out = (void *)at;
     r = CUDA_SUCCESS;
 out:
+    size_t now = used[d->ordinal];
     pthread_rwlock_unlock(&lock);
+    if (r == CUDA_SUCCESS && counts(kind)) tell_budget(d, now);
     return r;
 }
 
@@ -367,6 +378,23 @@ CUresult sd_move_to_file(uintptr_t base, int fd)
     }
     pthread_rwlock_unlock(&lock);
     return r;
+}
+
+CUresult sd_take_bytes(struct sd_device *d, size_t size)
+{
+    pthread_rwlock_wrlock(&lock);
+    bool ok = size <= d->memory_bytes - used[d->ordinal];
+    size_t now = used[d->ordinal] += ok ? size : 0;
+    pthread_rwlock_unlock(&lock);
+    if (ok) tell_budget(d, now);
+    return ok ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+void sd_give_bytes(struct sd_device *d, size_t size)
+{
+    pthread_rwlock_wrlock(&lock);
+    used[d->ordinal] -= size;
+    pthread_rwlock_unlock(&lock);
 }
 
 size_t sd_used(const struct sd_device *d)

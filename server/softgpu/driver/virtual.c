@@ -9,6 +9,7 @@
 
 struct physical {
     CUmemAllocationProp prop;
+    struct sd_device *counted; /* whose memory it is; NULL for the host's and for another process's */
     size_t size;
     int fd;
     unsigned references; /* handles and mappings */
@@ -113,6 +114,13 @@ CUresult cuMemAddressFree(CUdeviceptr ptr, size_t size)
 
 /* ---- memory ---- */
 
+static void discard(struct physical *m)
+{
+    if (m->fd >= 0) close(m->fd);
+    if (m->counted) sd_give_bytes(m->counted, m->size);
+    free(m);
+}
+
 CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop,
                      unsigned long long flags)
 {
@@ -124,10 +132,14 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CU
     struct physical *m = calloc(1, sizeof *m);
     if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
     *m = (struct physical){.prop = *prop, .size = size, .references = 1};
+    if (prop->location.type == CU_MEM_LOCATION_TYPE_DEVICE) m->counted = sd_device(prop->location.id);
+    if (m->counted && sd_take_bytes(m->counted, size) != CUDA_SUCCESS) {
+        free(m);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     m->fd = memfd_create("hawser-memory", MFD_CLOEXEC);
     if (m->fd < 0 || ftruncate(m->fd, (off_t)size) != 0 || !sd_register(SD_PHYSICAL, m)) {
-        if (m->fd >= 0) close(m->fd);
-        free(m);
+        discard(m);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     *handle = (CUmemGenericAllocationHandle)(uintptr_t)m;
@@ -145,8 +157,7 @@ static void unref(struct physical *m)
 {
     if (--m->references) return;
     sd_unregister(m);
-    close(m->fd);
-    free(m);
+    discard(m);
 }
 
 CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
@@ -332,8 +343,7 @@ CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, vo
                                     .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}},
                            .size = (size_t)size, .fd = dup(fd), .references = 1};
     if (m->fd < 0 || !sd_register(SD_PHYSICAL, m)) {
-        if (m->fd >= 0) close(m->fd);
-        free(m);
+        discard(m);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     *handle = (CUmemGenericAllocationHandle)(uintptr_t)m;

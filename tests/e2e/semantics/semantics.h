@@ -69,6 +69,7 @@ int ipc_child(char **texts);
     X("virtual memory", virtual_memory, false) \
     X("memory as a descriptor", memory_as_a_descriptor, false) \
     X("several devices", several_devices, true) \
+    X("notifications", notifications, true) \
     X("other processes", other_processes, false) \
     X("links", links, false) \
     X("textures", textures, false) \

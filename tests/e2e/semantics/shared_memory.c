@@ -15,7 +15,12 @@ void virtual_memory(void)
     CHECK(supported == 1);
     OK(cuMemGetAllocationGranularity(&grain, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
     OK(cuMemAddressReserve(&at, 2 * grain, 0, 0, 0));
+    size_t before, left, total;
+    OK(cuMemGetInfo(&before, &total));
     OK(cuMemCreate(&a, grain, &prop, 0));
+    OK(cuMemGetInfo(&left, &total));
+    CHECK(!software() || before - left == grain); /* a real device has other users */
+    IS(cuMemCreate(&b, (total / grain + 1) * grain, &prop, 0), CUDA_ERROR_OUT_OF_MEMORY);
     OK(cuMemCreate(&b, grain, &prop, 0));
     OK(cuMemMap(at, grain, 0, a, 0));
     OK(cuMemMap(at + grain, grain, 0, b, 0));

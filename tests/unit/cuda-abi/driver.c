@@ -29,6 +29,12 @@ int hawser_abi_conditionals(void)
     return 0;
 }
 
+CUresult hawser_abi_watch(CUdevice device, int on)
+{
+    (void)device, (void)on;
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *), const void *arg, size_t size)
 {
     (void)stream, (void)size;
