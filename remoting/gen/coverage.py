@@ -28,11 +28,12 @@ def table(spec, softgpu_folders):
     alike = {"cuDeviceGetUuid", *spec.aliases}
     soft |= {n for n in alike if any(f"{n}_v{i}" in soft for i in range(2, 10))}
     carried = len(functions) + len(spec.aliases) + len(spec.shared)
-    total = carried + len(spec.later)
+    total = carried + len(spec.later) + len(spec.refused)
     out = [f"# What hawser carries of the CUDA driver API (cuda.h {spec.version})", "",
            "Generated from [remoting/api/cuda.spec](../remoting/api/cuda.spec); a test holds it current.",
-           f"{carried} of {total} functions and ABI revisions are carried. The software GPU defines "
-           f"{len(soft & (set(spec.functions) | set(spec.aliases) | set(spec.shared) | set(spec.later)))}.", "",
+           f"{carried} of {total} functions and ABI revisions are carried, {carried} of the {carried + len(spec.later)} "
+           "that need no graphics API and no other driver's objects. The software GPU defines "
+           f"{len(soft & (set(spec.functions) | set(spec.aliases) | set(spec.shared)))}.", "",
            "Every other name that cuda.h declares is exported too; it returns CUDA_ERROR_NOT_SUPPORTED and "
            "logs its name once, and so does every name of cudaGL.h, cudaEGL.h and cudaVDPAU.h. The `_ptds` and `_ptsz` forms (per-thread default stream) exist for every "
            "function that cuda.h gives one and mean the same function on another default stream.", "",
@@ -43,6 +44,7 @@ def table(spec, softgpu_folders):
     rows.update({n: "as its newest revision" for n in spec.aliases})
     rows.update({n: "in cuda-abi/, by other functions" for n in spec.shared})
     rows.update({n: "not supported" for n in spec.later})
+    rows.update({n: "not supported: interop" for n in spec.refused})
     for name in sorted(rows):
         out.append(f"| {name} | {rows[name]} | {'yes' if name in soft else 'not supported'} |")
     return "\n".join(out) + "\n"

@@ -66,7 +66,7 @@ def emit_common(spec, functions, header):
                    f'&{r.descriptor}}},')
     out.append("};\n\nconst struct hawser_api_name hawser_cuda_names[] = {")
     carried = {*spec.functions, *spec.aliases, *spec.shared}
-    out += [f'    {{"{n}", {int(n in carried)}}},' for n in sorted(carried | set(spec.later))]
+    out += [f'    {{"{n}", {int(n in carried)}}},' for n in sorted(carried | set(spec.later) | set(spec.refused))]
     out.append("    {NULL, 0}\n};\n\n/* The spec's signatures against the header's. */")
     for f in spec.present(header):
         out.append(f'_Static_assert(__builtin_types_compatible_p(__typeof__(&{f.name}), '

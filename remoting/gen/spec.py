@@ -189,7 +189,7 @@ class Spec:
         for name, line in {**self.later, **self.aliases, **self.shared, **self.refused}.items():
             if name not in header and header_version >= self.version:
                 self.fail(f"{name} is not in the header", line)
-        missing = sorted(n for n in header if n not in self.functions and n not in self.later
+        missing = sorted(n for n in header if n not in self.functions and n not in self.later and n not in self.refused
                          and n not in self.aliases and n not in self.shared
                          and not re.search(r"_pt[sd][sz]$", n))
         if missing and header_version == self.version:
