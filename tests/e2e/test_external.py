@@ -12,7 +12,7 @@ import threading
 from harness import Daemon, Skip, free_port, run
 from registry import python_package
 
-LIBRARIES = ("thrust", "cub", "groups", "nvrtc-device", "curand", "cufft", "cublas", "cusparse", "cusolver")
+LIBRARIES = ("thrust", "cub", "groups", "dynamic", "nvrtc-device", "curand", "cufft", "cublas", "cusparse", "cusolver")
 
 
 def toolkit():
@@ -156,7 +156,7 @@ def tests(build):
 
     up, down = "format=yuv420p,hwupload_cuda", "hwdownload,format=yuv420p"
     for name in LIBRARIES:
-        for way in ("directly", "ipc", "tcp") if name in ("groups", "nvrtc-device") else ("directly", "tcp"):
+        for way in ("directly", "ipc", "tcp") if name in ("groups", "dynamic", "nvrtc-device") else ("directly", "tcp"):
             yield f"external/{name}/{way}", library(name, way)
     yield "external/runtimes of CUDA 11, 12 and 13 on one host", three_runtimes_on_one_host
     yield "external/Numba", python("numba_kernels.py", "numba")

@@ -86,6 +86,7 @@ static void default_limits(struct sd_context *c)
     c->limits[CU_LIMIT_STACK_SIZE] = 1024;
     c->limits[CU_LIMIT_PRINTF_FIFO_SIZE] = 1 << 20;
     c->limits[CU_LIMIT_MALLOC_HEAP_SIZE] = 8 << 20;
+    c->limits[CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT] = 2048;
     c->error = CUDA_SUCCESS;
     c->cache = CU_FUNC_CACHE_PREFER_NONE;
 }
@@ -390,6 +391,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
         break;
     case CU_LIMIT_STACK_SIZE: /* frames are as large as functions say; the figure is only kept */
     case CU_LIMIT_PRINTF_FIFO_SIZE: /* output is written through: any size holds */
+    case CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT: /* the bytes of their parameters are bounded, not their number */
         break;
     default:
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
@@ -408,6 +410,7 @@ CUresult cuCtxGetLimit(size_t *pvalue, CUlimit limit)
     case CU_LIMIT_MALLOC_HEAP_SIZE:
     case CU_LIMIT_STACK_SIZE:
     case CU_LIMIT_PRINTF_FIFO_SIZE:
+    case CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT:
         *pvalue = c->limits[limit];
         return CUDA_SUCCESS;
     case CU_LIMIT_CIG_ENABLED: /* no graphics here that a context could belong to; cuBLAS asks */

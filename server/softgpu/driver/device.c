@@ -89,6 +89,12 @@ static void in_child(void)
     if (started) started = 2;
 }
 
+static int engine_attribute(void *device, int attribute)
+{
+    bool known = attribute > 0 && attribute < CU_DEVICE_ATTRIBUTE_MAX;
+    return known ? sd_device_attribute(device, (CUdevice_attribute)attribute) : -1;
+}
+
 static bool start_device(int ordinal)
 {
     struct sd_device *d = &devices[ordinal];
@@ -102,6 +108,7 @@ static bool start_device(int ordinal)
     config.alloc = sd_engine_alloc;
     config.release = sd_engine_release;
     config.memory_user = d;
+    config.attribute = engine_attribute;
     d->engine = sg_engine_create(&config);
     return d->engine != NULL;
 }

@@ -118,6 +118,12 @@ CUresult sd_move_to_file(uintptr_t base, int fd);
 void *sd_engine_alloc(void *user, size_t bytes, size_t align);
 void sd_engine_release(void *user, void *memory);
 
+/* ---- host_code.c ---- */
+
+/* Calls found for each fat binary in a host object, or in those of a library, until it fails; fatbin is valid during
+ * the call. CUDA_ERROR_INVALID_IMAGE for bytes that contradict themselves. */
+CUresult sd_host_code(const void *data, size_t size, CUresult (*found)(void *arg, const void *fatbin), void *arg);
+
 /* ---- stream.c: ordered queues ---- */
 
 struct sd_stream;

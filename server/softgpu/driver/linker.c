@@ -113,6 +113,20 @@ static CUresult add_fatbin(struct linker *l, const void *data, const char *name)
     return r;
 }
 
+struct found {
+    struct linker *linker;
+    const char *name;
+};
+
+/* A fat binary of a host object. One without PTX is passed over: NVIDIA's libcudadevrt has machine code only, and its
+ * functions are the engine's. */
+static CUresult add_found(void *arg, const void *fatbin)
+{
+    struct found *f = arg;
+    CUresult r = add_fatbin(f->linker, fatbin, f->name);
+    return r == CUDA_ERROR_NO_BINARY_FOR_GPU ? CUDA_SUCCESS : r;
+}
+
 CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t size, const char *name,
                           unsigned int numOptions, CUjit_option *options, void **optionValues)
 {
@@ -120,6 +134,7 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(SD_LINKER, l)) return CUDA_ERROR_INVALID_HANDLE;
+    unsigned before = l->parts;
     if (!data || !size || (numOptions && (!options || !optionValues))) return CUDA_ERROR_INVALID_VALUE;
     switch (type) {
     case CU_JIT_INPUT_PTX:
@@ -129,8 +144,12 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     case CU_JIT_INPUT_CUBIN:
     case CU_JIT_INPUT_OBJECT:
     case CU_JIT_INPUT_LIBRARY:
-        if (l->error && l->error_size) snprintf(l->error, l->error_size, "%s: no PTX in it", name ? name : "input");
-        return CUDA_ERROR_NO_BINARY_FOR_GPU;
+        r = sd_host_code(data, size, add_found, &(struct found){l, name});
+        if (r == CUDA_SUCCESS && type != CU_JIT_INPUT_LIBRARY && l->parts == before) {
+            if (l->error && l->error_size) snprintf(l->error, l->error_size, "%s: no PTX in it", name ? name : "input");
+            r = CUDA_ERROR_NO_BINARY_FOR_GPU;
+        }
+        return r;
     default:
         return (unsigned)type < CU_JIT_NUM_INPUT_TYPES ? hawser_abi_not_supported("linking this kind of input")
                                                        : CUDA_ERROR_INVALID_VALUE;
@@ -144,7 +163,8 @@ CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *pa
     if (!path) return CUDA_ERROR_INVALID_VALUE;
     char *data = sd_file_bytes(path, &size);
     if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    CUresult r = cuLinkAddData_v2(state, type, data, size + 1, path, numOptions, options, optionValues);
+    if (type == CU_JIT_INPUT_PTX) size++; /* the NUL behind it */
+    CUresult r = cuLinkAddData_v2(state, type, data, size, path, numOptions, options, optionValues);
     free(data);
     return r;
 }

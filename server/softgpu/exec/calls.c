@@ -1,5 +1,5 @@
 // The functions a kernel may call without a definition: vprintf, malloc, free, __assertfail,
-// cudaGraphSetConditional.
+// cudaGraphSetConditional; those of dynamic.c besides.
 #include "ops.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@ static uint8_t *argument_place(struct warp *w, const struct argument *a, uint32_
     return w->local + lane * w->local_stride + w->f->local_base + a->from_local;
 }
 
-static uint64_t argument(struct warp *w, const struct op *op, uint32_t k, uint32_t lane) {
+uint64_t sg_argument(struct warp *w, const struct op *op, uint32_t k, uint32_t lane) {
     uint64_t v = 0;
     if (k >= op->call->nargs) return 0;
     const struct argument *a = &op->call->args[k];
@@ -20,7 +20,13 @@ static uint64_t argument(struct warp *w, const struct op *op, uint32_t k, uint32
     return v;
 }
 
-static void give_result(struct warp *w, const struct op *op, uint32_t lane, uint64_t v) {
+const void *sg_argument_bytes(struct warp *w, const struct op *op, uint32_t k, uint32_t lane, size_t bytes) {
+    static const uint8_t none[16];
+    if (k >= op->call->nargs || op->call->args[k].bytes < bytes) return none;
+    return argument_place(w, &op->call->args[k], lane);
+}
+
+void sg_give_result(struct warp *w, const struct op *op, uint32_t lane, uint64_t v) {
     if (!op->call->nresults || !op->call->results[0].bytes) return;
     const struct argument *a = &op->call->results[0];
     memcpy(argument_place(w, a, lane), &v, a->bytes < 8 ? a->bytes : 8);
@@ -134,9 +140,9 @@ HANDLER(vprintf_) {
     SG_ACTIVE(i, w->exec) {
         char format[2048];
         struct output out = {.used = 0};
-        struct cursor c = {w, op, i, argument(w, op, 1, i)};
+        struct cursor c = {w, op, i, sg_argument(w, op, 1, i)};
         int conversions = 0;
-        read_string(w, op, i, argument(w, op, 0, i), format, sizeof format);
+        read_string(w, op, i, sg_argument(w, op, 0, i), format, sizeof format);
         for (const char *f = format; *f && out.used < sizeof out.text - 1;) {
             if (*f == '%') {
                 if (f[1] != '%') conversions++;
@@ -146,7 +152,7 @@ HANDLER(vprintf_) {
             }
         }
         print(w->blk->launch->engine, out.text, out.used);
-        give_result(w, op, i, (uint64_t)conversions);
+        sg_give_result(w, op, i, (uint64_t)conversions);
     }
     return op + 1;
 }
@@ -154,114 +160,29 @@ HANDLER(vprintf_) {
 HANDLER(assertfail) {
     uint32_t i = sg_first(w->exec);
     char message[256], file[256], function[256];
-    read_string(w, op, i, argument(w, op, 0, i), message, sizeof message);
-    read_string(w, op, i, argument(w, op, 1, i), file, sizeof file);
-    read_string(w, op, i, argument(w, op, 3, i), function, sizeof function);
+    read_string(w, op, i, sg_argument(w, op, 0, i), message, sizeof message);
+    read_string(w, op, i, sg_argument(w, op, 1, i), file, sizeof file);
+    read_string(w, op, i, sg_argument(w, op, 3, i), function, sizeof function);
     const uint32_t *b = w->blk->ctaid;
     fprintf(stderr, "%s:%d: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file,
-            (int)argument(w, op, 2, i), function, b[0], b[1], b[2], w->tid[0][i], w->tid[1][i],
+            (int)sg_argument(w, op, 2, i), function, b[0], b[1], b[2], w->tid[0][i], w->tid[1][i],
             w->tid[2][i], message);
     sg_raise(w, op, SG_FAULT_ASSERT, i, 0, message);
 }
 
 // ---- malloc -------------------------------------------------------------------------------------
 
-// A list of chunks in address order, beside the heap so that kernels cannot damage it.
-struct chunk {
-    size_t start, bytes;
-    bool used;
-    struct chunk *next;
-};
-struct heap {
-    uint8_t *memory;
-    struct chunk *chunks;
-};
-
-static struct heap *get_heap(struct sg_engine *engine) {
-    if (engine->heap) return engine->heap;
-    struct heap *heap = calloc(1, sizeof *heap);
-    struct chunk *chunk = calloc(1, sizeof *chunk);
-    if (heap && chunk)
-        heap->memory = engine->config.alloc(engine->config.memory_user, engine->heap_bytes, 256);
-    if (!heap || !chunk || !heap->memory) {
-        free(heap);
-        free(chunk);
-        return NULL;
-    }
-    chunk->bytes = engine->heap_bytes;
-    heap->chunks = chunk;
-    return engine->heap = heap;
-}
-
-static uint64_t take(struct sg_engine *engine, uint64_t bytes) {
-    uint64_t r = 0;
-    pthread_mutex_lock(&engine->heap_lock);
-    struct heap *heap = bytes && bytes <= engine->heap_bytes ? get_heap(engine) : NULL;
-    bytes = (bytes + 15) & ~(uint64_t)15;
-    for (struct chunk *c = heap ? heap->chunks : NULL; c; c = c->next) {
-        if (c->used || c->bytes < bytes) continue;
-        if (c->bytes > bytes) {
-            struct chunk *rest = malloc(sizeof *rest);
-            if (!rest) break;
-            *rest = (struct chunk){c->start + bytes, c->bytes - bytes, false, c->next};
-            c->next = rest;
-            c->bytes = bytes;
-        }
-        c->used = true;
-        r = (uintptr_t)heap->memory + c->start;
-        break;
-    }
-    pthread_mutex_unlock(&engine->heap_lock);
-    return r;
-}
-
-static bool give_back(struct sg_engine *engine, uint64_t at) {
-    bool found = false;
-    pthread_mutex_lock(&engine->heap_lock);
-    struct heap *heap = engine->heap;
-    struct chunk *before = NULL;
-    for (struct chunk *c = heap ? heap->chunks : NULL; c && !found; before = c, c = c->next) {
-        if (!c->used || (uintptr_t)heap->memory + c->start != at) continue;
-        found = true;
-        c->used = false;
-        struct chunk *next = c->next;
-        if (next && !next->used) {
-            c->bytes += next->bytes;
-            c->next = next->next;
-            free(next);
-        }
-        if (before && !before->used) {
-            before->bytes += c->bytes;
-            before->next = c->next;
-            free(c);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&engine->heap_lock);
-    return found;
-}
-
-void sg_heap_destroy(struct sg_engine *engine) {
-    struct heap *heap = engine->heap;
-    if (!heap) return;
-    for (struct chunk *c = heap->chunks, *next; c; c = next) {
-        next = c->next;
-        free(c);
-    }
-    engine->config.release(engine->config.memory_user, heap->memory);
-    free(heap);
-    engine->heap = NULL;
-}
-
 HANDLER(malloc_) {
-    SG_ACTIVE(i, w->exec) give_result(w, op, i, take(w->blk->launch->engine, argument(w, op, 0, i)));
+    struct sg_engine *engine = w->blk->launch->engine;
+    SG_ACTIVE(i, w->exec)
+        sg_give_result(w, op, i, sg_heap_take(engine, &engine->malloc_heap, sg_argument(w, op, 0, i)));
     return op + 1;
 }
 
 HANDLER(free_) {
     SG_ACTIVE(i, w->exec) {
-        uint64_t at = argument(w, op, 0, i);
-        if (at && !give_back(w->blk->launch->engine, at))
+        uint64_t at = sg_argument(w, op, 0, i);
+        if (at && !sg_heap_give_back(&w->blk->launch->engine->malloc_heap, at))
             sg_raise(w, op, SG_FAULT_ADDRESS, i, at, "free of what malloc did not give");
     }
     return op + 1;
@@ -270,8 +191,8 @@ HANDLER(free_) {
 // The handle of a graph's conditional value is the value's address (cuda-abi/graph/conditional.c).
 HANDLER(set_conditional) {
     SG_ACTIVE(i, w->exec) {
-        uint64_t at = argument(w, op, 0, i);
-        uint32_t value = (uint32_t)argument(w, op, 1, i);
+        uint64_t at = sg_argument(w, op, 0, i);
+        uint32_t value = (uint32_t)sg_argument(w, op, 1, i);
         w->pc = op;
         __atomic_store_n((uint32_t *)sg_translate(w, op, i, at, sizeof value, sizeof value), value, __ATOMIC_RELAXED);
     }
@@ -286,5 +207,5 @@ sg_handler sg_builtin(const char *name) {
                  {"cudaGraphSetConditional", set_conditional}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, name)) return table[i].fn;
-    return NULL;
+    return sg_device_runtime(name);
 }

@@ -371,6 +371,7 @@ void sg_start_warp(struct warp *w, const struct code *code, bool fresh) {
     w->R = f->regs;
     w->mask = w->exec = w->live = w->initial;
     w->carry = 0;
+    if (code->kernel->calls) memset(w->last_error, 0, sizeof w->last_error);
     w->force = false;
     w->state = WARP_READY;
     w->pc = code->units[0].full;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define GRID_WORKSPACE_BYTES 64
+#define LAUNCH_HEAP_BYTES ((size_t)16 << 20)
 
 static const struct isa_ops *choose_isa(void) {
     __builtin_cpu_init();
@@ -94,12 +95,12 @@ struct sg_engine *sg_engine_create(const struct sg_engine_config *config) {
     struct sg_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return NULL;
     engine->config = *config;
-    engine->heap_bytes = config->heap_bytes ? config->heap_bytes : (size_t)8 << 20;
+    sg_heap_init(&engine->malloc_heap, config->heap_bytes ? config->heap_bytes : (size_t)8 << 20);
+    sg_heap_init(&engine->launch_heap, LAUNCH_HEAP_BYTES);
     engine->ops = choose_isa();
     pthread_mutex_init(&engine->lock, NULL);
     pthread_mutex_init(&engine->print_lock, NULL);
     pthread_mutex_init(&engine->cooperative_lock, NULL);
-    pthread_mutex_init(&engine->heap_lock, NULL);
     pthread_cond_init(&engine->work, NULL);
     pthread_cond_init(&engine->done, NULL);
     sg_textures_init(&engine->textures);
@@ -126,14 +127,14 @@ void sg_engine_destroy(struct sg_engine *engine) {
     pthread_cond_broadcast(&engine->work);
     pthread_mutex_unlock(&engine->lock);
     for (unsigned i = 0; i < engine->nworkers; i++) pthread_join(engine->workers[i].thread, NULL);
-    sg_heap_destroy(engine);
+    sg_heap_destroy(engine, &engine->malloc_heap);
+    sg_heap_destroy(engine, &engine->launch_heap);
     sg_textures_destroy(&engine->textures);
     free(engine->workers);
     free(engine->ranges);
     pthread_mutex_destroy(&engine->lock);
     pthread_mutex_destroy(&engine->print_lock);
     pthread_mutex_destroy(&engine->cooperative_lock);
-    pthread_mutex_destroy(&engine->heap_lock);
     pthread_cond_destroy(&engine->work);
     pthread_cond_destroy(&engine->done);
     free(engine);
@@ -166,11 +167,7 @@ bool sg_engine_remove_range(struct sg_engine *engine, const void *start, size_t 
 }
 
 bool sg_engine_set_heap(struct sg_engine *engine, size_t bytes) {
-    pthread_mutex_lock(&engine->heap_lock);
-    bool unused = !engine->heap;
-    if (unused) engine->heap_bytes = bytes;
-    pthread_mutex_unlock(&engine->heap_lock);
-    return unused;
+    return sg_heap_resize(&engine->malloc_heap, bytes);
 }
 
 static bool copy_ranges(struct launch *launch) {
@@ -286,10 +283,19 @@ static void run_in_pool(struct launch *launch) {
 enum sg_fault_kind sg_launch(struct sg_engine *engine, struct sg_kernel *kernel,
                              const struct sg_launch_params *params, struct sg_fault *fault) {
     struct sg_fault own;
+    struct child *tails = NULL;
     if (!fault) fault = &own;
+    sg_run_grid(engine, kernel, params, &tails, fault);
+    sg_run_tails(engine, tails, fault);
+    return fault->kind;
+}
+
+enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kernel, const struct sg_launch_params *params,
+                               struct child **tails, struct sg_fault *fault) {
     memset(fault, 0, sizeof *fault);
     struct launch launch = {.engine = engine, .kernel = kernel, .p = *params};
     if (check(&launch, fault) != SG_FAULT_NONE) return fault->kind;
+    pthread_mutex_init(&launch.children_lock, NULL);
     launch.grid_id = params->grid_id ? params->grid_id : atomic_fetch_add(&engine->grid_ids, 1) + 1;
     launch.param_bytes = (uint32_t)kernel->fn->param_bytes;
     launch.params = aligned_alloc(64, (launch.param_bytes + 127) & ~(size_t)63);
@@ -313,7 +319,8 @@ enum sg_fault_kind sg_launch(struct sg_engine *engine, struct sg_kernel *kernel,
         engine->config.release(engine->config.memory_user, launch.grid_workspace);
     free(launch.ranges);
     free(launch.params);
-    return fault->kind;
+    pthread_mutex_destroy(&launch.children_lock);
+    return sg_run_children(&launch, tails, fault);
 }
 
 const char *sg_fault_name(enum sg_fault_kind kind) {

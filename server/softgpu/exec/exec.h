@@ -43,6 +43,8 @@ struct sg_engine_config {
     // time. NULL: to stdout.
     void (*print)(void *user, const void *bytes, size_t n);
     void *print_user;
+    // The value of a CUdevice_attribute, for kernels that ask; less than 0 for none. May be NULL.
+    int (*attribute)(void *memory_user, int attribute);
     size_t heap_bytes; // device malloc; 0: 8 MiB. Taken at the first malloc.
 };
 

@@ -173,17 +173,7 @@ static void describe(struct sg_kernel *kernel) {
     };
 }
 
-struct sg_kernel *sg_instance_kernel(struct sg_instance *instance, const char *name,
-                                     struct sg_diag *diag) {
-    struct sg_diag own;
-    if (!diag) diag = &own;
-    *diag = (struct sg_diag){0};
-    struct sg_function *fn = sg_module_entry(instance->module, name);
-    if (!fn) {
-        diag->code = SG_INVALID_PTX;
-        snprintf(diag->message, sizeof diag->message, "no kernel '%.200s'", name);
-        return NULL;
-    }
+static struct sg_kernel *kernel_of(struct sg_instance *instance, struct sg_function *fn, struct sg_diag *diag) {
     pthread_mutex_lock(&instance->lock);
     struct sg_kernel *kernel = instance->kernels;
     while (kernel && kernel->fn != fn) kernel = kernel->next;
@@ -204,6 +194,27 @@ struct sg_kernel *sg_instance_kernel(struct sg_instance *instance, const char *n
     }
     pthread_mutex_unlock(&instance->lock);
     return kernel;
+}
+
+struct sg_kernel *sg_instance_kernel(struct sg_instance *instance, const char *name,
+                                     struct sg_diag *diag) {
+    struct sg_diag own;
+    if (!diag) diag = &own;
+    *diag = (struct sg_diag){0};
+    struct sg_function *fn = sg_module_entry(instance->module, name);
+    if (fn) return kernel_of(instance, fn, diag);
+    diag->code = SG_INVALID_PTX;
+    snprintf(diag->message, sizeof diag->message, "no kernel '%.200s'", name);
+    return NULL;
+}
+
+struct sg_kernel *sg_instance_kernel_at(struct sg_instance *instance, uint64_t address) {
+    const struct sg_module *module = instance->module;
+    uint64_t i = (address - FUNCTION_TOKENS) / 16 - 1;
+    struct sg_diag diag = {0};
+    if (address < FUNCTION_TOKENS || i >= module->nsymbols || module->symbols[i]->space != SG_FUNC) return NULL;
+    struct sg_function *fn = module->symbols[i]->definition->function;
+    return fn->entry ? kernel_of(instance, fn, &diag) : NULL;
 }
 
 const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel) {

@@ -131,6 +131,7 @@ struct warp {
     uint8_t *memory;     // frames
     size_t memory_size;
     uint32_t tid[3][SG_WARP];
+    uint32_t last_error[SG_WARP]; // cudaGetLastError in a kernel
 };
 
 struct barrier {
@@ -192,6 +193,16 @@ struct launch {
     uint32_t nranges;
     void *grid_workspace; // device address; %envreg1/2
     uint64_t grid_id;
+    // Grids that this one launches, newest first; a buffer is offered before its grid is launched.
+    struct child *offered, *children, *tails;
+    pthread_mutex_t children_lock;
+};
+
+struct child {
+    struct child *next;
+    uint64_t buffer; // of the parameters, in the launch heap
+    struct sg_kernel *kernel;
+    struct sg_launch_params p;
 };
 
 struct sg_kernel {
@@ -215,7 +226,23 @@ struct sg_instance {
     pthread_mutex_t lock;
 };
 
-struct heap;
+struct chunk;
+
+// A part of device memory that is given out in pieces (heap.c). Taken from the engine's memory at first use.
+struct heap {
+    pthread_mutex_t lock; // all below
+    size_t bytes;
+    uint8_t *memory;
+    struct chunk *chunks;
+};
+void sg_heap_init(struct heap *h, size_t bytes);
+void sg_heap_destroy(struct sg_engine *engine, struct heap *h);
+// False once it is in use.
+bool sg_heap_resize(struct heap *h, size_t bytes);
+// An address, 0 when there is no room; false for what was not given.
+uint64_t sg_heap_take(struct sg_engine *engine, struct heap *h, uint64_t bytes);
+bool sg_heap_give_back(struct heap *h, uint64_t at);
+
 struct isa_ops;
 
 enum { TEXTURE_CHUNK = 256 };
@@ -238,9 +265,8 @@ struct sg_engine {
     bool stopping;
     struct range *ranges;
     uint32_t nranges;
-    struct heap *heap;
-    pthread_mutex_t heap_lock;
-    size_t heap_bytes;
+    struct heap malloc_heap;
+    struct heap launch_heap; // parameters of kernels that kernels launch
     _Atomic uint64_t grid_ids;
     struct textures textures;
 };
@@ -281,7 +307,19 @@ void sg_start_warp(struct warp *w, const struct code *code, bool fresh);
 
 // calls.c: functions the device library has built in; NULL if none of that name
 sg_handler sg_builtin(const char *name);
-void sg_heap_destroy(struct sg_engine *engine);
+sg_handler sg_device_runtime(const char *name);
+// A call's k-th argument: up to 8 bytes of it, or where it lies (zeros if it has not so many bytes); and its result.
+uint64_t sg_argument(struct warp *w, const struct op *op, uint32_t k, uint32_t lane);
+const void *sg_argument_bytes(struct warp *w, const struct op *op, uint32_t k, uint32_t lane, size_t bytes);
+void sg_give_result(struct warp *w, const struct op *op, uint32_t lane, uint64_t v);
+
+// One grid and its children; its tail launches are the caller's to run.
+enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kernel, const struct sg_launch_params *params,
+                               struct child **tails, struct sg_fault *fault);
+enum sg_fault_kind sg_run_children(struct launch *l, struct child **tails, struct sg_fault *fault);
+void sg_run_tails(struct sg_engine *engine, struct child *tails, struct sg_fault *fault);
+// The kernel whose address a kernel has taken, or NULL.
+struct sg_kernel *sg_instance_kernel_at(struct sg_instance *instance, uint64_t address);
 
 // decode.c
 bool sg_decode_kernel(struct sg_kernel *kernel, struct sg_diag *diag);

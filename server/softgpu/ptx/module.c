@@ -390,26 +390,39 @@ static enum sg_code link_units(struct sg_module *module, struct sg_diag *diag) {
     return SG_OK;
 }
 
+static enum sg_code add_unit(struct sg_module *module, struct sg_text text, struct sg_diag *diag) {
+    struct sg_module_private *priv = module->priv;
+    struct sg_unit *unit = &priv->units[priv->nunits++];
+    unit->size = strnlen(text.bytes, text.size);
+    if (unit->size > SG_MAX_TEXT_BYTES) return diag->code = SG_INVALID_IMAGE;
+    char *copy = sgp_arena_alloc(&priv->arena, unit->size + 1, 1);
+    if (!copy) return diag->code = SG_NO_MEMORY;
+    memcpy(copy, text.bytes, unit->size);
+    unit->text = copy;
+    enum sg_code code = index_unit(module, unit, diag);
+    if (unit->version > module->version) module->version = unit->version;
+    if (unit->target > module->target) module->target = unit->target;
+    return code;
+}
+
+// Whether a text names a function of runtime.c.
+static bool needs_runtime(const struct sg_module *module) {
+    for (uint32_t i = 0; i < module->nsymbols; i++)
+        if (module->symbols[i]->external && !strncmp(module->symbols[i]->name, "__cuda_syscall_CGS_", 19)) return true;
+    return false;
+}
+
 static enum sg_code load(struct sg_module *module, const struct sg_text *texts, size_t n,
                          struct sg_diag *diag) {
     struct sg_module_private *priv = module->priv;
-    priv->units = sgp_arena_alloc(&priv->arena, n, sizeof *priv->units);
+    priv->units = sgp_arena_alloc(&priv->arena, n + 1, sizeof *priv->units);
     if (!priv->units) return diag->code = SG_NO_MEMORY;
-    priv->nunits = n;
-    for (size_t i = 0; i < n; i++) {
-        struct sg_unit *unit = &priv->units[i];
-        unit->size = strnlen(texts[i].bytes, texts[i].size);
-        if (unit->size > SG_MAX_TEXT_BYTES) return diag->code = SG_INVALID_IMAGE;
-        char *copy = sgp_arena_alloc(&priv->arena, unit->size + 1, 1);
-        if (!copy) return diag->code = SG_NO_MEMORY;
-        memcpy(copy, texts[i].bytes, unit->size);
-        unit->text = copy;
-        enum sg_code code = index_unit(module, unit, diag);
-        if (code != SG_OK) return code;
-        if (unit->version > module->version) module->version = unit->version;
-        if (unit->target > module->target) module->target = unit->target;
-    }
-    return link_units(module, diag);
+    enum sg_code code = SG_OK;
+    for (size_t i = 0; i < n && code == SG_OK; i++)
+        code = add_unit(module, texts[i], diag);
+    if (code == SG_OK && needs_runtime(module))
+        code = add_unit(module, (struct sg_text){sgp_runtime, strlen(sgp_runtime)}, diag);
+    return code == SG_OK ? link_units(module, diag) : code;
 }
 
 struct sg_module *sg_module_load(const struct sg_text *texts, size_t n, struct sg_diag *diag) {

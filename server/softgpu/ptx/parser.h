@@ -180,4 +180,7 @@ void sgp_visit_defs(const struct sg_insn *insn, sg_visit_reg visit, void *contex
 // anything changed.
 bool sgp_lower_uniformity(struct sg_function *fn);
 
+// Functions that texts may call without defining them, as PTX (runtime.c).
+extern const char sgp_runtime[];
+
 #endif
