@@ -110,7 +110,7 @@ EXPORT int nvrtcGetCUBIN(program prog, char *cubin)
     return machine_code(prog, NULL, cubin);
 }
 
-void *hawser_symbol(void *handle, const char *name)
+void *hawser_nvrtc_symbol(void *handle, const char *name)
 {
     static const struct {
         const char *name;
@@ -118,7 +118,6 @@ void *hawser_symbol(void *handle, const char *name)
     } table[] = {{"nvrtcCompileProgram", (void *)nvrtcCompileProgram},
                  {"nvrtcGetCUBINSize", (void *)nvrtcGetCUBINSize},
                  {"nvrtcGetCUBIN", (void *)nvrtcGetCUBIN}};
-    if (!name || strncmp(name, "nvrtc", 5)) return NULL;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strcmp(name, table[i].name)) continue;
         if (handle == RTLD_DEFAULT || handle == RTLD_NEXT) return NULL; /* interposition does it */

@@ -19,8 +19,10 @@ extern __attribute__((visibility("hidden"))) void *(*hawser_real_dlsym)(void *ha
 
 __attribute__((visibility("hidden"))) void hawser_find_dlsym(void);
 
-/* The address that a look-up is answered with, or NULL when it is libc's affair (nvrtc.c). */
-__attribute__((visibility("hidden"))) void *hawser_symbol(void *handle, const char *name);
+/* The address that a look-up is answered with, or NULL when it is libc's affair: of any name, of one that begins with
+ * nvrtc, of one that begins with nvJitLink or __nvJitLink. */
 __attribute__((visibility("hidden"))) void *hawser_find_symbol(void *handle, const char *name);
+__attribute__((visibility("hidden"))) void *hawser_nvrtc_symbol(void *handle, const char *name);
+__attribute__((visibility("hidden"))) void *hawser_nvjitlink_symbol(void *handle, const char *name);
 
 #endif

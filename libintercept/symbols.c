@@ -19,6 +19,11 @@ void hawser_find_dlsym(void)
 void *hawser_find_symbol(void *handle, const char *name)
 {
     if (!hawser_real_dlsym) hawser_find_dlsym();
-    bool may_be_ours = name && name[0] == 'n' && name[1] == 'v' && name[2] == 'r' && name[3] == 't';
-    return may_be_ours ? hawser_symbol(handle, name) : NULL;
+    const char *n = name;
+    if (!n) return NULL;
+    if (n[0] == '_' && n[1] == '_') n += 2;
+    if (n[0] != 'n' || n[1] != 'v') return NULL;
+    if (n[2] == 'r' && n[3] == 't' && n[4] == 'c') return n == name ? hawser_nvrtc_symbol(handle, name) : NULL;
+    bool linker = n[2] == 'J' && n[3] == 'i' && n[4] == 't' && n[5] == 'L' && n[6] == 'i' && n[7] == 'n' && n[8] == 'k';
+    return linker ? hawser_nvjitlink_symbol(handle, name) : NULL;
 }

@@ -12,7 +12,7 @@ import threading
 from harness import Daemon, Skip, free_port, run
 from registry import python_package
 
-LIBRARIES = ("thrust", "cub", "groups", "dynamic", "nvrtc-device", "curand", "cufft", "cublas", "cusparse", "cusolver")
+LIBRARIES = ("thrust", "cub", "groups", "dynamic", "nvrtc-device", "jitlink", "curand", "cufft", "cublas", "cusparse", "cusolver")
 
 
 def toolkit():

@@ -244,6 +244,9 @@ struct sd_kernel *sd_kernel(const void *handle);
 CUresult sd_code_result(enum sg_code code);
 /* The texts to load of whatever programs pass as an image; to be closed with sg_image_close. */
 CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag);
+/* Parses the bodies of all kernels, so that an instruction that is missing fails the load, as it does with CUDA. */
+enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag);
+#define SD_EAGER_TEXT ((size_t)1 << 20) /* bytes: explicitly loaded PTX up to here is parsed whole */
 /* A file's bytes with a NUL behind them, malloc'ed; NULL when it cannot be read. size may be NULL. */
 char *sd_file_bytes(const char *name, size_t *size);
 /* What linked texts begin with, and each of their parts (linker.c): comments in PTX. */

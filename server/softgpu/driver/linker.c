@@ -181,8 +181,9 @@ CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
     r = sd_open_image(l->text, &image, &diag);
     struct sg_module *m = r == CUDA_SUCCESS ? sg_module_load(image.texts, image.count, &diag) : NULL;
     sg_image_close(&image);
-    if (!m) return tell(l, &diag, NULL, r != CUDA_SUCCESS ? r : sd_code_result(diag.code));
-    sg_module_free(m);
+    bool good = m && (l->size > SD_EAGER_TEXT || sd_parse_all(m, &diag) == SG_OK);
+    if (m) sg_module_free(m);
+    if (!good) return tell(l, &diag, NULL, r != CUDA_SUCCESS ? r : sd_code_result(diag.code));
     *cubinOut = l->text;
     if (sizeOut) *sizeOut = l->size + 1;
     return CUDA_SUCCESS;

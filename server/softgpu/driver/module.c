@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EAGER_TEXT ((size_t)1 << 20) /* bytes: explicitly loaded PTX up to here is parsed whole */
-
 CUresult sd_code_result(enum sg_code code)
 {
     switch (code) {
@@ -67,8 +65,7 @@ static void free_module(struct sd_module *m)
     free(m);
 }
 
-/* Every body, so that an instruction that is missing fails the load, as it does with CUDA. */
-static enum sg_code parse_all(struct sg_module *ir, struct sg_diag *diag)
+enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag)
 {
     for (uint32_t i = 0; i < ir->nfunctions; i++) {
         struct sg_function *f = ir->functions[i];
@@ -147,10 +144,10 @@ static CUresult load(struct sd_device *d, const void *code, bool library, char *
     pthread_mutex_init(&m->lock, NULL);
     m->device = d;
     m->library = library;
-    bool eager = !library && text_bytes(&image) <= EAGER_TEXT;
+    bool eager = !library && text_bytes(&image) <= SD_EAGER_TEXT;
     m->ir = sg_module_load(image.texts, image.count, &diag);
     sg_image_close(&image);
-    if (!m->ir || (eager && parse_all(m->ir, &diag) != SG_OK) ||
+    if (!m->ir || (eager && sd_parse_all(m->ir, &diag) != SG_OK) ||
         !(m->instance = sg_instance_create(d->engine, m->ir, &diag))) {
         r = failed(&diag, log, log_size);
         free_module(m);

@@ -196,7 +196,8 @@ HANDLER(get_device_count) {
     return op + 1;
 }
 
-HANDLER(get_device) {
+// Device 0, and no preference for caches or banks.
+HANDLER(get_zero) {
     SG_ACTIVE(i, w->exec) store(w, op, i, 0, 4);
     return op + 1;
 }
@@ -212,6 +213,12 @@ HANDLER(get_attribute) {
     return op + 1;
 }
 
+// What programs have not been seen to call. It must not keep the others from running: an indirect call may reach all.
+HANDLER(unknown) {
+    SG_ACTIVE(i, w->exec) sg_raise(w, op, SG_FAULT_INSTRUCTION, i, 0, "a call of the device runtime that is not supported");
+    return op + 1;
+}
+
 sg_handler sg_device_runtime(const char *name) {
     static const char prefix[] = "__cuda_syscall_cnpv2";
     static const struct {
@@ -222,10 +229,11 @@ sg_handler sg_device_runtime(const char *name) {
                  {"GetLastError", get_last_error}, {"SetLastError", set_last_error},
                  {"StreamCreate", create}, {"StreamDestroy", nothing}, {"StreamWaitEvent", nothing},
                  {"EventCreate", create}, {"EventRecord", nothing}, {"EventDestroy", nothing},
-                 {"GetDeviceCount", get_device_count}, {"GetDevice", get_device},
+                 {"GetCacheConfig", get_zero}, {"GetSharedMemConfig", get_zero},
+                 {"GetDeviceCount", get_device_count}, {"GetDevice", get_zero},
                  {"DeviceGetAttribute", get_attribute}};
-    if (strncmp(name, prefix, sizeof prefix - 1)) return NULL;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    bool ours = !strncmp(name, prefix, sizeof prefix - 1);
+    for (size_t i = 0; ours && i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, name + sizeof prefix - 1)) return table[i].fn;
-    return NULL;
+    return ours || !strncmp(name, "cnp", 3) || !strncmp(name, "__cuda_syscall_cnp", 18) ? unknown : NULL;
 }
