@@ -23,6 +23,7 @@
 #include "nvml_api.h"
 
 #define MAX_FILES 512
+#define MAX_PARTS 256 /* of a program of relocatable code */
 
 /* ---- the APIs ---- */
 
@@ -188,9 +189,12 @@ static void count_code(struct file *f, const struct sg_fat_entry *e)
     if (f->n_code < sizeof f->code / sizeof *f->code) f->code[f->n_code++] = (struct code){e->kind, e->sm, version, 1};
 }
 
-/* A section of fat binaries, one after the other, with padding between them. */
-static void look_at_fatbins(struct file *f, const uint8_t *data, size_t size)
+/* A section of fat binaries, one after the other, with padding between them. Relocatable ones are one program when
+ * they are linked, and that is how the runtime hands them over. */
+static void look_at_fatbins(struct file *f, const uint8_t *data, size_t size, bool relocatable)
 {
+    const void *parts[MAX_PARTS] = {0};
+    unsigned n_parts = 0;
     for (size_t at = 0; at + 16 <= size;) {
         uint32_t magic;
         uint16_t header;
@@ -208,15 +212,21 @@ static void look_at_fatbins(struct file *f, const uint8_t *data, size_t size)
             count_code(f, &entry);
             ptx |= entry.kind == 1;
         }
-        if (ptx && f->check_kernels) check_image(f, data + at);
+        if (ptx && relocatable && n_parts < MAX_PARTS - 1)
+            parts[n_parts++] = data + at;
+        else if (ptx && f->check_kernels)
+            check_image(f, data + at);
         at += header + body;
     }
+    struct sg_fat_wrapper linked = {SG_WRAPPER_MAGIC, 2, parts[0], parts};
+    if (n_parts && f->check_kernels) check_image(f, &linked);
 }
 
 static void section(void *user, const char *name, const void *data, size_t size)
 {
     struct file *f = user;
-    if (!strcmp(name, ".nv_fatbin") || !strcmp(name, "__nv_relfatbin")) look_at_fatbins(f, data, size);
+    if (!strcmp(name, ".nv_fatbin") || !strcmp(name, "__nv_relfatbin"))
+        look_at_fatbins(f, data, size, !strcmp(name, "__nv_relfatbin"));
     if (!strncmp(name, ".rodata", 7) || !strncmp(name, ".data", 5)) scan_strings(f, data, size);
 }
 
@@ -263,7 +273,7 @@ static bool inspect_gpu_code(struct file *f, const char *path)
     if (n >= (ssize_t)sizeof magic) memcpy(&magic, data, sizeof magic);
     if (n >= 0) data[n] = 0;
     if (magic == SG_FATBIN_MAGIC)
-        look_at_fatbins(f, (const uint8_t *)data, (size_t)n);
+        look_at_fatbins(f, (const uint8_t *)data, (size_t)n, false);
     else if (n > 0 && memmem(data, (size_t)n, ".version", 8) && memmem(data, (size_t)n, ".target", 7))
         check_image(f, data);
     free(data);

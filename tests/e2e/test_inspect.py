@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from harness import run
+from harness import Skip, run
 
 GOOD = """.version 7.0
 .target sm_70
@@ -33,6 +33,14 @@ def tests(build):
         assert r.returncode == 0 and "linked against" in r.stdout and " 0 not carried" in r.stdout, r
         assert "not found" not in r.stdout and r.stderr == "", r
 
+    def a_program_of_relocatable_code():
+        path = build.path("tests", "external", "dynamic")
+        if not os.path.exists(path):
+            raise Skip("dynamic was not built (ninja external-programs)")
+        r = inspect("--kernels", path)
+        assert r.returncode == 0 and "cannot run" not in r.stdout, r
+        assert any(l.split()[:1] == ["runs"] and "in_order" in l for l in r.stdout.splitlines()), r
+
     def an_nvml_program():
         r = inspect(build.program("nvml"))
         line = next(l for l in r.stdout.splitlines() if l.split()[:2] == ["NVML", "linked"])
@@ -54,6 +62,7 @@ def tests(build):
     yield "inspect/a program of the runtime API", a_runtime_program
     yield "inspect/the libraries that it loads", its_libraries
     yield "inspect/a program of the driver API", a_driver_program
+    yield "inspect/a program of relocatable code", a_program_of_relocatable_code
     yield "inspect/a program of NVML", an_nvml_program
     yield "inspect/kernels that the software GPU cannot run", kernels_that_cannot_run
     yield "inspect/no such program", no_program
