@@ -72,6 +72,7 @@ size_t sd_default_memory(void);
 
 /* ---- memory.c ---- */
 
+struct sd_pool;
 enum sd_memory_kind { SD_ON_DEVICE = 1, SD_PINNED, SD_MANAGED, SD_REGISTERED };
 
 struct sd_allocation {
@@ -86,6 +87,7 @@ struct sd_allocation {
     bool mapped;      /* by virtual memory management or from another process: cuMemFree is not for it */
     int file;         /* 1 + descriptor of the file whose pages it has become, 0 for none */
     bool hidden;      /* the engine's (module variables, heap): not the program's to free */
+    struct sd_pool *pool; /* that it came from by name, or by which it was imported; NULL else */
 };
 
 /* Reserves the address range that all devices' memory comes from. */
@@ -93,6 +95,8 @@ bool sd_arena_init(void);
 void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi);
 CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
                   bool hidden, void **out);
+/* Says that the allocation that begins at p came from a pool. */
+void sd_from_pool(void *p, struct sd_pool *pool);
 /* Frees the allocation that begins at p, if it is of that kind. */
 CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden);
 bool sd_find(uintptr_t address, struct sd_allocation *out);
@@ -123,6 +127,22 @@ void sd_engine_release(void *user, void *memory);
 /* Calls found for each fat binary in a host object, or in those of a library, until it fails; fatbin is valid during
  * the call. CUDA_ERROR_INVALID_IMAGE for bytes that contradict themselves. */
 CUresult sd_host_code(const void *data, size_t size, CUresult (*found)(void *arg, const void *fatbin), void *arg);
+
+/* ---- pool.c ---- */
+
+/* Bytes of an allocation from the pool were taken, or given back. */
+void sd_pool_count(struct sd_pool *p, size_t bytes, bool given_back);
+/* Whether its memory may be exported; whether it is another process's. */
+bool sd_pool_shareable(const struct sd_pool *p);
+bool sd_pool_is_imported(const struct sd_pool *p);
+int sd_pool_device(const struct sd_pool *p);
+/* A pool that stands for another process's. */
+CUresult sd_pool_imported(CUdevice device, CUmemoryPool *out);
+
+/* ---- ipc.c ---- */
+
+/* Ends the mapping of a pool's memory of another process that begins at base; false when there is none. */
+bool sd_free_imported(uintptr_t base);
 
 /* ---- stream.c: ordered queues ---- */
 
@@ -268,6 +288,7 @@ struct sd_shared_event *sd_event_shared(CUevent event);
 /* Names of the files behind IPC handles. */
 #define SD_IPC_MEMORY "hawser-ipc"
 #define SD_IPC_EVENT "hawser-ipc-event"
+#define SD_IPC_POOL "hawser-ipc-pool"
 
 struct sd_shared_event *sd_shared_event_new(void);
 /* Of another process; takes the descriptor over. */

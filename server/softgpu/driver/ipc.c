@@ -42,15 +42,13 @@ static int open_file(const struct handle *h, const char *name)
 
 /* ---- memory ---- */
 
-CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
+/* Makes the allocation's pages those of a file and fills the handle's 64 bytes. */
+static CUresult give_memory(struct sd_allocation a, void *handle)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    struct sd_context *c;
-    struct sd_allocation a;
-    CUresult r = sd_current(&c);
-    if (r != CUDA_SUCCESS) return r;
-    if (!pHandle || !sd_find(dptr, &a) || a.hidden || a.mapped || a.kind != SD_ON_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = CUDA_SUCCESS;
     pthread_mutex_lock(&lock);
+    sd_find(a.base, &a); /* another thread may have done it meanwhile */
     if (!a.file) {
         r = sd_wait_all(a.context);
         int fd = r == CUDA_SUCCESS ? memfd_create(SD_IPC_MEMORY, MFD_CLOEXEC) : -1;
@@ -62,21 +60,29 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
     pthread_mutex_unlock(&lock);
     if (r != CUDA_SUCCESS) return r;
     struct handle h = {MAGIC, a.reserved, (int32_t)getpid(), a.file - 1};
-    memset(pHandle, 0, sizeof *pHandle);
-    memcpy(pHandle, &h, sizeof h);
+    memset(handle, 0, CU_IPC_HANDLE_SIZE);
+    memcpy(handle, &h, sizeof h);
     return CUDA_SUCCESS;
 }
 
-CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsigned int Flags)
+CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
 {
     struct sd_context *c;
-    struct handle h;
+    struct sd_allocation a;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    if (!pdptr || Flags & ~(unsigned)CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) return CUDA_ERROR_INVALID_VALUE;
-    memcpy(&h, &handle, sizeof h);
+    if (!pHandle || !sd_find(dptr, &a) || a.hidden || a.mapped || a.kind != SD_ON_DEVICE || a.pool)
+        return CUDA_ERROR_INVALID_VALUE;
+    return give_memory(a, pHandle);
+}
+
+static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_pool *pool, CUdeviceptr *out)
+{
+    struct handle h;
+    CUresult r;
+    memcpy(&h, handle, sizeof h);
     if (h.magic != MAGIC) return CUDA_ERROR_INVALID_VALUE;
-    if (h.pid == (int32_t)getpid()) return CUDA_ERROR_INVALID_CONTEXT; /* CUDA opens only other processes' */
+    if (h.pid == (int32_t)getpid() && !pool) return CUDA_ERROR_INVALID_CONTEXT; /* CUDA opens only other processes' */
     int fd = open_file(&h, SD_IPC_MEMORY);
     if (fd < 0) return CUDA_ERROR_MAP_FAILED;
     uintptr_t at = sd_take_addresses(h.size, (size_t)2 << 20);
@@ -86,10 +92,25 @@ CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsign
     close(fd);
     if (r == CUDA_SUCCESS)
         r = sd_add_mapping((struct sd_allocation){.base = at, .size = h.size, .kind = SD_ON_DEVICE, .device = c->device,
-                                                  .context = c});
+                                                  .context = c, .pool = pool});
     if (r != CUDA_SUCCESS && at) sd_give_addresses(at, h.size);
-    if (r == CUDA_SUCCESS) *pdptr = at;
+    if (r == CUDA_SUCCESS) *out = at;
     return r;
+}
+
+CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsigned int Flags)
+{
+    struct sd_context *c;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pdptr || Flags & ~(unsigned)CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) return CUDA_ERROR_INVALID_VALUE;
+    return open_memory(c, &handle, NULL, pdptr);
+}
+
+static void close_memory(struct sd_allocation a)
+{
+    sd_remove_mapping(a.base);
+    sd_give_addresses(a.base, a.size);
 }
 
 CUresult cuIpcCloseMemHandle(CUdeviceptr dptr)
@@ -98,12 +119,75 @@ CUresult cuIpcCloseMemHandle(CUdeviceptr dptr)
     struct sd_allocation a;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    if (!sd_find(dptr, &a) || a.base != dptr || !a.mapped) return CUDA_ERROR_INVALID_VALUE;
+    if (!sd_find(dptr, &a) || a.base != dptr || !a.mapped || a.pool) return CUDA_ERROR_INVALID_VALUE;
     r = sd_wait_all(c);
+    if (r == CUDA_SUCCESS) close_memory(a);
+    return r;
+}
+
+/* ---- pools: a descriptor of a pool says only that there is one; its allocations travel one by one ---- */
+
+_Static_assert(sizeof(CUmemPoolPtrExportData) == CU_IPC_HANDLE_SIZE, "both hold a struct handle");
+
+CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool, CUmemAllocationHandleType handleType,
+                                          unsigned long long flags)
+{
+    CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
-    sd_remove_mapping(a.base);
-    sd_give_addresses(a.base, a.size);
+    if (!handle_out || flags || !sd_is(SD_POOL, pool) || !sd_pool_shareable((struct sd_pool *)pool) ||
+        handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        return CUDA_ERROR_INVALID_VALUE;
+    int fd = memfd_create(SD_IPC_POOL, MFD_CLOEXEC), device = sd_pool_device((struct sd_pool *)pool);
+    if (fd < 0 || write(fd, &device, sizeof device) != sizeof device) {
+        if (fd >= 0) close(fd);
+        return CUDA_ERROR_OPERATING_SYSTEM;
+    }
+    *(int *)handle_out = fd;
     return CUDA_SUCCESS;
+}
+
+CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle, CUmemAllocationHandleType handleType,
+                                            unsigned long long flags)
+{
+    int device, fd = (int)(intptr_t)handle;
+    char path[64], is[128];
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!pool_out || flags || handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) return CUDA_ERROR_INVALID_VALUE;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, is, sizeof is - 1);
+    is[n > 0 ? n : 0] = 0;
+    if (strcmp(is, "/memfd:" SD_IPC_POOL " (deleted)") || pread(fd, &device, sizeof device, 0) != sizeof device)
+        return CUDA_ERROR_INVALID_VALUE;
+    return sd_pool_imported(device, pool_out);
+}
+
+CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdeviceptr ptr)
+{
+    struct sd_allocation a;
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    if (!shareData_out || !sd_find(ptr, &a) || a.base != ptr || a.mapped || !a.pool || !sd_pool_shareable(a.pool))
+        return CUDA_ERROR_INVALID_VALUE;
+    return give_memory(a, shareData_out);
+}
+
+CUresult cuMemPoolImportPointer(CUdeviceptr *ptr_out, CUmemoryPool pool, CUmemPoolPtrExportData *shareData)
+{
+    struct sd_context *c;
+    CUresult r = sd_current(&c);
+    if (r != CUDA_SUCCESS) return r;
+    if (!ptr_out || !shareData || !sd_is(SD_POOL, pool) || !sd_pool_is_imported((struct sd_pool *)pool))
+        return CUDA_ERROR_INVALID_VALUE;
+    return open_memory(c, shareData, (struct sd_pool *)pool, ptr_out);
+}
+
+bool sd_free_imported(uintptr_t base)
+{
+    struct sd_allocation a;
+    if (!sd_find(base, &a) || a.base != base || !a.mapped || !a.pool) return false;
+    close_memory(a);
+    return true;
 }
 
 /* ---- events ---- */

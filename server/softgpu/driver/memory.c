@@ -234,6 +234,7 @@ static void release(size_t i)
     memmove(&allocations[i], &allocations[i + 1], (n_allocations - i - 1) * sizeof a);
     n_allocations--;
     if (!a.reserved) return;
+    if (a.pool) sd_pool_count(a.pool, a.reserved, true);
     if (a.file) close(a.file - 1);
     /* A fresh mapping gives the pages back at once and makes them inaccessible. */
     mmap((void *)a.base, a.reserved, PROT_NONE,
@@ -380,6 +381,15 @@ CUresult sd_move_to_file(uintptr_t base, int fd)
     return r;
 }
 
+void sd_from_pool(void *p, struct sd_pool *pool)
+{
+    pthread_rwlock_wrlock(&lock);
+    struct sd_allocation *a = &allocations[upper((uintptr_t)p) - 1];
+    a->pool = pool;
+    sd_pool_count(pool, a->reserved, false);
+    pthread_rwlock_unlock(&lock);
+}
+
 CUresult sd_take_bytes(struct sd_device *d, size_t size)
 {
     pthread_rwlock_wrlock(&lock);
@@ -455,10 +465,10 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS || !dptr) return r;
     struct sd_allocation a;
-    if (!sd_find(dptr, &a) || a.base != dptr || a.hidden || a.mapped || !counts(a.kind))
+    if (!sd_find(dptr, &a) || a.base != dptr || a.hidden || (a.mapped && !a.pool) || !counts(a.kind))
         return CUDA_ERROR_INVALID_VALUE;
     r = sd_wait_all(a.context); /* work under way may use it */
-    if (r != CUDA_SUCCESS) return r;
+    if (r != CUDA_SUCCESS || sd_free_imported(dptr)) return r;
     return sd_free((void *)dptr, a.kind, false);
 }
 

@@ -1,6 +1,7 @@
 /*
  * Stream-ordered allocation. Memory is taken at the call, which is earlier than the stream asks for it,
- * and given back when the stream has come to the free. Pools differ in their attributes only.
+ * and given back when the stream has come to the free. Pools differ in what they count, and in whether other processes
+ * may have their memory (ipc.c); what is freed goes back to the device at once.
  */
 #include "driver.h"
 
@@ -12,7 +13,30 @@ struct sd_pool {
     int reuse[4]; /* by CUmemPool_attribute: switches that only matter to reuse between streams */
     cuuint64_t threshold;
     CUmemAccess_flags access[SD_MAX_DEVICES];
+    _Atomic size_t used, most; /* bytes taken now, and the most since it was reset */
+    bool shareable, imported;
 };
+
+void sd_pool_count(struct sd_pool *p, size_t bytes, bool given_back)
+{
+    size_t now = given_back ? (p->used -= bytes) : (p->used += bytes);
+    if (now > p->most && !given_back) p->most = now;
+}
+
+bool sd_pool_shareable(const struct sd_pool *p)
+{
+    return p->shareable;
+}
+
+bool sd_pool_is_imported(const struct sd_pool *p)
+{
+    return p->imported;
+}
+
+int sd_pool_device(const struct sd_pool *p)
+{
+    return p->device->ordinal;
+}
 
 struct free_task {
     struct sd_task task;
@@ -21,7 +45,8 @@ struct free_task {
 
 static void free_run(struct sd_task *t)
 {
-    sd_free(((struct free_task *)t)->memory, SD_ON_DEVICE, false);
+    void *p = ((struct free_task *)t)->memory;
+    if (!sd_free_imported((uintptr_t)p)) sd_free(p, SD_ON_DEVICE, false);
 }
 
 static void free_drop(struct sd_task *t)
@@ -29,18 +54,26 @@ static void free_drop(struct sd_task *t)
     free(t);
 }
 
-CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
+CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool, CUstream hStream)
 {
     struct sd_context *c;
     struct sd_stream *s;
+    struct sd_pool *p = (struct sd_pool *)pool;
     CUresult r = sd_stream_of(hStream, &c, &s);
     if (r != CUDA_SUCCESS) return r;
-    return dptr ? sd_alloc(c, bytesize, SD_ON_DEVICE, 0, false, (void **)dptr) : CUDA_ERROR_INVALID_VALUE;
+    if (!dptr || !sd_is(SD_POOL, p) || p->imported) return CUDA_ERROR_INVALID_VALUE;
+    r = sd_alloc(c, bytesize, SD_ON_DEVICE, 0, false, (void **)dptr);
+    if (r == CUDA_SUCCESS) sd_from_pool((void *)*dptr, p);
+    return r;
 }
 
-CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool, CUstream hStream)
+CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
 {
-    return sd_is(SD_POOL, pool) ? cuMemAllocAsync(dptr, bytesize, hStream) : CUDA_ERROR_INVALID_VALUE;
+    struct sd_context *c;
+    CUmemoryPool pool;
+    CUresult r = sd_current(&c);
+    if (r == CUDA_SUCCESS) r = cuDeviceGetMemPool(&pool, c->device->ordinal);
+    return r == CUDA_SUCCESS ? cuMemAllocFromPoolAsync(dptr, bytesize, pool, hStream) : r;
 }
 
 CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
@@ -61,6 +94,30 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
     return sd_enqueue(s, &t->task, NULL);
 }
 
+/* NULL when memory is short. */
+static struct sd_pool *new_pool(struct sd_device *d)
+{
+    struct sd_pool *p = calloc(1, sizeof *p);
+    if (!p || !sd_register(SD_POOL, p)) {
+        free(p);
+        return NULL;
+    }
+    p->device = d;
+    for (int i = 1; i < 4; i++)
+        p->reuse[i] = 1;
+    return p;
+}
+
+CUresult sd_pool_imported(CUdevice device, CUmemoryPool *out)
+{
+    if (!sd_device(device)) return CUDA_ERROR_INVALID_DEVICE;
+    struct sd_pool *p = new_pool(sd_device(device));
+    if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
+    p->imported = true;
+    *out = (CUmemoryPool)p;
+    return CUDA_SUCCESS;
+}
+
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -70,12 +127,7 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
     if (!pool_out) return CUDA_ERROR_INVALID_VALUE;
     if (!d) return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&lock);
-    if (!d->pool && (d->pool = calloc(1, sizeof *d->pool))) {
-        d->pool->device = d;
-        for (int i = 1; i < 4; i++)
-            d->pool->reuse[i] = 1;
-        if (!sd_register(SD_POOL, d->pool)) r = CUDA_ERROR_OUT_OF_MEMORY;
-    }
+    if (!d->pool) d->pool = new_pool(d);
     *pool_out = (CUmemoryPool)d->pool;
     pthread_mutex_unlock(&lock);
     return d->pool ? r : CUDA_ERROR_OUT_OF_MEMORY;
@@ -113,16 +165,11 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps)
     if (!pool || !poolProps || poolProps->allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
     if (poolProps->location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
     if (!sd_device(poolProps->location.id)) return CUDA_ERROR_INVALID_DEVICE;
-    if (poolProps->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
-        return hawser_abi_not_supported("memory pools for other processes");
-    struct sd_pool *p = calloc(1, sizeof *p);
-    if (!p || !sd_register(SD_POOL, p)) {
-        free(p);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    p->device = sd_device(poolProps->location.id);
-    for (int i = 1; i < 4; i++)
-        p->reuse[i] = 1;
+    if (poolProps->handleTypes & ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        return hawser_abi_not_supported("this kind of handle of a memory pool");
+    struct sd_pool *p = new_pool(sd_device(poolProps->location.id));
+    if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
+    p->shareable = poolProps->handleTypes;
     *pool = (CUmemoryPool)p;
     return CUDA_SUCCESS;
 }
@@ -195,10 +242,13 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void
     case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
         p->threshold = *(cuuint64_t *)value;
         return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+        if (*(cuuint64_t *)value) return CUDA_ERROR_INVALID_VALUE; /* it may only be reset */
+        p->most = p->used;
+        return CUDA_SUCCESS;
     default:
-        return attr >= CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES && attr <= CU_MEMPOOL_ATTR_USED_MEM_HIGH
-                   ? hawser_abi_not_supported("setting this memory pool attribute")
-                   : CUDA_ERROR_INVALID_VALUE;
+        return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
@@ -217,11 +267,13 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void
         return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
     case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
-        *(cuuint64_t *)value = sd_used(p->device);
+        *(cuuint64_t *)value = p->used;
+        return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+        *(cuuint64_t *)value = p->most;
         return CUDA_SUCCESS;
     default:
-        return attr >= CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES && attr <= CU_MEMPOOL_ATTR_USED_MEM_HIGH
-                   ? hawser_abi_not_supported("this memory pool attribute")
-                   : CUDA_ERROR_INVALID_VALUE;
+        return CUDA_ERROR_INVALID_VALUE;
     }
 }

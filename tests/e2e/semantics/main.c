@@ -73,5 +73,6 @@ int main(int argc, char **argv)
     if (!start()) return 1;
     if (argc == 3 && !strcmp(argv[1], "--descriptor")) return descriptor_child(atoi(argv[2]));
     if (argc == 5 && !strcmp(argv[1], "--ipc")) return ipc_child(argv + 2);
+    if (argc == 4 && !strcmp(argv[1], "--pool")) return pool_child(atoi(argv[2]), argv[3]);
     return subtests_run(tests, sizeof tests / sizeof *tests, argc, argv);
 }

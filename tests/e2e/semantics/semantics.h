@@ -51,6 +51,7 @@ void fill_later(void *numbers);
 /* This program again, in another process. */
 int descriptor_child(int fd);
 int ipc_child(char **texts);
+int pool_child(int fd, const char *text);
 
 /* The name, the function, whether it runs only when it is named. */
 #define SUBTESTS(X) \
@@ -71,6 +72,7 @@ int ipc_child(char **texts);
     X("several devices", several_devices, true) \
     X("notifications", notifications, true) \
     X("other processes", other_processes, false) \
+    X("pools of other processes", pools_of_other_processes, false) \
     X("links", links, false) \
     X("textures", textures, false) \
     X("texture of memory", texture_of_memory, false) \

@@ -205,3 +205,67 @@ int ipc_child(char **texts)
     if (!device_is(x, 51) || cuEventDestroy(ready) != CUDA_SUCCESS || cuEventDestroy(done) != CUDA_SUCCESS) return 7;
     return cuIpcCloseMemHandle(x) == CUDA_SUCCESS ? 0 : 5;
 }
+
+/* A pool's memory in a child, which has inherited the pool's descriptor, adds 1 there and gives it back. */
+void pools_of_other_processes(void)
+{
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemoryPool plain, pool, imported;
+    CUmemPoolPtrExportData data;
+    CUdeviceptr x, not_shared, own;
+    cuuint64_t used;
+    int fd = -1, status, supported;
+    char text[2 * sizeof data + 1], number[16];
+    OK(cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES, device));
+    CHECK(supported & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
+    OK(cuMemPoolCreate(&plain, &props));
+    CHECK(cuMemPoolExportToShareableHandle(&fd, plain, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0) != CUDA_SUCCESS);
+    OK(cuMemAllocFromPoolAsync(&not_shared, N * 4, plain, NULL));
+    IS(cuMemPoolExportPointer(&data, not_shared), CUDA_ERROR_INVALID_VALUE);
+    props.handleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    OK(cuMemPoolCreate(&pool, &props));
+    OK(cuMemPoolExportToShareableHandle(&fd, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+    OK(cuMemAllocFromPoolAsync(&x, N * 4, pool, NULL));
+    OK(cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used));
+    CHECK(used >= N * 4);
+    OK(cuMemsetD32(x, 50, N));
+    OK(cuMemPoolExportPointer(&data, x));
+    IS(cuMemPoolImportPointer(&own, pool, &data), CUDA_ERROR_INVALID_VALUE); /* not an imported pool */
+    OK(cuMemPoolImportFromShareableHandle(&imported, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+    IS(cuMemAllocFromPoolAsync(&own, N * 4, imported, NULL), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemPoolDestroy(imported));
+    to_text(&data, sizeof data, text);
+    snprintf(number, sizeof number, "%d", fd);
+    OK(cuCtxSynchronize());
+    pid_t child = fork();
+    if (child == 0) {
+        fcntl(fd, F_SETFD, 0);
+        execl("/proc/self/exe", "semantics", "--pool", number, text, NULL);
+        _exit(9);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(fd);
+    CHECK(device_is(x, 51));
+    OK(cuMemFreeAsync(x, NULL));
+    OK(cuMemFreeAsync(not_shared, NULL));
+    OK(cuCtxSynchronize());
+    OK(cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used));
+    CHECK(used == 0);
+    OK(cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH, &used));
+    CHECK(used >= N * 4);
+    OK(cuMemPoolDestroy(pool));
+    OK(cuMemPoolDestroy(plain));
+}
+
+int pool_child(int fd, const char *text)
+{
+    CUmemPoolPtrExportData data;
+    CUmemoryPool pool;
+    CUdeviceptr x;
+    if (!from_text(text, &data, sizeof data)) return 2;
+    if (cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0) != 0)
+        return 3;
+    if (cuMemPoolImportPointer(&x, pool, &data) != CUDA_SUCCESS) return 4;
+    if (!device_is(x, 50) || run_add(x, 1, NULL) != CUDA_SUCCESS || cuMemFreeAsync(x, NULL) != CUDA_SUCCESS) return 5;
+    return cuCtxSynchronize() == CUDA_SUCCESS && cuMemPoolDestroy(pool) == CUDA_SUCCESS ? 0 : 6;
+}
