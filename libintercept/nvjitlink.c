@@ -220,10 +220,36 @@ EXPORT int nvJitLinkDestroy(handle *at)
     return status;
 }
 
-/* Whether nvJitLink itself takes it: whatever may hold LTO-IR, when that is linked. */
-static bool for_nvjitlink(handle h, int type)
+/* Whether there is LTO-IR in a fat binary, or in one inside a host object or a library of them, where they begin at
+ * multiples of 8 bytes of the member. An entry: u16 kind, at 4 u32 size of this header, at 8 u64 size of what follows. */
+static bool holds_lto(const char *data, size_t size)
 {
-    return !h->software || type == LTOIR || (h->lto && type != PTX && type != CUBIN);
+    static const unsigned char magic[] = {0x50, 0xed, 0x55, 0xba};
+    for (const char *at = data, *end = data + size; (at = memmem(at, (size_t)(end - at), magic, sizeof magic)); at++) {
+        uint16_t header, kind;
+        uint32_t before;
+        uint64_t body, follows;
+        size_t left = (size_t)(end - at);
+        if (left < 16) break;
+        memcpy(&header, at + 6, sizeof header);
+        memcpy(&body, at + 8, sizeof body);
+        if (header < 16 || header > left || body > left - header) continue;
+        for (uint64_t i = header; i + 16 <= header + body; i += before + follows) {
+            memcpy(&kind, at + i, sizeof kind);
+            memcpy(&before, at + i + 4, sizeof before);
+            memcpy(&follows, at + i + 8, sizeof follows);
+            if (kind == 8) return true;
+            if (before < 16 || follows > body) break;
+        }
+    }
+    return false;
+}
+
+/* Whether nvJitLink itself takes it: LTO-IR, which wants a compiler. */
+static bool for_nvjitlink(handle h, int type, const void *data, size_t size)
+{
+    if (!h->software || type == LTOIR) return true;
+    return h->lto && type != PTX && type != CUBIN && data && holds_lto(data, size);
 }
 
 static int keep(handle h, int type, const void *data, size_t size, const char *name)
@@ -244,7 +270,7 @@ static int keep(handle h, int type, const void *data, size_t size, const char *n
 EXPORT int nvJitLinkAddData(handle h, int type, const void *data, size_t size, const char *name)
 {
     if (!h) return INVALID_INPUT;
-    if (!for_nvjitlink(h, type)) return keep(h, type, data, size, name);
+    if (!for_nvjitlink(h, type, data, size)) return keep(h, type, data, size, name);
     h->n_lto++;
     return h->f.add_data(h->real, type, data, size, name);
 }
@@ -252,16 +278,13 @@ EXPORT int nvJitLinkAddData(handle h, int type, const void *data, size_t size, c
 EXPORT int nvJitLinkAddFile(handle h, int type, const char *path)
 {
     if (!h) return INVALID_INPUT;
-    if (for_nvjitlink(h, type)) {
-        h->n_lto++;
-        return h->f.add_file(h->real, type, path);
-    }
+    if (!h->software) return h->f.add_file(h->real, type, path);
     FILE *f = path ? fopen(path, "rb") : NULL;
     if (!f) return INVALID_INPUT;
     int status = INTERNAL;
     long size = fseek(f, 0, SEEK_END) ? -1 : ftell(f);
     char *data = size > 0 && !fseek(f, 0, SEEK_SET) ? malloc((size_t)size) : NULL;
-    if (data && fread(data, 1, (size_t)size, f) == (size_t)size) status = keep(h, type, data, (size_t)size, path);
+    if (data && fread(data, 1, (size_t)size, f) == (size_t)size) status = nvJitLinkAddData(h, type, data, (size_t)size, path);
     free(data);
     fclose(f);
     return status;

@@ -89,12 +89,12 @@ def tests(build):
 
     # ---- Python
 
-    def python(name, *packages):
+    def python(name, *packages, **env):
         def go():
-            cuda = toolkit()
-            r = run([*hawser, sys.executable, source(name)], timeout=600,
-                    env=build.env(PYTHONPATH=python_package(*packages), CUDA_HOME=cuda, CUDA_PATH=cuda,
-                                  LD_LIBRARY_PATH=cuda + "/lib64"))
+            cuda, folder = toolkit(), python_package(*packages)
+            r = run([*hawser, sys.executable, source(name), folder], timeout=600,
+                    env=build.env(PYTHONPATH=folder, CUDA_HOME=cuda, CUDA_PATH=cuda, LD_LIBRARY_PATH=cuda + "/lib64",
+                                  **env))
             assert r.returncode == 0 and r.stdout == "ok\n", f"exit status {r.returncode}\n{r.stdout}{r.stderr[-3000:]}"
         return go
 
@@ -160,6 +160,8 @@ def tests(build):
             yield f"external/{name}/{way}", library(name, way)
     yield "external/runtimes of CUDA 11, 12 and 13 on one host", three_runtimes_on_one_host
     yield "external/Numba", python("numba_kernels.py", "numba")
+    yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings",
+                                        HAWSER_SOFTGPU_CC="12.1")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
     yield "external/Halide", halide
