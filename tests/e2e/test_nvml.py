@@ -1,5 +1,6 @@
 """NVML: with CUDA in one program (nvml.c), and through NVIDIA's own Python binding where it can be had."""
 
+import json
 import os
 import sys
 
@@ -62,6 +63,15 @@ def tests(build):
                 env=build.env(PYTHONPATH=package, **DEVICES))
         assert r.returncode == 0 and r.stdout.strip(), r
 
+    def gpustat():
+        package = python_package("gpustat")
+        r = run([build.bin("hawser"), "run", "--device", "soft", sys.executable, "-m", "gpustat", "--json"],
+                env=build.env(PYTHONPATH=package, **DEVICES), timeout=60)
+        assert r.returncode == 0, r
+        gpus = json.loads(r.stdout)["gpus"]
+        assert [g["index"] for g in gpus] == [0, 1] and all("software GPU" in g["name"] for g in gpus), r
+        assert all(g["memory.total"] > 0 and 0 <= g["utilization.gpu"] <= 100 for g in gpus), r
+
     def no_server():
         r = run([build.program("nvml")], env=build.preload_env(
             f"ipc:///nonexistent/{os.getpid()}", LD_LIBRARY_PATH=build.path("lib")))
@@ -73,3 +83,4 @@ def tests(build):
     yield "nvml/CUDA in a child after NVML", in_a_child
     yield "nvml/no server", no_server
     yield "nvml/pynvml from the Python registry", binding
+    yield "nvml/gpustat from the Python registry", gpustat
