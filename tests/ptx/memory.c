@@ -41,6 +41,10 @@ EXPECT(spaces)
 {
     EACH(32) out[i] = 0x5; /* shared yes, local no, global yes */
 }
+EXPECT(zeros)
+{
+    EACH(64) out[i] = 0;
+}
 EXPECT(same)
 {
     EACH(64) out[i] = in[i];
@@ -132,6 +136,13 @@ const struct kernel_case memory_cases[] = {
      "    mov.u64 %rd1, mine;\n    cvta.local.u64 %rd1, %rd1;\n    ld.global.u32 %v, [%x];\n    st.u32 [%rd1+4], %v;\n"
      "    ld.local.u32 %r1, [mine+4];\n" STORE("%r1") "    ret;\n}\n",
      {1, 1, 1}, {64, 1, 1}, 64, 64, same, 0, 0, 0},
+    {"variables_are_aligned_as_they_ask",
+     ".shared .align 1 .b8 first[3];\n.shared .align 1024 .b8 wide[8];\n" ENTRY
+     "    .local .align 1 .b8 other[5];\n    .local .align 256 .b8 mine[8];\n" INDEX
+     "    mov.u64 %rd1, mine;\n    cvta.local.u64 %rd1, %rd1;\n    and.b64 %rd1, %rd1, 255;\n"
+     "    mov.u64 %rd2, wide;\n    cvta.shared.u64 %rd2, %rd2;\n    and.b64 %rd2, %rd2, 1023;\n"
+     "    or.b64 %rd1, %rd1, %rd2;\n    cvt.u32.u64 %v, %rd1;\n" STORE("%v") "    ret;\n}\n",
+     {2, 1, 1}, {32, 1, 1}, 64, 0, zeros, 0, 0, 0},
     {"volatile_access", KERNEL("    ld.volatile.global.u32 %v, [%x];\n    st.volatile.global.u32 [%o], %v;\n"), {1, 1, 1},
      {64, 1, 1}, 64, 64, same, 0, 0, 0},
     {"acquire_and_release", KERNEL("    ld.acquire.gpu.global.u32 %v, [%x];\n    st.release.gpu.global.u32 [%o], %v;\n"

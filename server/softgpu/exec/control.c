@@ -397,7 +397,7 @@ const struct op *sg_op_call(struct warp *w, const struct op *op) {
     uint32_t lanes = w->exec;
     if (!code) lanes = same_target(w, op, &code);
     struct frame *f = (struct frame *)((uint8_t *)from->regs + ((from->code->total_bytes + 63) & ~63u));
-    uint64_t base = (from->local_top + 15) & ~(uint64_t)15;
+    uint64_t base = (from->local_top + code->local_align - 1) & ~(uint64_t)(code->local_align - 1);
     if ((uint8_t *)f + sizeof *f + code->total_bytes > w->memory + w->memory_size ||
         base + code->stack_bytes > w->local_stride)
         sg_raise(w, op, SG_FAULT_STACK, 0, 0, "calls too deep for the stack");

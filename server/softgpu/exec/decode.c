@@ -638,6 +638,7 @@ static void place_registers(struct decoder *d) {
     code->const_start = (at + 63) & ~63u;
     code->local_offset = 0;
     uint64_t align = fn->frame_align > 16 ? fn->frame_align : 16;
+    code->local_align = (uint32_t)(fn->local_align > align ? fn->local_align : align);
     code->param_offset = (uint32_t)((fn->local_bytes + align - 1) & ~(align - 1));
     code->stack_bytes = (uint32_t)((code->param_offset + fn->frame_bytes + 15) & ~(uint64_t)15);
 }

@@ -131,8 +131,10 @@ void *sg_shared(struct warp *w, const struct op *op, uint32_t lane, uint32_t at,
 
 // ---- layout of a worker's memory ----------------------------------------------------------------
 
+enum { SHARED_ALIGN = 1024 }; // bytes; the strictest that hardware asks for
+
 struct layout {
-    size_t frames, local, warp, warps, shared, block;
+    size_t heads, frames, local, warp, warps, shared, block;
     uint64_t local_stride;
 };
 
@@ -143,18 +145,24 @@ static size_t round_up(size_t n, size_t unit) {
 static struct layout plan(const struct launch *launch) {
     const struct sg_kernel *kernel = launch->kernel;
     struct layout l = {0};
-    l.frames = round_up(sizeof(struct frame) + kernel->main->total_bytes, 64);
-    l.local_stride = round_up(kernel->main->stack_bytes, 16);
+    size_t unit = 16; // the strictest variable in any thread's local memory
+    for (uint32_t i = 0; i < kernel->ncodes; i++)
+        if (kernel->codes[i]->local_align > unit) unit = kernel->codes[i]->local_align;
+    size_t line = unit > 64 ? unit : 64;
+    l.frames = round_up(sizeof(struct frame) + kernel->main->total_bytes, line);
+    l.local_stride = kernel->main->stack_bytes;
     if (kernel->calls) {
-        l.frames += CALL_STACK_BYTES;
+        l.frames += round_up(CALL_STACK_BYTES, line);
         l.local_stride += CALL_LOCAL_BYTES;
     }
-    l.local = round_up(l.local_stride * SG_WARP, 64);
-    // A line or two apart, so that equal registers of neighbouring warps fall into other cache sets.
-    l.warp = round_up(l.frames + l.local, 64) + 192;
-    l.warps = l.warp * launch->warps;
-    l.shared = round_up(launch->shared_bytes, 64) + 64;
-    l.block = round_up(sizeof(struct warp) * launch->warps, 64) + l.warps + l.shared;
+    l.local_stride = round_up(l.local_stride, unit);
+    l.local = round_up(l.local_stride * SG_WARP, line);
+    // Lines apart, so that equal registers of neighbouring warps fall into other cache sets.
+    l.warp = l.frames + l.local + round_up(192, line);
+    l.heads = round_up(sizeof(struct warp) * launch->warps, line);
+    l.warps = round_up(l.heads + l.warp * launch->warps, SHARED_ALIGN) - l.heads;
+    l.shared = round_up(launch->shared_bytes + 64, SHARED_ALIGN > line ? SHARED_ALIGN : line);
+    l.block = round_up(l.heads + l.warps + l.shared, line);
     return l;
 }
 
@@ -180,7 +188,7 @@ static void place_block(struct block *blk, struct worker *worker, struct launch 
     blk->worker = worker;
     blk->nwarps = launch->warps;
     blk->warps = (struct warp *)memory;
-    memory += round_up(sizeof(struct warp) * launch->warps, 64);
+    memory += l->heads;
     blk->shared = memory + l->warps;
     const uint32_t *dim = launch->p.block;
     for (uint32_t i = 0; i < launch->warps; i++) {

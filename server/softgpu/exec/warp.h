@@ -61,6 +61,7 @@ struct code {
     uint32_t pend_offset;  // pending masks, then blocked bytes, in the frame
     uint32_t total_bytes;  // all of it
     uint32_t local_offset, param_offset, stack_bytes; // in the thread's local memory, per frame
+    uint32_t local_align;  // of that part of local memory; at least 16
     uint32_t *reg_slot;
     bool may_spin; // has something that can wait for another thread
     struct op *ops;
