@@ -23,7 +23,12 @@ static CUresult check_shape(const CUlaunchConfig *l, const struct shim_kernel *k
     if (threads > (uint64_t)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK))
         return CUDA_ERROR_INVALID_VALUE;
     int most = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
-    if (most && threads > (uint64_t)most) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    if (most && threads > (uint64_t)most) {
+        /* Its registers set the limit, or __launch_bounds__. */
+        uint64_t registers = threads * (unsigned)shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_NUM_REGS);
+        bool room = registers <= (uint64_t)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK);
+        return room ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    }
     int shared = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
     return shared && l->sharedMemBytes > (unsigned)shared ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }

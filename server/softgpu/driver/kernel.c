@@ -218,7 +218,6 @@ static CUresult fault_result(enum sg_fault_kind kind)
         [SG_FAULT_STACK] = CUDA_ERROR_LAUNCH_FAILED,
         [SG_FAULT_DEADLOCK] = CUDA_ERROR_LAUNCH_TIMEOUT,
         [SG_FAULT_INVALID_VALUE] = CUDA_ERROR_INVALID_VALUE,
-        [SG_FAULT_RESOURCES] = CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
         [SG_FAULT_COOPERATIVE_SIZE] = CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
         [SG_FAULT_NO_MEMORY] = CUDA_ERROR_OUT_OF_MEMORY,
     };
@@ -284,7 +283,7 @@ static CUresult check(const struct sd_device *d, const struct sd_kernel *k, cons
     }
     uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
     if (threads > SG_MAX_BLOCK_THREADS) return CUDA_ERROR_INVALID_VALUE;
-    if (threads > k->info->max_threads) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    if (threads > k->info->max_threads) return CUDA_ERROR_INVALID_VALUE;
     if (l->sharedMemBytes > (unsigned)k->max_dynamic_shared) return CUDA_ERROR_INVALID_VALUE;
     if (cooperative && (uint64_t)grid[0] * grid[1] * grid[2] > sg_cooperative_limit(d->engine, (uint32_t)threads))
         return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { NO_ERROR, INVALID_VALUE = 1, RESOURCES = 6, CONFIGURATION = 7, TOO_MANY_PENDING = 12 }; // the device runtime's own
+enum { NO_ERROR, INVALID_VALUE = 1, CONFIGURATION = 7, TOO_MANY_PENDING = 12 }; // the device runtime's own
 enum { STREAM_TAIL_LAUNCH = 3 }; // cudaStreamTailLaunch
 
 // ---- children -----------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ static uint32_t configuration_error(const struct child *c) {
     if (!threads || !c->p.grid[0] || !c->p.grid[1] || !c->p.grid[2] || c->p.grid[0] > 2147483647u ||
         c->p.grid[1] > 65535 || c->p.grid[2] > 65535 || threads > SG_MAX_BLOCK_THREADS)
         return CONFIGURATION;
-    return threads > c->kernel->info.max_threads ? RESOURCES : NO_ERROR;
+    return threads > c->kernel->info.max_threads ? INVALID_VALUE : NO_ERROR;
 }
 
 static uint32_t launch_offered(struct launch *l, uint64_t buffer, uint64_t stream, const struct child *given) {

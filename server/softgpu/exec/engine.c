@@ -206,7 +206,7 @@ static enum sg_fault_kind check(struct launch *launch, struct sg_fault *fault) {
     if (threads > SG_MAX_BLOCK_THREADS)
         return refuse(fault, SG_FAULT_INVALID_VALUE, "a block has too many threads");
     if (threads > launch->kernel->info.max_threads)
-        return refuse(fault, SG_FAULT_RESOURCES, "the kernel's .maxntid is less than the block");
+        return refuse(fault, SG_FAULT_INVALID_VALUE, "the kernel's .maxntid is less than the block");
     uint64_t shared = p->dynamic_shared ? (uint64_t)fn->dynamic_offset + p->dynamic_shared
                                         : fn->shared_bytes;
     if (shared > SG_MAX_SHARED_BYTES)
@@ -336,7 +336,6 @@ const char *sg_fault_name(enum sg_fault_kind kind) {
         [SG_FAULT_STACK] = "stack exhausted",
         [SG_FAULT_DEADLOCK] = "deadlock at barriers",
         [SG_FAULT_INVALID_VALUE] = "invalid launch value",
-        [SG_FAULT_RESOURCES] = "out of launch resources",
         [SG_FAULT_COOPERATIVE_SIZE] = "cooperative launch too large",
         [SG_FAULT_NO_MEMORY] = "out of memory",
     };

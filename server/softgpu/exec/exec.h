@@ -123,7 +123,6 @@ enum sg_fault_kind {
                            // -> CUDA_ERROR_LAUNCH_TIMEOUT
     // The launch was refused before any thread ran:
     SG_FAULT_INVALID_VALUE,    // -> CUDA_ERROR_INVALID_VALUE
-    SG_FAULT_RESOURCES,        // -> CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
     SG_FAULT_COOPERATIVE_SIZE, // -> CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE
     SG_FAULT_NO_MEMORY,        // -> CUDA_ERROR_OUT_OF_MEMORY
 };

@@ -131,7 +131,10 @@ void *sg_shared(struct warp *w, const struct op *op, uint32_t lane, uint32_t at,
 
 // ---- layout of a worker's memory ----------------------------------------------------------------
 
-enum { SHARED_ALIGN = 1024 }; // bytes; the strictest that hardware asks for
+enum {
+    SHARED_ALIGN = 1024, // bytes; the strictest that hardware asks for
+    SHARED_UNIT = 128,   // in which hardware gives it out: compilers read behind an array's end where that is harmless
+};
 
 struct layout {
     size_t heads, frames, local, warp, warps, shared, block;
@@ -161,7 +164,7 @@ static struct layout plan(const struct launch *launch) {
     l.warp = l.frames + l.local + round_up(192, line);
     l.heads = round_up(sizeof(struct warp) * launch->warps, line);
     l.warps = round_up(l.heads + l.warp * launch->warps, SHARED_ALIGN) - l.heads;
-    l.shared = round_up(launch->shared_bytes + 64, SHARED_ALIGN > line ? SHARED_ALIGN : line);
+    l.shared = round_up(launch->shared_bytes + SHARED_UNIT, SHARED_ALIGN > line ? SHARED_ALIGN : line);
     l.block = round_up(l.heads + l.warps + l.shared, line);
     return l;
 }
@@ -201,7 +204,7 @@ static void place_block(struct block *blk, struct worker *worker, struct launch 
         w->local = w->memory + l->frames;
         w->local_stride = l->local_stride;
         w->shared = blk->shared;
-        w->shared_size = launch->shared_bytes;
+        w->shared_size = round_up(launch->shared_bytes, SHARED_UNIT);
         w->lo = launch->engine->config.arena_lo;
         w->hi = launch->engine->config.arena_hi;
         uint32_t rest = launch->threads - i * SG_WARP;
