@@ -88,13 +88,6 @@ def tests(build):
                 env=build.env(PYTHONPATH=package), timeout=120)
         assert r.returncode == 0 and r.stdout.startswith("ok "), r
 
-    def lua():
-        program = shutil.which("luajit")
-        if not program:
-            raise Skip("luajit is not installed (scripts/install-third-party)")
-        ok([*hawser, "--device", "soft", program, os.path.join(build.source, "tests", "external", "cuda.lua")],
-           build.env(), "ok\n")
-
     # ---- refusals
 
     def setuid():
@@ -123,6 +116,5 @@ def tests(build):
     yield "life/a program's own libzmq and libprotobuf-c, before hawser", impostor(True)
     yield "life/a program's own libzmq and libprotobuf-c, behind hawser", impostor(False)
     yield "life/pyzmq's libzmq at work beside hawser's", own_libzmq
-    yield "life/LuaJIT", lua
     yield "life/setuid programs are refused", setuid
     yield "life/the preload object needs libc and the guest library only", preload_needs_libc_only
