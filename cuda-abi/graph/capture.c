@@ -147,12 +147,16 @@ static struct capture *blocked_by_legacy(void)
     return NULL;
 }
 
-/* Work on a stream that is not captured: refused on the legacy stream while it would have to wait for one that
- * is. */
+/* The capture for which a stream that is not captured, the legacy one, would have to wait; NULL for none. */
+static struct capture *in_the_way(CUstream s)
+{
+    return (s ? s : hawser_abi_default_stream()) == CU_STREAM_LEGACY ? blocked_by_legacy() : NULL;
+}
+
+/* Work there is refused. */
 static bool outside(CUstream s, CUresult *r)
 {
-    if ((s ? s : hawser_abi_default_stream()) != CU_STREAM_LEGACY) return false;
-    struct capture *c = blocked_by_legacy();
+    struct capture *c = in_the_way(s);
     if (c) *r = breaks(c, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
     return c != NULL;
 }
@@ -737,9 +741,9 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *capt
     if (r != CUDA_SUCCESS) return r;
     graph_enter();
     struct captured_stream *s = hawser_capture_on() ? captured(hStream) : NULL;
-    if (!s && hawser_capture_on() && outside(hStream, &r)) {
+    if (!s && hawser_capture_on() && in_the_way(hStream)) { /* a question breaks nothing */
         graph_leave();
-        return r;
+        return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
     }
     *captureStatus_out = !s                   ? CU_STREAM_CAPTURE_STATUS_NONE
                          : s->capture->broken ? CU_STREAM_CAPTURE_STATUS_INVALIDATED

@@ -97,3 +97,36 @@ void capture_errors(void)
     OK(cuStreamDestroy(t));
     OK(cuMemFree(x));
 }
+
+/* The legacy stream may be asked about, but not used, while a stream that it would wait for is captured. */
+void capture_and_the_legacy_stream(void)
+{
+    CUstream s;
+    CUgraph graph;
+    CUgraphExec exec;
+    CUdeviceptr x = zeros();
+    CUstreamCaptureStatus status;
+    cuuint64_t id;
+    OK(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(run_add(x, 3, s));
+    IS(cuStreamIsCapturing(CU_STREAM_LEGACY, &status), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    IS(cuStreamGetCaptureInfo(CU_STREAM_LEGACY, &status, &id, NULL, NULL, NULL, NULL), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    OK(cuStreamIsCapturing(s, &status));
+    CHECK(status == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+    OK(run_add(x, 4, s));
+    OK(cuStreamEndCapture(s, &graph));
+    OK(cuStreamIsCapturing(CU_STREAM_LEGACY, &status));
+    CHECK(status == CU_STREAM_CAPTURE_STATUS_NONE);
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphLaunch(exec, s));
+    OK(cuStreamSynchronize(s));
+    CHECK(device_is(x, 7));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    IS(run_add(x, 1, CU_STREAM_LEGACY), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuStreamDestroy(s));
+    OK(cuMemFree(x));
+}

@@ -209,3 +209,39 @@ void user_objects(void)
     CHECK(times == 1);
     IS(cuUserObjectRelease(object, 1), CUDA_ERROR_INVALID_VALUE);
 }
+
+/* A graph's picture, as text; "" when there is none. The caller's to free. */
+static char *picture(CUgraph graph, unsigned flags)
+{
+    char path[] = "/tmp/hawser-dot-XXXXXX", *text = calloc(1, 8192);
+    int fd = mkstemp(path);
+    if (cuGraphDebugDotPrint(graph, path, flags) == CUDA_SUCCESS && pread(fd, text, 8191, 0) < 0) text[0] = 0;
+    close(fd);
+    unlink(path);
+    return text;
+}
+
+void graph_pictures(void)
+{
+    CUgraph graph;
+    CUgraphNode first, second;
+    CUdeviceptr x = zeros();
+    unsigned v = 1, n = N;
+    void *params[] = {&x, &v, &n};
+    CUDA_KERNEL_NODE_PARAMS p = add_params(params);
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = x, .elementSize = 4, .width = N, .height = 1, .value = 9};
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddMemsetNode(&first, graph, NULL, 0, &fill, context));
+    OK(cuGraphAddKernelNode(&second, graph, &first, 1, &p));
+    char *plain = picture(graph, 0), *handles = picture(graph, CU_GRAPH_DEBUG_DOT_FLAGS_HANDLES),
+         *all = picture(graph, CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE), handle[32];
+    snprintf(handle, sizeof handle, "handle %p", (void *)second);
+    bool right = strstr(plain, "digraph") && strstr(plain, "KERNEL\\nadd") && strstr(plain, "MEMSET") && strstr(plain, "->") &&
+                 !strstr(plain, "handle") && strstr(handles, handle) && !strstr(handles, "bytes of parameters") &&
+                 strstr(all, handle) && strstr(all, "bytes of parameters") && strstr(all, "elements of 4 bytes");
+    free(plain), free(handles), free(all);
+    CHECK(right);
+    IS(cuGraphDebugDotPrint(graph, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(x));
+}

@@ -58,6 +58,8 @@ int pool_child(int fd, const char *text);
     X("host functions", host_functions, false) \
     X("capture: fork and join", capture_fork_join, false) \
     X("capture: errors", capture_errors, false) \
+    X("capture and the legacy stream", capture_and_the_legacy_stream, false) \
+    X("graph pictures", graph_pictures, false) \
     X("graph of all kinds", graph_of_all_kinds, false) \
     X("graph copies what its host function wrote", graph_copies_what_its_host_function_wrote, false) \
     X("graph memory", graph_memory, false) \
