@@ -87,7 +87,8 @@ struct sd_allocation {
     bool mapped;      /* by virtual memory management or from another process: cuMemFree is not for it */
     int file;         /* 1 + descriptor of the file whose pages it has become, 0 for none */
     bool hidden;      /* the engine's (module variables, heap): not the program's to free */
-    struct sd_pool *pool; /* that it came from by name, or by which it was imported; NULL else */
+    struct sd_pool *pool; /* that it came from, or by which it was imported; NULL else */
+    bool in_use;          /* from a pool, and the program has not called for it to be freed */
 };
 
 /* Reserves the address range that all devices' memory comes from. */
@@ -95,8 +96,9 @@ bool sd_arena_init(void);
 void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi);
 CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
                   bool hidden, void **out);
-/* Says that the allocation that begins at p came from a pool. */
+/* Says that the allocation that begins at p came from a pool; that the program wants the one at base freed. */
 void sd_from_pool(void *p, struct sd_pool *pool);
+void sd_pool_gives_up(uintptr_t base);
 /* Frees the allocation that begins at p, if it is of that kind. */
 CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden);
 bool sd_find(uintptr_t address, struct sd_allocation *out);
@@ -130,8 +132,10 @@ CUresult sd_host_code(const void *data, size_t size, CUresult (*found)(void *arg
 
 /* ---- pool.c ---- */
 
-/* Bytes of an allocation from the pool were taken, or given back. */
-void sd_pool_count(struct sd_pool *p, size_t bytes, bool given_back);
+/* For the pool's figures: an allocation was taken; the program has called for it to be freed; it is free. */
+void sd_pool_took(struct sd_pool *p, const struct sd_allocation *a);
+void sd_pool_unused(struct sd_pool *p, const struct sd_allocation *a);
+void sd_pool_released(struct sd_pool *p, const struct sd_allocation *a);
 /* Whether its memory may be exported; whether it is another process's. */
 bool sd_pool_shareable(const struct sd_pool *p);
 bool sd_pool_is_imported(const struct sd_pool *p);

@@ -234,7 +234,8 @@ static void release(size_t i)
     memmove(&allocations[i], &allocations[i + 1], (n_allocations - i - 1) * sizeof a);
     n_allocations--;
     if (!a.reserved) return;
-    if (a.pool) sd_pool_count(a.pool, a.reserved, true);
+    if (a.in_use) sd_pool_unused(a.pool, &a);
+    if (a.pool) sd_pool_released(a.pool, &a);
     if (a.file) close(a.file - 1);
     /* A fresh mapping gives the pages back at once and makes them inaccessible. */
     mmap((void *)a.base, a.reserved, PROT_NONE,
@@ -386,7 +387,18 @@ void sd_from_pool(void *p, struct sd_pool *pool)
     pthread_rwlock_wrlock(&lock);
     struct sd_allocation *a = &allocations[upper((uintptr_t)p) - 1];
     a->pool = pool;
-    sd_pool_count(pool, a->reserved, false);
+    a->in_use = true;
+    sd_pool_took(pool, a);
+    pthread_rwlock_unlock(&lock);
+}
+
+void sd_pool_gives_up(uintptr_t base)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t i = upper(base);
+    struct sd_allocation *a = i ? &allocations[i - 1] : NULL;
+    if (a && a->base == base && a->in_use) sd_pool_unused(a->pool, a);
+    if (a) a->in_use = false;
     pthread_rwlock_unlock(&lock);
 }
 

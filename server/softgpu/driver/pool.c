@@ -13,14 +13,32 @@ struct sd_pool {
     int reuse[4]; /* by CUmemPool_attribute: switches that only matter to reuse between streams */
     cuuint64_t threshold;
     CUmemAccess_flags access[SD_MAX_DEVICES];
-    _Atomic size_t used, most; /* bytes taken now, and the most since it was reset */
+    /* bytes: what the program has, in units of 512 as CUDA counts it, and whole pages until the stream has come to the
+     * free; the most of each since it was reset */
+    _Atomic size_t used, reserved, most_used, most_reserved;
     bool shareable, imported;
 };
 
-void sd_pool_count(struct sd_pool *p, size_t bytes, bool given_back)
+static size_t counted(const struct sd_allocation *a)
 {
-    size_t now = given_back ? (p->used -= bytes) : (p->used += bytes);
-    if (now > p->most && !given_back) p->most = now;
+    return (a->size + 511) & ~(size_t)511;
+}
+
+void sd_pool_took(struct sd_pool *p, const struct sd_allocation *a)
+{
+    size_t used = p->used += counted(a), reserved = p->reserved += a->reserved;
+    if (used > p->most_used) p->most_used = used;
+    if (reserved > p->most_reserved) p->most_reserved = reserved;
+}
+
+void sd_pool_unused(struct sd_pool *p, const struct sd_allocation *a)
+{
+    p->used -= counted(a);
+}
+
+void sd_pool_released(struct sd_pool *p, const struct sd_allocation *a)
+{
+    p->reserved -= a->reserved;
 }
 
 bool sd_pool_shareable(const struct sd_pool *p)
@@ -91,6 +109,7 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
     t->task.drop = free_drop;
     t->task.always = true;
     t->memory = (void *)dptr;
+    sd_pool_gives_up(dptr);
     return sd_enqueue(s, &t->task, NULL);
 }
 
@@ -242,10 +261,13 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void
     case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
         p->threshold = *(cuuint64_t *)value;
         return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: /* they may only be reset */
+        if (*(cuuint64_t *)value) return CUDA_ERROR_INVALID_VALUE;
+        p->most_reserved = p->reserved;
+        return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
-        if (*(cuuint64_t *)value) return CUDA_ERROR_INVALID_VALUE; /* it may only be reset */
-        p->most = p->used;
+        if (*(cuuint64_t *)value) return CUDA_ERROR_INVALID_VALUE;
+        p->most_used = p->used;
         return CUDA_SUCCESS;
     default:
         return CUDA_ERROR_INVALID_VALUE;
@@ -266,12 +288,16 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void
         *(cuuint64_t *)value = p->threshold;
         return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+        *(cuuint64_t *)value = p->reserved;
+        return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+        *(cuuint64_t *)value = p->most_reserved;
+        return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
         *(cuuint64_t *)value = p->used;
         return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
     case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
-        *(cuuint64_t *)value = p->most;
+        *(cuuint64_t *)value = p->most_used;
         return CUDA_SUCCESS;
     default:
         return CUDA_ERROR_INVALID_VALUE;
