@@ -8,9 +8,11 @@
  * libnvJitLink_static inside is out of reach. What nvJitLink takes and gives: its documentation, nvJitLink.h 13.0. Its
  * functions have names of their own for each release (__nvJitLinkCreate_13_0), all with the same parameters.
  *
- * Handles are ours, whatever the device. Not thread-safe for one handle, as nvJitLink is not.
+ * Handles are nvJitLink's own; what is kept for one is found by it. Not thread-safe for one handle, as nvJitLink is
+ * not.
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +23,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-typedef struct link *handle;
+typedef void *handle;
 enum { SUCCESS = 0, INVALID_INPUT = 3, INTERNAL = 6 };
 enum { CUBIN = 1, PTX, LTOIR, FATBIN, OBJECT, LIBRARY, ANY = 10 };
 
@@ -49,6 +51,7 @@ struct input {
 };
 
 struct link {
+    struct link *next;
     void *real;
     struct functions f;
     bool software, lto;
@@ -58,6 +61,20 @@ struct link {
     size_t size;
     char error[4096];              /* the driver's */
 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct link *links; /* under the lock */
+
+/* What is kept for a handle, NULL for one that did not come from here. */
+static struct link *kept(handle h)
+{
+    pthread_mutex_lock(&lock);
+    struct link *l = links;
+    while (l && l->real != h)
+        l = l->next;
+    pthread_mutex_unlock(&lock);
+    return h ? l : NULL;
+}
 
 static void *library; /* the handle through which a program looked nvJitLink up; NULL for the global scope */
 
@@ -102,7 +119,7 @@ static int driver_type(const struct input *in)
     return !memcmp(in->data, "!<arch>", 7) ? 4 : !memcmp(in->data, "\177ELF", 4) ? 3 : 1;
 }
 
-static int link_inputs(handle h, const struct driver *d)
+static int link_inputs(struct link *h, const struct driver *d)
 {
     int options[] = {JIT_ERROR_LOG_BUFFER, JIT_ERROR_LOG_BUFFER_SIZE};
     void *values[] = {h->error, (void *)sizeof h->error}, *state, *image;
@@ -121,7 +138,7 @@ static int link_inputs(handle h, const struct driver *d)
 }
 
 /* The driver's linker wants a context; nvJitLink wants none. */
-static int link_by_driver(handle h)
+static int link_by_driver(struct link *h)
 {
     struct driver d;
     void *before = NULL, *context = NULL;
@@ -160,9 +177,9 @@ static bool find_functions(struct functions *f, const char *release)
 _Static_assert(sizeof(struct functions) == 13 * sizeof(void *), "one function for each name");
 
 /* With the best architecture that this nvJitLink knows and that is not above the wanted one. */
-static int create_software(handle h, uint32_t n, const char **options)
+static int create_software(struct link *h, uint32_t n, const char **options)
 {
-    static const int known[] = {0, 130, 121, 120, 110, 103, 101, 100, 90, 89, 87, 86, 80, 75, 72, 70, 62, 61, 60, 53, 52, 50};
+    static const int known[] = {0 /* as asked */, 130, 121, 120, 110, 103, 101, 100, 90, 89, 87, 86, 80, 75, 72, 70, 62, 61, 60, 53, 52, 50};
     const char **changed = malloc((n + 1) * sizeof *changed);
     char text[32];
     uint32_t at = n, length = n;
@@ -178,7 +195,7 @@ static int create_software(handle h, uint32_t n, const char **options)
     const char *digits = at < n ? strchr(options[at], '_') : NULL;
     int wanted = digits ? atoi(digits + 1) : 0, status = INTERNAL;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (wanted && (i ? known[i] >= wanted : false)) continue;
+        if (i && known[i] >= wanted) continue;
         if (i) snprintf(text, sizeof text, "-arch=sm_%d", known[i]);
         if (i) changed[at] = text;
         status = h->f.create(&h->real, length, changed);
@@ -190,25 +207,36 @@ static int create_software(handle h, uint32_t n, const char **options)
 
 static int create(handle *out, uint32_t n, const char **options, const char *release)
 {
-    handle h = calloc(1, sizeof *h);
+    struct link *h = calloc(1, sizeof *h);
     int status = INTERNAL;
     if (h && find_functions(&h->f, release)) {
         h->end = &h->inputs;
         h->software = out && (!n || options) && hawser_guest_software();
         status = h->software ? create_software(h, n, options) : h->f.create(out ? &h->real : NULL, n, options);
     }
-    if (status == SUCCESS)
-        *out = h;
-    else
+    if (status != SUCCESS) {
         free(h);
+        return status;
+    }
+    pthread_mutex_lock(&lock);
+    h->next = links;
+    links = h;
+    pthread_mutex_unlock(&lock);
+    *out = h->real;
     return status;
 }
 
 EXPORT int nvJitLinkDestroy(handle *at)
 {
-    handle h = at ? *at : NULL;
+    struct link *h = at ? kept(*at) : NULL;
     if (!h) return INVALID_INPUT;
-    int status = h->f.destroy(&h->real);
+    pthread_mutex_lock(&lock);
+    struct link **p = &links;
+    while (*p != h)
+        p = &(*p)->next;
+    *p = h->next;
+    pthread_mutex_unlock(&lock);
+    int status = h->f.destroy(at);
     while (h->inputs) {
         struct input *next = h->inputs->next;
         free(h->inputs);
@@ -216,7 +244,6 @@ EXPORT int nvJitLinkDestroy(handle *at)
     }
     free(h->image);
     free(h);
-    *at = NULL;
     return status;
 }
 
@@ -246,13 +273,13 @@ static bool holds_lto(const char *data, size_t size)
 }
 
 /* Whether nvJitLink itself takes it: LTO-IR, which wants a compiler. */
-static bool for_nvjitlink(handle h, int type, const void *data, size_t size)
+static bool for_nvjitlink(struct link *h, int type, const void *data, size_t size)
 {
     if (!h->software || type == LTOIR) return true;
     return h->lto && type != PTX && type != CUBIN && data && holds_lto(data, size);
 }
 
-static int keep(handle h, int type, const void *data, size_t size, const char *name)
+static int keep(struct link *h, int type, const void *data, size_t size, const char *name)
 {
     if (!data || !size) return INVALID_INPUT;
     struct input *in = malloc(sizeof *in + size + 8);
@@ -267,16 +294,18 @@ static int keep(handle h, int type, const void *data, size_t size, const char *n
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkAddData(handle h, int type, const void *data, size_t size, const char *name)
+EXPORT int nvJitLinkAddData(handle which, int type, const void *data, size_t size, const char *name)
 {
+    struct link *h = kept(which);
     if (!h) return INVALID_INPUT;
     if (!for_nvjitlink(h, type, data, size)) return keep(h, type, data, size, name);
     h->n_lto++;
     return h->f.add_data(h->real, type, data, size, name);
 }
 
-EXPORT int nvJitLinkAddFile(handle h, int type, const char *path)
+EXPORT int nvJitLinkAddFile(handle which, int type, const char *path)
 {
+    struct link *h = kept(which);
     if (!h) return INVALID_INPUT;
     if (!h->software) return h->f.add_file(h->real, type, path);
     FILE *f = path ? fopen(path, "rb") : NULL;
@@ -284,14 +313,15 @@ EXPORT int nvJitLinkAddFile(handle h, int type, const char *path)
     int status = INTERNAL;
     long size = fseek(f, 0, SEEK_END) ? -1 : ftell(f);
     char *data = size > 0 && !fseek(f, 0, SEEK_SET) ? malloc((size_t)size) : NULL;
-    if (data && fread(data, 1, (size_t)size, f) == (size_t)size) status = nvJitLinkAddData(h, type, data, (size_t)size, path);
+    if (data && fread(data, 1, (size_t)size, f) == (size_t)size)
+        status = nvJitLinkAddData(which, type, data, (size_t)size, path);
     free(data);
     fclose(f);
     return status;
 }
 
 /* The PTX that has come of LTO-IR is the first of the driver's inputs, or all. */
-static int take_ptx(handle h)
+static int take_ptx(struct link *h)
 {
     size_t size = 0;
     int status = h->f.ptx_size(h->real, &size);
@@ -312,8 +342,9 @@ static int take_ptx(handle h)
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkComplete(handle h)
+EXPORT int nvJitLinkComplete(handle which)
 {
+    struct link *h = kept(which);
     if (!h) return INVALID_INPUT;
     if (!h->software) return h->f.complete(h->real);
     if (h->image) return INVALID_INPUT;
@@ -322,55 +353,63 @@ EXPORT int nvJitLinkComplete(handle h)
     return status == SUCCESS ? link_by_driver(h) : status;
 }
 
-EXPORT int nvJitLinkGetLinkedCubinSize(handle h, size_t *size)
+EXPORT int nvJitLinkGetLinkedCubinSize(handle which, size_t *size)
 {
+    struct link *h = kept(which);
     if (!h || !size) return INVALID_INPUT;
     if (!h->software) return h->f.cubin_size(h->real, size);
     *size = h->size;
     return h->image ? SUCCESS : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetLinkedCubin(handle h, void *cubin)
+EXPORT int nvJitLinkGetLinkedCubin(handle which, void *cubin)
 {
+    struct link *h = kept(which);
     if (!h || !cubin) return INVALID_INPUT;
     if (!h->software) return h->f.cubin(h->real, cubin);
     if (h->image) memcpy(cubin, h->image, h->size);
     return h->image ? SUCCESS : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetLinkedPtxSize(handle h, size_t *size)
+EXPORT int nvJitLinkGetLinkedPtxSize(handle which, size_t *size)
 {
+    struct link *h = kept(which);
     return h ? h->f.ptx_size(h->real, size) : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetLinkedPtx(handle h, char *ptx)
+EXPORT int nvJitLinkGetLinkedPtx(handle which, char *ptx)
 {
+    struct link *h = kept(which);
     return h ? h->f.ptx(h->real, ptx) : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetErrorLogSize(handle h, size_t *size)
+EXPORT int nvJitLinkGetErrorLogSize(handle which, size_t *size)
 {
+    struct link *h = kept(which);
     if (!h || !size) return INVALID_INPUT;
     if (!h->error[0]) return h->f.error_size(h->real, size);
     *size = strlen(h->error) + 1;
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkGetErrorLog(handle h, char *log)
+EXPORT int nvJitLinkGetErrorLog(handle which, char *log)
 {
+    struct link *h = kept(which);
     if (!h || !log) return INVALID_INPUT;
     if (!h->error[0]) return h->f.error(h->real, log);
     strcpy(log, h->error);
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkGetInfoLogSize(handle h, size_t *size)
+EXPORT int nvJitLinkGetInfoLogSize(handle which, size_t *size)
 {
+    struct link *h = kept(which);
     return h ? h->f.info_size(h->real, size) : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetInfoLog(handle h, char *log)
+EXPORT int nvJitLinkGetInfoLog(handle which, char *log)
 {
+    struct link *h = kept(which);
     return h ? h->f.info(h->real, log) : INVALID_INPUT;
 }
 
