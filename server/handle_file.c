@@ -1,10 +1,11 @@
 /*
  * The driver's file descriptors for other sessions of this host. A ticket names a socket of this worker and a secret;
- * the other guest's worker comes with it and gets the descriptor. Exported descriptors, and the memory behind them,
- * stay until the session ends, because the guest's copies of the ticket cannot be counted.
+ * the other guest's worker comes with it and gets the descriptor. They stay until the guest says that its own, with the
+ * ticket, is closed everywhere, or the session ends.
  */
 #include "served.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,12 +57,13 @@ static bool same_user(int socket)
     return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == getuid();
 }
 
+/* A copy of the descriptor, the caller's to close; -1 when there is none. */
 static int find(const uint8_t secret[16])
 {
     int fd = -1;
     pthread_mutex_lock(&lock);
     for (struct exported *e = list; e; e = e->next)
-        if (!memcmp(e->secret, secret, sizeof e->secret)) fd = e->fd;
+        if (!memcmp(e->secret, secret, sizeof e->secret)) fd = fcntl(e->fd, F_DUPFD_CLOEXEC, 0);
     pthread_mutex_unlock(&lock);
     return fd;
 }
@@ -116,7 +118,10 @@ static void *hand_out(void *arg)
         set_patience(guest);
         if (same_user(guest) && recv(guest, secret, sizeof secret, MSG_WAITALL) == sizeof secret) {
             int fd = find(secret);
-            if (fd >= 0) send_descriptor(guest, fd);
+            if (fd >= 0) {
+                send_descriptor(guest, fd);
+                close(fd);
+            }
         }
         close(guest);
     }
@@ -214,4 +219,23 @@ CUresult serve_HandleImport(struct served *c, const ProtobufCMessage *msg)
                                               CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
     close(fd);
     return r == CUDA_SUCCESS ? served_bind(c, m->pool ? HAWSER_POOL : HAWSER_MEMORY, m->object, object) : r;
+}
+
+CUresult serve_HandleForget(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__HandleForget *m = (const Hawser__HandleForget *)msg;
+    struct ticket ticket;
+    (void)c;
+    if (m->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&ticket, m->ticket.data, sizeof ticket);
+    pthread_mutex_lock(&lock);
+    struct exported **p = &list;
+    while (*p && memcmp((*p)->secret, ticket.secret, sizeof ticket.secret))
+        p = &(*p)->next;
+    struct exported *e = *p;
+    if (e) *p = e->next;
+    pthread_mutex_unlock(&lock);
+    if (e) close(e->fd);
+    free(e);
+    return CUDA_SUCCESS;
 }

@@ -1,7 +1,9 @@
 """CUDA's semantics (semantics/), on the software GPU directly and through every lane, with either default stream, and
 with host memory that guest and host do not share."""
 
-from harness import Daemon, free_port, run
+import shutil
+
+from harness import Daemon, Skip, free_port, run
 
 
 def check(command, env):
@@ -40,6 +42,18 @@ def tests(build):
             assert r.returncode == 0 and r.stdout == f"ok {subtest}\n", r
         return go
 
+    def few_descriptors(name, lane):
+        def go():
+            command = [build.program(name), "descriptors that are closed"]
+            if lane != "software GPU directly":
+                command = [build.bin("hawser"), "run", "--device", "soft", *command]
+            if not shutil.which("prlimit"):
+                raise Skip("prlimit is not installed")
+            env = build.soft_env() if lane == "software GPU directly" else build.env()
+            r = run(["prlimit", "--nofile=300:300", *command], env=env, timeout=300)
+            assert r.returncode == 0 and r.stdout == "ok descriptors that are closed\n", r
+        return go
+
     def tcp():
         return f"tcp://127.0.0.1:{free_port()}"
 
@@ -53,3 +67,5 @@ def tests(build):
             yield f"{name}/two devices, {lane}", by_name(name, "several devices", lane, {"HAWSER_SOFTGPU_DEVICES": "2"})
             yield f"{name}/notifications, {lane}", by_name(name, "notifications", lane,
                                                            {"HAWSER_SOFTGPU_MEM": "64M", "HAWSER_SOFTGPU_BUDGET": "16M"})
+    for lane in ("software GPU directly", "private server"):
+        yield f"semantics/few descriptors, {lane}", few_descriptors("semantics", lane)

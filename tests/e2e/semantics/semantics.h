@@ -74,6 +74,7 @@ int pool_child(int fd, const char *text);
     X("several devices", several_devices, true) \
     X("notifications", notifications, true) \
     X("other processes", other_processes, false) \
+    X("descriptors that are closed", descriptors_that_are_closed, true) \
     X("pools of other processes", pools_of_other_processes, false) \
     X("links", links, false) \
     X("textures", textures, false) \

@@ -269,3 +269,24 @@ int pool_child(int fd, const char *text)
     if (!device_is(x, 50) || run_add(x, 1, NULL) != CUDA_SUCCESS || cuMemFreeAsync(x, NULL) != CUDA_SUCCESS) return 5;
     return cuCtxSynchronize() == CUDA_SUCCESS && cuMemPoolDestroy(pool) == CUDA_SUCCESS ? 0 : 6;
 }
+
+/* Many descriptors, one after the other, of which the process and its host may each have a few hundred open at a time. */
+void descriptors_that_are_closed(void)
+{
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, device},
+                                .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR};
+    CUmemGenericAllocationHandle memory, again;
+    size_t size;
+    OK(cuMemGetAllocationGranularity(&size, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    for (int i = 0; i < 1000; i++) {
+        int fd = -1, copy;
+        OK(cuMemCreate(&memory, size, &prop, 0));
+        OK(cuMemExportToShareableHandle(&fd, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+        CHECK((copy = dup(fd)) >= 0 && close(fd) == 0);
+        OK(cuMemRelease(memory));
+        OK(cuMemImportFromShareableHandle(&again, (void *)(intptr_t)copy, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+        CHECK(close(copy) == 0);
+        OK(cuMemRelease(again));
+    }
+}
