@@ -29,7 +29,7 @@ CUresult cuMemDiscardBatchAsync(CUdeviceptr *dptrs, size_t *sizes, size_t count,
     if (r != CUDA_SUCCESS) return r;
     if (!dptrs || !sizes || !count || flags) return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count; i++) {
-        unsigned char managed = 0;
+        unsigned managed = 0;
         CUdeviceptr base;
         size_t size;
         if (!sizes[i] || cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, dptrs[i]) != CUDA_SUCCESS ||

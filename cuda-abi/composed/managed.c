@@ -36,7 +36,7 @@ static struct advice *advice_of(CUdeviceptr base)
 /* The managed allocation that holds all of [ptr, ptr + count). */
 static CUresult managed_range(CUdeviceptr ptr, size_t count, CUdeviceptr *base)
 {
-    unsigned char managed = 0;
+    unsigned managed = 0;
     size_t size;
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -230,7 +230,7 @@ CUresult hawser_direct_cuStreamAttachMemAsync(CUstream hStream, CUdeviceptr dptr
 {
     CUdeviceptr base;
     size_t size;
-    unsigned char managed = 0;
+    unsigned managed = 0;
     unsigned stream_flags;
     CUresult r = cuStreamGetFlags(hStream, &stream_flags);
     if (r != CUDA_SUCCESS) return r;

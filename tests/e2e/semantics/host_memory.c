@@ -4,7 +4,7 @@
 void managed_memory(void)
 {
     CUdeviceptr x;
-    unsigned char managed = 0;
+    unsigned managed;
     int last = 0;
     OK(cuMemAllocManaged(&x, N * 4, CU_MEM_ATTACH_GLOBAL));
     unsigned *host = (unsigned *)x;
@@ -24,8 +24,18 @@ void managed_memory(void)
         other[i] = 11;
     OK(cuMemcpyHtoD(x, other, sizeof other));
     CHECK(all_are(host, 11));
+    CUdeviceptr plain = zeros();
+    CUpointer_attribute asked[] = {CU_POINTER_ATTRIBUTE_IS_MANAGED, CU_POINTER_ATTRIBUTE_MAPPED};
+    unsigned mapped;
+    void *answers[] = {&managed, &mapped};
+    memset(&managed, 0xa5, sizeof managed); /* the runtime asks into memory that it has not cleared */
     OK(cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, x));
     CHECK(managed == 1);
+    memset(&managed, 0xa5, sizeof managed);
+    memset(&mapped, 0xa5, sizeof mapped);
+    OK(cuPointerGetAttributes(2, asked, answers, plain));
+    CHECK(managed == 0 && mapped == 1);
+    OK(cuMemFree(plain));
     CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device};
     OK(cuMemAdvise(x, N * 4, CU_MEM_ADVISE_SET_READ_MOSTLY, here));
     OK(cuMemPrefetchAsync(x, N * 4, here, 0, NULL));
