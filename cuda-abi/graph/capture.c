@@ -466,6 +466,11 @@ bool hawser_capture_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t size, CUme
 bool hawser_capture_cuMemFreeAsync(CUdeviceptr dptr, CUstream s, CUresult *r)
 {
     CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_MEM_FREE, .free.dptr = dptr};
+    unsigned flags;
+    if (!dptr) { /* nothing, as for cuMemFree: cuSPARSE counts on it */
+        *r = cuStreamGetFlags(s, &flags);
+        return true;
+    }
     if (hawser_capture_on() && take(s, &p, r)) return true;
     return hawser_graph_memory_freed(dptr, r);
 }

@@ -40,6 +40,7 @@ void pools(void)
     OK(cuMemsetD32Async(x, 4, N, s));
     OK(cuStreamSynchronize(s));
     CHECK(device_is(x, 4));
+    OK(cuMemFreeAsync(0, NULL));
     OK(cuMemFreeAsync(x, s));
     OK(cuStreamSynchronize(s));
     OK(cuMemPoolDestroy(pool));
