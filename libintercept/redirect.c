@@ -29,7 +29,8 @@ const char *hawser_replacement(const char *name)
 static char paths[sizeof table / sizeof *table][PATH_MAX];
 
 /* libc's functions, to which the trampolines jump. */
-__attribute__((visibility("hidden"))) void *hawser_real_dlopen, *hawser_real_dlmopen;
+void *(*hawser_real_dlopen)(const char *name, int flags);
+__attribute__((visibility("hidden"))) void *hawser_real_dlmopen;
 
 /* Called by the constructor, and by the first dlopen if that comes earlier: the constructors of libraries that
  * the program needs run before this object's, and some of them call dlopen. */
@@ -38,7 +39,7 @@ __attribute__((constructor)) static void prepare(void)
     Dl_info self;
     hawser_find_dlsym();
     hawser_real_dlmopen = hawser_real_dlsym(RTLD_NEXT, "dlmopen");
-    hawser_real_dlopen = hawser_real_dlsym(RTLD_NEXT, "dlopen");
+    hawser_real_dlopen = (void *(*)(const char *, int))hawser_real_dlsym(RTLD_NEXT, "dlopen");
     if (!dladdr(&paths, &self) || !self.dli_fname) return;
     bool traced = getenv("HAWSER_TRACE"); /* then its library stands before ours, see trace/ */
     const char *slash = strrchr(self.dli_fname, '/');

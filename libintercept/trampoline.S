@@ -28,7 +28,21 @@
     pop %rdi
     .cfi_adjust_cfa_offset -8
     mov %rax, \arg
-    mov \real(%rip), %rax
+    .ifc \symbol, dlopen
+    /* RTLD_DEEPBIND, and a path, for which nobody asks who called */
+    test $8, %esi
+    jz 2f
+    mov %rdi, %rax
+    test %rax, %rax
+    jz 2f
+1:  cmpb $0, (%rax)
+    je 2f
+    cmpb $'/', (%rax)
+    lea 1(%rax), %rax
+    jne 1b
+    jmp hawser_open_deep
+    .endif
+2:  mov \real(%rip), %rax
     jmp *%rax
     .cfi_endproc
     .size \symbol, .-\symbol

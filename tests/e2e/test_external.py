@@ -1,5 +1,5 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, CuPy and cuda-python from the Python registry. What cannot be had is skipped by name."""
+Numba, numba-cuda, CuPy, Taichi and cuda-python from the Python registry. What cannot be had is skipped by name."""
 
 import hashlib
 import os
@@ -98,6 +98,11 @@ def tests(build):
             assert r.returncode == 0 and r.stdout == "ok\n", f"exit status {r.returncode}\n{r.stdout}{r.stderr[-3000:]}"
         return go
 
+    def taichi():
+        if build.sanitized:
+            raise Skip("Taichi opens libraries with RTLD_DEEPBIND, which AddressSanitizer refuses")
+        python("taichi_fields.py", "taichi", "numpy")()
+
     def halide():
         system = "/usr/bin/python3"
         if run([system, "-c", "import halide, numpy"]).returncode:
@@ -163,6 +168,7 @@ def tests(build):
     yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings",
                                         HAWSER_SOFTGPU_CC="12.1")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
+    yield "external/Taichi", taichi
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
     yield "external/Halide", halide
     yield "external/hashcat", hashcat

@@ -1,6 +1,6 @@
 """However a program asks for libcuda, it gets hawser's."""
 
-from harness import Daemon, run
+from harness import Daemon, Skip, run
 
 
 def tests(build):
@@ -37,10 +37,17 @@ def tests(build):
         r = run([build.path("tests", "early")], env=build.preload_env("ipc:///unused"))
         assert r.returncode == 0 and r.stdout == "found early\n", r
 
+    def deep():
+        if build.sanitized:
+            raise Skip("AddressSanitizer refuses RTLD_DEEPBIND")
+        r = run([build.bin("hawser"), "run", "--device", "soft", build.path("tests", "deep")], env=build.env())
+        assert r.returncode == 0 and r.stdout == "1 device(s)\n", r
+
     for library in ("libcuda.so.1", "libcuda.so", "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
                     "/nonexistent/libcuda.so.1"):
         yield f"ways in/dlopen {library}", asks_for(library)
     yield "ways in/linked with -lcuda", linked
     yield "ways in/from a library's constructor", a_constructor_that_asks_early
+    yield "ways in/from a library opened with RTLD_DEEPBIND", deep
     yield "ways in/a child of a shell", childs_child
     yield "ways in/programs without CUDA are left alone", stdout_is_left_alone
