@@ -3,7 +3,7 @@
 import numpy as np
 import taichi as ti
 
-ti.init(arch=ti.cuda, log_level=ti.ERROR)
+ti.init(arch=ti.cuda)
 assert ti.cfg.arch == ti.cuda, ti.cfg.arch
 matrices, vectors = ti.Matrix.field(3, 3, ti.f32, shape=64), ti.Vector.field(3, ti.f32, shape=64)
 counts = ti.field(ti.i32, shape=10)
