@@ -1,5 +1,5 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, Taichi and cuda-python from the Python registry. What cannot be had is skipped by name."""
+Numba, numba-cuda, CuPy, Taichi, Dr.Jit and cuda-python from the Python registry. What cannot be had is skipped by name."""
 
 import hashlib
 import os
@@ -170,6 +170,7 @@ def tests(build):
                                         HAWSER_SOFTGPU_CC="12.1")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/Taichi", taichi
+    yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
     yield "external/Halide", halide
     yield "external/hashcat", hashcat
