@@ -22,8 +22,8 @@ __attribute__((visibility("hidden"))) void hawser_find_dlsym(void);
 /* libc's dlopen; set by the constructor, or by the first dlopen before it. */
 extern __attribute__((visibility("hidden"))) void *(*hawser_real_dlopen)(const char *name, int flags);
 
-/* dlopen with RTLD_DEEPBIND: what the library and those loaded with it open and look up comes here too. */
-__attribute__((visibility("hidden"))) void *hawser_open_deep(const char *name, int flags);
+/* dlopen of a path (patch.c). */
+__attribute__((visibility("hidden"))) void *hawser_open_path(const char *name, int flags);
 
 /* The address that a look-up is answered with, or NULL when it is libc's affair: of any name, of one that begins with
  * nvrtc, of one that begins with nvJitLink or __nvJitLink. */

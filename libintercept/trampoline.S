@@ -29,18 +29,18 @@
     .cfi_adjust_cfa_offset -8
     mov %rax, \arg
     .ifc \symbol, dlopen
-    /* RTLD_DEEPBIND, and a path, for which nobody asks who called */
-    test $8, %esi
-    jz 2f
+    /* a path without $ORIGIN, for which nobody asks who called: see patch.c */
     mov %rdi, %rax
     test %rax, %rax
     jz 2f
 1:  cmpb $0, (%rax)
     je 2f
+    cmpb $36, (%rax)
+    je 2f
     cmpb $'/', (%rax)
     lea 1(%rax), %rax
     jne 1b
-    jmp hawser_open_deep
+    jmp hawser_open_path
     .endif
 2:  mov \real(%rip), %rax
     jmp *%rax

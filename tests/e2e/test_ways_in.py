@@ -43,11 +43,18 @@ def tests(build):
         r = run([build.bin("hawser"), "run", "--device", "soft", build.path("tests", "deep")], env=build.env())
         assert r.returncode == 0 and r.stdout == "1 device(s)\n", r
 
+    def names_of_cudas():
+        for command, env in (([build.bin("hawser"), "run", "--device", "soft"], build.env()),
+                             ([build.bin("hawser"), "trace", "--device", "soft", "--summary", "/dev/null"], build.env())):
+            r = run([*command, build.path("tests", "own-names")], env=env)
+            assert r.returncode == 0 and r.stdout == "1 and 1 device(s)\n", r
+
     for library in ("libcuda.so.1", "libcuda.so", "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
                     "/nonexistent/libcuda.so.1"):
         yield f"ways in/dlopen {library}", asks_for(library)
     yield "ways in/linked with -lcuda", linked
     yield "ways in/from a library's constructor", a_constructor_that_asks_early
     yield "ways in/from a library opened with RTLD_DEEPBIND", deep
+    yield "ways in/libraries with function pointers of CUDA's names", names_of_cudas
     yield "ways in/a child of a shell", childs_child
     yield "ways in/programs without CUDA are left alone", stdout_is_left_alone
