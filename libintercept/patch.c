@@ -100,6 +100,8 @@ static void patch_slot(const struct dl_phdr_info *o, const struct tables *t, con
     unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
     if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT && type != R_X86_64_64) return;
     const ElfW(Sym) *symbol = &t->symbols[ELF64_R_SYM(r->r_info)];
+    bool own = symbol->st_shndx != SHN_UNDEF && symbol->st_value;
+    if (!own && !deep) return; /* nearly all: without a look at the name */
     const char *name = t->names + symbol->st_name;
     void **slot = (void **)(o->dlpi_addr + r->r_offset), *mine = deep ? interposed(name) : NULL;
     if (mine && type != R_X86_64_64) {
@@ -107,7 +109,7 @@ static void patch_slot(const struct dl_phdr_info *o, const struct tables *t, con
         return;
     }
     bool api = (name[0] == 'c' && name[1] == 'u') || (name[0] == 'n' && name[1] == 'v' && name[2] == 'm');
-    if (!api || symbol->st_shndx == SHN_UNDEF || !symbol->st_value) return;
+    if (!api || !own) return;
     if (type == R_X86_64_JUMP_SLOT || in_ours((char *)*slot - (type == R_X86_64_64 ? r->r_addend : 0)))
         set(o, slot, (char *)o->dlpi_addr + symbol->st_value + (type == R_X86_64_64 ? r->r_addend : 0));
 }
