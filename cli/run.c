@@ -119,6 +119,9 @@ static int set_environment(const char *endpoint, bool traced)
     setenv("ASAN_OPTIONS", "detect_leaks=0:verify_asan_link_order=0", 0);
 #endif
     setenv("HAWSER_SERVER", endpoint, 1);
+    /* Triton links what it compiles against a file, for which it asks ldconfig if it is not told. */
+    char path[PATH_MAX], real[PATH_MAX];
+    if (hawser_beside("../lib/stubs", path) && realpath(path, real)) setenv("TRITON_LIBCUDA_PATH", real, 0);
     return 0;
 }
 

@@ -1,5 +1,9 @@
 """However a program asks for libcuda, it gets hawser's."""
 
+import os
+import shutil
+import tempfile
+
 from harness import Daemon, Skip, run
 
 
@@ -43,6 +47,20 @@ def tests(build):
         r = run([build.bin("hawser"), "run", "--device", "soft", build.path("tests", "deep")], env=build.env())
         assert r.returncode == 0 and r.stdout == "1 device(s)\n", r
 
+    def linked_at_run_time():
+        """As Triton does it, where no driver is installed."""
+        if not shutil.which("cc"):
+            raise Skip("there is no C compiler")
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "count.c"), "w", encoding="ascii") as f:
+                f.write("#include <stdio.h>\nint cuInit(unsigned), cuDeviceGetCount(int *);\n"
+                        'int main(void) { int n = -1; cuInit(0); cuDeviceGetCount(&n); printf("%d\\n", n); }\n')
+            r = run([build.bin("hawser"), "run", "--device", "soft", "sh", "-c", f"cd {folder} && LD_PRELOAD= cc -o count "
+                     "count.c -L$TRITON_LIBCUDA_PATH -l:libcuda.so.1 && ./count"], env=build.env())
+            assert r.returncode == 0 and r.stdout == "1\n", r
+            needed = run(["readelf", "-d", os.path.join(folder, "count")]).stdout
+            assert "[libcuda.so.1]" in needed and "hawser" not in needed, needed
+
     def names_of_cudas():
         for command, env in (([build.bin("hawser"), "run", "--device", "soft"], build.env()),
                              ([build.bin("hawser"), "trace", "--device", "soft", "--summary", "/dev/null"], build.env())):
@@ -55,6 +73,7 @@ def tests(build):
     yield "ways in/linked with -lcuda", linked
     yield "ways in/from a library's constructor", a_constructor_that_asks_early
     yield "ways in/from a library opened with RTLD_DEEPBIND", deep
+    yield "ways in/linked at run time", linked_at_run_time
     yield "ways in/libraries with function pointers of CUDA's names", names_of_cudas
     yield "ways in/a child of a shell", childs_child
     yield "ways in/programs without CUDA are left alone", stdout_is_left_alone
