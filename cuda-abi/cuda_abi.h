@@ -24,6 +24,10 @@
 #include <stdint.h>
 #include <cuda.h>
 
+/* The CUDA release whose functions this room has in full. cuDriverGetVersion and cuGetProcAddress tell of no newer one:
+ * a runtime that believed in one would call its functions. */
+#define HAWSER_CUDA_VERSION 13000
+
 /* ---- What the library that links this room provides -------------------------------------- */
 
 /* The handle that cuDevicePrimaryCtxRetain(dev) gives or will give; does not retain it. */

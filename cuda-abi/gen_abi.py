@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes from the installed cuda.h, graph/capture.list and interop.list:
+"""Writes from the installed cuda.h, cuda_abi.h, graph/capture.list, interop.list and newer.list:
 
     abi_stubs.c, abi_ptds.c, abi_procaddr.c, abi_errors.c, abi_capture.c    the room's generated objects
     abi_direct.h    prototypes of hawser_direct_NAME, for this room
@@ -28,6 +28,7 @@ def declared(f):
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAPTURE = os.path.join(HERE, "graph", "capture.list")
 INTEROP = os.path.join(HERE, "interop.list")
+NEWER = os.path.join(HERE, "newer.list")
 
 
 def capture_list(functions):
@@ -216,13 +217,24 @@ def interop():
     return [(name, "ptsz" if is_variant(symbol) else "", int(version), symbol) for name, version, symbol in lines]
 
 
+def newer(functions):
+    """Names that the installed cuda.h is too old for."""
+    with open(NEWER) as f:
+        return [line.strip() for line in f if not line.startswith("#") and line.strip() not in functions]
+
+
+def api_version():
+    with open(os.path.join(HERE, "cuda_abi.h")) as f:
+        return int(re.search(r"#define HAWSER_CUDA_VERSION (\d+)", f.read()).group(1))
+
+
 def procaddr(functions, typedefs):
-    out = [HEAD, "#define INTEROP(name) \\",
+    out = [HEAD, "#define REFUSED(name) \\",
            '    __attribute__((visibility("default"))) CUresult name(void); \\',
            "    CUresult name(void) { return hawser_abi_not_supported(#name); }"]
-    out += [f"INTEROP({row[3]})" for row in interop()]
+    out += [f"REFUSED({name})" for name in [row[3] for row in interop()] + newer(functions)]
     out.append("\nconst struct abi_symbol hawser_abi_symbols[] = {")
-    rows = sorted([r for r in lookups(functions, typedefs) if r[3] in functions] + interop())
+    rows = sorted([r for r in lookups(functions, typedefs) if r[3] in functions and r[2] <= api_version()] + interop())
     out += [f'    {{"{base}", {version}, {1 if kind else 0}, (void *){symbol}}},'
             for base, kind, version, symbol in rows]
     out += ["};", f"const unsigned hawser_abi_n_symbols = {len(rows)};", ""]

@@ -61,7 +61,8 @@ CUresult cuInit(unsigned int Flags)
 CUresult cuDriverGetVersion(int *driverVersion)
 {
     if (!driverVersion) return CUDA_ERROR_INVALID_VALUE;
-    *driverVersion = shim_open() == CUDA_SUCCESS ? shim_host()->driver_version : CUDA_VERSION;
+    bool told = shim_open() == CUDA_SUCCESS && shim_host()->driver_version < HAWSER_CUDA_VERSION;
+    *driverVersion = told ? shim_host()->driver_version : HAWSER_CUDA_VERSION;
     return CUDA_SUCCESS;
 }
 

@@ -84,7 +84,9 @@ void hawser_nvml_facts(unsigned index, struct hawser_nvml_facts *out)
 
 int hawser_nvml_cuda_version(void)
 {
-    return shim_host()->driver_version;
+    int version = 0;
+    cuDriverGetVersion(&version);
+    return version;
 }
 
 nvmlReturn_t hawser_nvml_process(unsigned index, enum hawser_nvml_processes kind, struct hawser_nvml_process *out)

@@ -50,7 +50,10 @@ class Types:
     def __init__(self, text):
         self.enums = enums(text)
         self.handles = set(re.findall(r"typedef struct \w+ ?\* ?(\w+);", text))
-        self.structs = set(re.findall(r"typedef (?:struct|union) \w* ?\{.*?\} ?(\w+);", text))
+        flat, inner = text, 1
+        while inner: # a struct within another ends with a name too
+            flat, inner = re.subn(r"(?<!typedef )\b(?:struct|union) ?\w* ?\{[^{}]*\}[^;]*;", "", flat)
+        self.structs = set(re.findall(r"typedef (?:struct|union) \w* ?\{[^{}]*\} ?(\w+);", flat))
         for old, new in re.findall(r"typedef (CU\w+) (CU\w+);", text):
             if old in self.enums:
                 self.enums[new] = self.enums[old]

@@ -437,7 +437,7 @@ bool hawser_capture_cuMemAllocAsync(CUdeviceptr *dptr, size_t size, CUstream s, 
     cuCtxGetDevice(&device);
     CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_MEM_ALLOC,
                            .alloc = {.poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                                   .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}},
+                                                   .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}},
                                      .bytesize = size}};
     struct graph_memory *memory = NULL;
     struct graph_node *made = NULL;

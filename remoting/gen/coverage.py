@@ -35,8 +35,12 @@ def table(spec, softgpu_folders):
            "that need no graphics API and no other driver's objects. The software GPU defines "
            f"{len(soft & (set(spec.functions) | set(spec.aliases) | set(spec.shared)))}.", "",
            "Every other name that cuda.h declares is exported too; it returns CUDA_ERROR_NOT_SUPPORTED and "
-           "logs its name once, and so does every name of cudaGL.h, cudaEGL.h and cudaVDPAU.h. The `_ptds` and `_ptsz` forms (per-thread default stream) exist for every "
-           "function that cuda.h gives one and mean the same function on another default stream.", "",
+           "logs its name once, and so does every name of cudaGL.h, cudaEGL.h and cudaVDPAU.h, and every one that cuda.h gained "
+           "from CUDA 13.1 to 13.5 (cuda-abi/newer.list). The `_ptds` and `_ptsz` forms (per-thread default stream) exist "
+           "for every function that cuda.h gives one and mean the same function on another default stream.", "",
+           f"cuDriverGetVersion tells of CUDA {spec.version // 1000}.{spec.version % 1000 // 10} at most, whatever the "
+           "host's driver is. Runtimes of later releases of the same major version work with it, as they do with a driver of that "
+           "release.", "",
            "| class | meaning |", "| --- | --- |"]
     out += [f"| {k} | {v} |" for k, v in MEANING.items()]
     out += ["", "| function | through hawser | software GPU |", "| --- | --- | --- |"]

@@ -157,7 +157,7 @@ CUresult cuInit(unsigned int Flags)
 CUresult cuDriverGetVersion(int *driverVersion)
 {
     if (!driverVersion) return CUDA_ERROR_INVALID_VALUE;
-    *driverVersion = SD_DRIVER_VERSION;
+    *driverVersion = HAWSER_CUDA_VERSION;
     return CUDA_SUCCESS;
 }
 

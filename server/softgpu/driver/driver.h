@@ -26,7 +26,6 @@
 #include "texture.h"
 
 #define SD_MAX_DEVICES 16
-#define SD_DRIVER_VERSION 13000
 #define SD_LINEAR_TEXELS (1 << 28) /* of a texture of linear memory */
 
 /* ---- log.c ---- */

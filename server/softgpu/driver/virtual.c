@@ -340,7 +340,7 @@ CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, vo
     if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
     *m = (struct physical){.prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                     .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
-                                    .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}},
+                                    .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0}},
                            .size = (size_t)size, .fd = dup(fd), .references = 1};
     if (m->fd < 0 || !sd_register(SD_PHYSICAL, m)) {
         discard(m);

@@ -111,7 +111,7 @@ void graph_memory(void)
     CUgraphExec exec;
     cuuint64_t used;
     CUDA_MEM_ALLOC_NODE_PARAMS a = {.poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                                  .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}},
+                                                  .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}},
                                     .bytesize = N * 4};
     OK(cuGraphCreate(&graph, 0));
     OK(cuGraphAddMemAllocNode(&alloc, graph, NULL, 0, &a));

@@ -4,7 +4,7 @@
 void virtual_memory(void)
 {
     CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemAccessDesc access = {.location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     CUmemGenericAllocationHandle a, b, again;
     CUdeviceptr at;
@@ -47,7 +47,7 @@ void virtual_memory(void)
 static CUdeviceptr map_whole(CUmemGenericAllocationHandle memory, size_t size)
 {
     CUdeviceptr at = 0;
-    CUmemAccessDesc access = {.location = {CU_MEM_LOCATION_TYPE_DEVICE, device},
+    CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device},
                               .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     bool ok = cuMemAddressReserve(&at, size, 0, 0, 0) == CUDA_SUCCESS && cuMemMap(at, size, 0, memory, 0) == CUDA_SUCCESS &&
               cuMemSetAccess(at, size, &access, 1) == CUDA_SUCCESS;
@@ -63,7 +63,7 @@ static void unmap_whole(CUdeviceptr at, size_t size)
 /* Memory as a descriptor: for this process, and for a child that inherits it. */
 void memory_as_a_descriptor(void)
 {
-    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemGenericAllocationHandle plain, memory, again;
     size_t size;
     int fd = -1, status, other[2], supported;
@@ -110,7 +110,7 @@ void memory_as_a_descriptor(void)
 int descriptor_child(int fd)
 {
     CUmemGenericAllocationHandle memory;
-    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     size_t size;
     if (cuMemImportFromShareableHandle(&memory, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != 0)
         return 2;
@@ -209,7 +209,7 @@ int ipc_child(char **texts)
 /* A pool's memory in a child, which has inherited the pool's descriptor, adds 1 there and gives it back. */
 void pools_of_other_processes(void)
 {
-    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemoryPool plain, pool, imported;
     CUmemPoolPtrExportData data;
     CUdeviceptr x, not_shared, own;
@@ -274,7 +274,7 @@ int pool_child(int fd, const char *text)
 void descriptors_that_are_closed(void)
 {
     CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, device},
+                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device},
                                 .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR};
     CUmemGenericAllocationHandle memory, again;
     size_t size;

@@ -23,7 +23,7 @@ void stream_values(void)
 void pools(void)
 {
     CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-                            .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+                            .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemoryPool pool, default_pool, now;
     CUmemAccess_flags flags;
     CUdeviceptr x;
