@@ -134,7 +134,7 @@ static void check_endpoint(void)
         report(OK, "server", "none configured: hawser run starts a private one");
         return;
     }
-    if (hawser_probe(server, 5000, err, sizeof err) == 0)
+    if (hawser_probe(server, 5000, NULL, err, sizeof err) == 0)
         report(OK, "server", "%s answers", server);
     else
         report(FAIL, "server", "%s: start hawserd there, or correct HAWSER_SERVER or the configuration file", err);

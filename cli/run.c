@@ -95,7 +95,14 @@ static void prepend_preload(const char *library)
     free(value);
 }
 
-static int set_environment(const char *endpoint, bool traced)
+/* Programs that know no CUDA driver by name ask these. Variables that the user has set stay. */
+static void set_if_there(const char *variable, const char *name)
+{
+    char path[PATH_MAX], real[PATH_MAX];
+    if (hawser_beside(name, path) && realpath(path, real)) setenv(variable, real, 0);
+}
+
+static int set_environment(const char *endpoint, bool software, bool traced)
 {
     /* The last stands first in LD_PRELOAD. NVML's is for programs that need it by DT_NEEDED; its functions, and
      * CUDA's, are looked for in the tracer first, because NVML's library has none itself. */
@@ -120,8 +127,11 @@ static int set_environment(const char *endpoint, bool traced)
 #endif
     setenv("HAWSER_SERVER", endpoint, 1);
     /* Triton links what it compiles against a file, for which it asks ldconfig if it is not told. */
-    char path[PATH_MAX], real[PATH_MAX];
-    if (hawser_beside("../lib/stubs", path) && realpath(path, real)) setenv("TRITON_LIBCUDA_PATH", real, 0);
+    set_if_there("TRITON_LIBCUDA_PATH", "../lib/stubs");
+    if (software) { /* which runs PTX, not what an assembler makes of it */
+        set_if_there("TRITON_PTXAS_PATH", "../lib/softgpu/ptxas");
+        set_if_there("TRITON_PTXAS_BLACKWELL_PATH", "../lib/softgpu/ptxas");
+    }
     return 0;
 }
 
@@ -220,17 +230,18 @@ int run_program(struct run_options *o, char **argv, int *wait_status)
     if ((status = check_program(path)) != 0) return status;
     if (!o->server && hawser_config_server(server, sizeof server)) o->server = server;
     struct private_server private;
+    bool stay = o->traced, software = false;
     if (!o->server) {
         if (private_start(&o->private, &private) != 0) return EXIT_HAWSER;
-        if ((status = set_environment(private.endpoint, o->traced)) != 0) return status;
-        return run_as_child(path, argv, wait_status);
+        o->server = private.endpoint;
+        stay = true;
     }
-    if (hawser_probe(o->server, PROBE_MS, err, sizeof err) != 0) {
+    if (hawser_probe(o->server, PROBE_MS, &software, err, sizeof err) != 0) {
         fprintf(stderr, "hawser: %s\n", err);
         return EXIT_HAWSER;
     }
-    if ((status = set_environment(o->server, o->traced)) != 0) return status;
-    if (o->traced) return run_as_child(path, argv, wait_status);
+    if ((status = set_environment(o->server, software, o->traced)) != 0) return status;
+    if (stay) return run_as_child(path, argv, wait_status);
     execv(path, argv);
     return cannot_exec(path);
 }

@@ -55,6 +55,9 @@ CUresult hawser_abi_watch(CUdevice device, int on);
  * CU_STREAM_PER_THREAD inside a *_ptds or *_ptsz call, else CU_STREAM_LEGACY. */
 CUstream hawser_abi_default_stream(void);
 
+/* What a software GPU of this compute capability tells the code at caller, a return address, of it. */
+void hawser_abi_capability(const void *caller, int *major, int *minor);
+
 /* To be called when a context is reset or destroyed: runs the destructors that cudart copies
  * registered for it (private table CLS) and forgets their values. */
 void hawser_abi_context_gone(CUcontext ctx);

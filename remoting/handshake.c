@@ -80,10 +80,11 @@ static Hawser__ToGuest *ask_broker(const char *endpoint, bool probe, int timeout
     return NULL;
 }
 
-int hawser_probe(const char *endpoint, int timeout_ms, char *err, size_t err_size)
+int hawser_probe(const char *endpoint, int timeout_ms, bool *software, char *err, size_t err_size)
 {
     Hawser__ToGuest *g = ask_broker(endpoint, true, timeout_ms, err, err_size);
     if (!g) return -1;
+    if (software) *software = g->welcome->software;
     hawser__to_guest__free_unpacked(g, NULL);
     return 0;
 }

@@ -92,6 +92,7 @@ static void welcome(struct broker *b, unsigned listener, const uint8_t *identity
     w.protocol_major = HAWSER_PROTOCOL_MAJOR;
     w.protocol_minor = HAWSER_PROTOCOL_MINOR;
     w.version = HAWSER_VERSION;
+    w.software = b->settings->software;
     if (entry) {
         w.endpoint = entry->endpoint;
         w.token = (ProtobufCBinaryData){sizeof entry->token, entry->token};

@@ -14,6 +14,7 @@ struct broker_settings {
     unsigned n_listen;
     const char *worker;  /* path of hawser-worker */
     const char *library; /* driver library for the workers */
+    bool software;       /* which is the software GPU */
     unsigned ports_lo, ports_hi;
     int ready_fd;        /* gets "ready ENDPOINT" once all endpoints are bound; -1 for none */
     int lifetime_fd;     /* the broker ends when its other end is closed; -1 for none */

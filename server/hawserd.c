@@ -128,7 +128,7 @@ static char *beside(const char *name)
     return strdup(path);
 }
 
-static const char *choose_library(const char *device)
+static const char *choose_library(const char *device, bool *software)
 {
     bool any = !strcmp(device, "auto");
     if (!strcmp(device, "cuda") || any) {
@@ -141,6 +141,7 @@ static const char *choose_library(const char *device)
         fprintf(stderr, "hawserd: --device %s: expected cuda, soft or auto\n", device);
         return NULL;
     }
+    *software = true;
     return beside("../lib/softgpu/libcuda.so.1");
 }
 
@@ -157,7 +158,7 @@ int main(int argc, char **argv)
     unsetenv("HAWSER_SERVER");
     signal(SIGPIPE, SIG_IGN);
     o.broker.worker = beside("hawser-worker");
-    o.broker.library = choose_library(o.device);
+    o.broker.library = choose_library(o.device, &o.broker.software);
     if (!o.broker.worker || !o.broker.library) return 1;
     int status = broker_run(&o.broker);
     if (o.private && !strncmp(o.broker.listen[0], "ipc://", 6)) {

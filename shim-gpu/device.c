@@ -142,6 +142,13 @@ CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
     if (r != CUDA_SUCCESS) return r;
     if (attrib < 1 || (size_t)attrib >= d->n_attributes) return CUDA_ERROR_INVALID_VALUE;
     *pi = shim_device_attribute(dev, attrib);
+    bool major = attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
+    if (d->software && (major || attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)) {
+        int told[] = {shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
+                      shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)};
+        hawser_abi_capability(shim_caller(__builtin_return_address(0)), &told[0], &told[1]);
+        *pi = told[major ? 0 : 1];
+    }
     return CUDA_SUCCESS;
 }
 

@@ -19,6 +19,11 @@ struct hawser_guest_calls *hawser_guest_trace_calls(void)
     return &calls;
 }
 
+const void *shim_caller(const void *returns_to)
+{
+    return calls.id ? calls.caller : returns_to;
+}
+
 void shim_trace_start(struct shim_call *c)
 {
     c->who.trace = calls.id;

@@ -11,6 +11,7 @@
 /* What the calling thread has sent for one call of the program. */
 struct hawser_guest_calls {
     uint64_t id;            /* set by the tracer, 0 outside of a traced call */
+    const void *caller;     /* set by the tracer: where the call returns to in the program */
     unsigned posts, calls;
     uint64_t sent, answered; /* the first message's leaving, the last answer's coming */
     uint64_t waited;         /* sum of the waits for answers */

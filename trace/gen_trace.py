@@ -112,7 +112,7 @@ def function(api, name, params, types, result):
     given = f"shown, {len(rows)}, (const uint64_t[]){{{', '.join(values)}}}" if rows else "NULL, 0, NULL"
     return (f"{result} {name}({declared})\n{{\n    static struct trace_function here = {{\"{name}\", {api}, NULL}};\n{table}"
             f"    struct trace_call traced;\n"
-            f"    {result} (*real)({declared}) = hawser_trace_begin(&traced, &here);\n"
+            f"    {result} (*real)({declared}) = hawser_trace_begin(&traced, &here, __builtin_return_address(0));\n"
             f"    if (!real) return {'CUDA_ERROR_NOT_SUPPORTED' if result == 'CUresult' else 'NVML_ERROR_FUNCTION_NOT_FOUND'};\n"
             f"    {result} status = real({', '.join(n for _, n in params)});\n{after}"
             f"    hawser_trace_end(&traced, &here, (int)status, {given});\n    return status;\n}}\n")

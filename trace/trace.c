@@ -164,7 +164,7 @@ void hawser_trace_replace(const char *name, void **function)
 
 /* ---- calls ---- */
 
-void *hawser_trace_begin(struct trace_call *c, struct trace_function *f)
+void *hawser_trace_begin(struct trace_call *c, struct trace_function *f, const void *caller)
 {
     if (!f->real) f->real = hawser_trace_real(f->name);
     c->on = atomic_load_explicit(&file, memory_order_relaxed) >= 0;
@@ -172,7 +172,7 @@ void *hawser_trace_begin(struct trace_call *c, struct trace_function *f)
     struct hawser_guest_calls *calls = hawser_guest_trace_calls();
     c->before = *calls;
     c->id = atomic_fetch_add(&next_id, 1);
-    *calls = (struct hawser_guest_calls){.id = c->id};
+    *calls = (struct hawser_guest_calls){.id = c->id, .caller = caller};
     c->start = hawser_now_ns();
     return f->real;
 }

@@ -60,7 +60,7 @@ struct trace_call {
 };
 
 /* hawser's function, NULL if it has none. */
-void *hawser_trace_begin(struct trace_call *c, struct trace_function *f);
+void *hawser_trace_begin(struct trace_call *c, struct trace_function *f, const void *caller);
 void hawser_trace_end(struct trace_call *c, const struct trace_function *f, int result,
                       const struct trace_param *params, unsigned n, const uint64_t *values);
 /* After cuGetProcAddress: the function of this library that stands for the one found. */

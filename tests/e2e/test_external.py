@@ -180,8 +180,7 @@ def tests(build):
     yield "external/names of the newest cuda.h", newest_names
     yield "external/runtimes of CUDA 11, 12, 13.0 and 13.5 on one host", runtimes_on_one_host
     yield "external/Numba", python("numba_kernels.py", "numba")
-    yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings",
-                                        HAWSER_SOFTGPU_CC="12.1")
+    yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/Taichi", taichi
     yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")

@@ -15,7 +15,7 @@ static atomic_int started; /* 1: cuInit succeeded; 2: this is a forked child */
 static CUresult start_result = CUDA_ERROR_NOT_INITIALIZED;
 static struct sd_device devices[SD_MAX_DEVICES];
 static int n_devices;
-static unsigned capability = 130;
+static unsigned capability = 121;
 static size_t default_memory;
 
 /* ---- configuration ---- */
@@ -68,7 +68,7 @@ static void read_capability(void)
     if (sscanf(want, "%u.%u", &major, &minor) == 2 && major >= 5 && major < 100 && minor < 10)
         capability = 10 * major + minor;
     else
-        sd_log(SD_WARN, "HAWSER_SOFTGPU_CC=%s: expected a compute capability such as 13.0: ignored", want);
+        sd_log(SD_WARN, "HAWSER_SOFTGPU_CC=%s: expected a compute capability such as 12.1: ignored", want);
 }
 
 CUresult hawser_abi_watch(CUdevice device, int on)
@@ -337,6 +337,12 @@ CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
     if (r != CUDA_SUCCESS) return r;
     if (attrib < 1 || attrib >= CU_DEVICE_ATTRIBUTE_MAX) return CUDA_ERROR_INVALID_VALUE;
     *pi = sd_device_attribute(d, attrib);
+    bool major = attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
+    if (major || attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR) {
+        int told[] = {(int)capability / 10, (int)capability % 10};
+        hawser_abi_capability(__builtin_return_address(0), &told[0], &told[1]);
+        *pi = told[major ? 0 : 1];
+    }
     return CUDA_SUCCESS;
 }
 
