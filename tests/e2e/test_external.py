@@ -1,5 +1,6 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, Taichi, Dr.Jit and cuda-python from the Python registry. What cannot be had is skipped by name."""
+Numba, numba-cuda, CuPy, PyTorch with Triton, Taichi, Dr.Jit and cuda-python from the Python registry. What cannot be
+had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
 
 import hashlib
 import os
@@ -117,6 +118,12 @@ def tests(build):
             raise Skip("Taichi opens libraries with RTLD_DEEPBIND, which AddressSanitizer refuses")
         python("taichi_fields.py", "taichi", "numpy")()
 
+    def torch():
+        if not os.environ.get("HAWSER_TEST_LARGE"):
+            raise Skip("PyTorch and what it needs are 5 GB: set HAWSER_TEST_LARGE=1")
+        with tempfile.TemporaryDirectory() as folder:
+            python("torch_compiled.py", "torch", "numpy", TRITON_CACHE_DIR=folder, TORCHINDUCTOR_CACHE_DIR=folder)()
+
     def halide():
         system = "/usr/bin/python3"
         if run([system, "-c", "import halide, numpy"]).returncode:
@@ -183,6 +190,7 @@ def tests(build):
     yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/Taichi", taichi
+    yield "external/PyTorch, compiled", torch
     yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
     yield "external/Halide", halide

@@ -78,12 +78,18 @@ BINARY(min_f32, float, float, float, min32(x, y))
 BINARY(max_f32, float, float, float, max32(x, y))
 BINARY(min_f64, double, double, double, min64(x, y))
 BINARY(max_f64, double, double, double, max64(x, y))
-BINARY(minnan_f32, float, float, float, nan_of(x, y, min32(x, y)))
-BINARY(maxnan_f32, float, float, float, nan_of(x, y, max32(x, y)))
-BINARY(minxs_f32, float, float, float, signed_like(x, y, min32(__builtin_fabsf(x), __builtin_fabsf(y))))
-BINARY(maxxs_f32, float, float, float, signed_like(x, y, max32(__builtin_fabsf(x), __builtin_fabsf(y))))
-TERNARY(min3_f32, float, float, float, float, min32(min32(x, y), z))
-TERNARY(max3_f32, float, float, float, float, max32(max32(x, y), z))
+#define ABS(x) __builtin_fabsf(x)
+#define EXTREME(N) \
+    static inline float N##_nan(float x, float y) { return nan_of(x, y, N##32(x, y)); } \
+    BINARY(N##nan_f32, float, float, float, N##_nan(x, y)) \
+    BINARY(N##xs_f32, float, float, float, signed_like(x, y, N##32(ABS(x), ABS(y)))) \
+    BINARY(N##nanxs_f32, float, float, float, nan_of(x, y, signed_like(x, y, N##32(ABS(x), ABS(y))))) \
+    TERNARY(N##3_f32, float, float, float, float, N##32(N##32(x, y), z)) \
+    TERNARY(N##3abs_f32, float, float, float, float, N##32(N##32(ABS(x), ABS(y)), ABS(z))) \
+    TERNARY(N##3nan_f32, float, float, float, float, N##_nan(N##_nan(x, y), z)) \
+    TERNARY(N##3nanabs_f32, float, float, float, float, N##_nan(N##_nan(ABS(x), ABS(y)), ABS(z)))
+EXTREME(min)
+EXTREME(max)
 
 static inline bool nan32(uint32_t x) {
     return (x & 0x7fffffff) > 0x7f800000;
@@ -227,11 +233,14 @@ static const sg_handler tests[][2] = {
 };
 
 static sg_handler pick_extreme(const struct sg_insn *insn) {
-    bool min = insn->op == SG_OP_MIN, nan = insn->flags & SG_F_NAN;
-    if (insn->flags & SG_F_XORSIGN_ABS) return nan ? NULL : min ? minxs_f32 : maxxs_f32;
-    if (insn->nsrc == 3) return nan ? NULL : min ? min3_f32 : max3_f32;
-    if (nan) return min ? minnan_f32 : maxnan_f32;
-    return min ? min_f32 : max_f32;
+    // Of two or of three; also of magnitudes; a NaN loses or wins.
+    static const sg_handler min[2][2][2] = {{{min_f32, minnan_f32}, {minxs_f32, minnanxs_f32}},
+                                            {{min3_f32, min3nan_f32}, {min3abs_f32, min3nanabs_f32}}};
+    static const sg_handler max[2][2][2] = {{{max_f32, maxnan_f32}, {maxxs_f32, maxnanxs_f32}},
+                                            {{max3_f32, max3nan_f32}, {max3abs_f32, max3nanabs_f32}}};
+    bool three = insn->nsrc == 3, nan = insn->flags & SG_F_NAN;
+    bool magnitudes = insn->flags & (three ? SG_F_ABS : SG_F_XORSIGN_ABS);
+    return (insn->op == SG_OP_MIN ? min : max)[three][magnitudes][nan];
 }
 
 sg_handler SG_ISA_NAME(sg_pick_floating)(const struct sg_insn *insn, const struct sg_function *fn) {

@@ -117,6 +117,22 @@ __attribute__((noinline)) static float plus(float x, float y) { return x + y; }
 __attribute__((noinline)) static float times(float x, float y) { return x * y; }
 __attribute__((noinline)) static float over(float x, float y) { return x / y; }
 
+// The bits of single precision as integers in the same order, -0 before +0.
+static int32_t order(uint32_t v) {
+    return v >> 31 ? -(int32_t)(v & 0x7fffffff) - 1 : (int32_t)v;
+}
+
+static uint32_t extreme3(uint32_t x, uint32_t y, uint32_t z, bool greatest, bool keeps_nan, bool magnitudes) {
+    uint32_t all[] = {x, y, z}, best = 0x7fffffff;
+    for (int i = 0; i < 3; i++) {
+        uint32_t v = magnitudes ? all[i] & 0x7fffffff : all[i];
+        bool nan = f(v) != f(v);
+        if (nan && keeps_nan) return 0x7fffffff;
+        if (!nan && (best == 0x7fffffff || (greatest ? order(v) > order(best) : order(v) < order(best)))) best = v;
+    }
+    return best;
+}
+
 Test(exec_ops, single_precision_rounds_in_every_direction) {
     fill(true);
     CHECK32("add.f32 %d, %a, %b;", u(f(x) + f(y)));
@@ -129,6 +145,12 @@ Test(exec_ops, single_precision_rounds_in_every_direction) {
     CHECK32("sqrt.rn.f32 %d, %a;", u(sqrtf(f(x))));
     CHECK32("min.f32 %d, %a, %b;", f(x) != f(x) ? u(f(y)) : f(y) != f(y) ? x : f(x) == f(y) ? x | y : f(x) < f(y) ? x : y);
     CHECK32("max.NaN.f32 %d, %a, %b;", f(x) != f(x) || f(y) != f(y) ? 0x7fffffff : f(x) == f(y) ? x & y : f(x) > f(y) ? x : y);
+    CHECK32("min.NaN.f32 %d, %a, %b, %c;", extreme3(x, y, z, false, true, false));
+    CHECK32("max.f32 %d, %a, %b, %c;", extreme3(x, y, z, true, false, false));
+    CHECK32("max.NaN.abs.f32 %d, %a, %b, %c;", extreme3(x, y, z, true, true, true));
+    CHECK32("min.abs.f32 %d, %a, %b, %c;", extreme3(x, y, z, false, false, true));
+    CHECK32("max.NaN.xorsign.abs.f32 %d, %a, %b;",
+            f(x) != f(x) || f(y) != f(y) ? 0x7fffffff : ((x ^ y) & 0x80000000u) | u(fmaxf(fabsf(f(x)), fabsf(f(y)))));
     CHECK32("add.ftz.f32 %d, %a, 0f00000000;", f(x) != f(x) ? 0x7fffffff : !(x & 0x7f800000) ? 0 : x);
     CHECK32("add.sat.f32 %d, %a, 0f00000000;", !(f(x) > 0) ? 0 : f(x) > 1 ? 0x3f800000 : x);
     CHECK32("cvt.rzi.s32.f32 %d, %a;", f(x) != f(x) ? 0 : f(x) >= 2147483648.f ? INT32_MAX : f(x) < -2147483648.f ? INT32_MIN : (int32_t)f(x));
