@@ -361,7 +361,7 @@ CUresult cuCtxSynchronize_v2(CUcontext ctx)
 {
     struct sd_context *c;
     CUresult r = named_or_current(ctx, &c);
-    return r == CUDA_SUCCESS ? sd_wait_all(c) : r;
+    return r == CUDA_SUCCESS ? sd_synchronized(sd_wait_all(c)) : r;
 }
 
 CUresult cuCtxSynchronize(void)

@@ -22,6 +22,7 @@
 
 #include "cuda_abi.h"
 #include "exec.h"
+#include "extents.h"
 #include "fatbin.h"
 #include "texture.h"
 
@@ -71,7 +72,8 @@ size_t sd_default_memory(void);
 
 /* ---- memory.c ---- */
 
-struct sd_pool;
+struct sd_stream;
+
 enum sd_memory_kind { SD_ON_DEVICE = 1, SD_PINNED, SD_MANAGED, SD_REGISTERED };
 
 struct sd_allocation {
@@ -88,6 +90,23 @@ struct sd_allocation {
     bool hidden;      /* the engine's (module variables, heap): not the program's to free */
     struct sd_pool *pool; /* that it came from, or by which it was imported; NULL else */
     bool in_use;          /* from a pool, and the program has not called for it to be freed */
+    uint64_t freed_by;    /* id of the stream that is to free it; 0: none */
+};
+
+/* Memory for stream-ordered allocation. What is freed stays the pool's until a synchronization finds it to have more
+ * than its threshold. Pools are never freed: another thread may have just found one. */
+struct sd_pool {
+    struct sd_device *device;
+    struct sd_pool *next;
+    int reuse[4]; /* by CUmemPool_attribute: as set; what a stream has freed, any may have */
+    CUmemAccess_flags access[SD_MAX_DEVICES];
+    bool shareable, imported;
+    _Atomic uint64_t threshold; /* bytes */
+    /* memory.c's, changed under its lock. bytes: what the program has, in units of 512 as CUDA counts it; pages of these
+     * and kept; the most of each since it was reset */
+    _Atomic size_t used, reserved, most_used, most_reserved;
+    struct sd_extents kept; /* inaccessible */
+    bool keeps;
 };
 
 /* Reserves the address range that all devices' memory comes from. */
@@ -95,9 +114,6 @@ bool sd_arena_init(void);
 void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi);
 CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
                   bool hidden, void **out);
-/* Says that the allocation that begins at p came from a pool; that the program wants the one at base freed. */
-void sd_from_pool(void *p, struct sd_pool *pool);
-void sd_pool_gives_up(uintptr_t base);
 /* Frees the allocation that begins at p, if it is of that kind. */
 CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden);
 bool sd_find(uintptr_t address, struct sd_allocation *out);
@@ -119,6 +135,19 @@ bool sd_remove_mapping(uintptr_t base);
 /* Gives the allocation that begins at base the pages of a file, with the bytes it has; the descriptor is taken
  * over on success. Nothing may use the memory meanwhile. */
 CUresult sd_move_to_file(uintptr_t base, int fd);
+/* Stream-ordered: memory for what the stream comes to from now on. */
+CUresult sd_alloc_in_order(struct sd_stream *s, struct sd_pool *p, size_t size, void **out);
+/* Memory that a stream will free, and has come to free unless it is in use again; the id between them is 0 if base begins
+ * nothing that may be freed. */
+uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s);
+void sd_freed_in_order(uintptr_t base, uint64_t id);
+/* A removed pool keeps nothing; what is in use of it stays until it is freed. */
+void sd_add_pool(struct sd_pool *p);
+void sd_remove_pool(struct sd_pool *p);
+/* Gives what the pool keeps back to the device until it has no more than so many bytes. */
+void sd_shrink_pool(struct sd_pool *p, uint64_t bytes);
+/* After each synchronization, whose result it returns: pools give back what is above their thresholds. */
+CUresult sd_synchronized(CUresult r);
 /* The engine's own allocations (module variables, device heap); user is the struct sd_device. */
 void *sd_engine_alloc(void *user, size_t bytes, size_t align);
 void sd_engine_release(void *user, void *memory);
@@ -131,14 +160,6 @@ CUresult sd_host_code(const void *data, size_t size, CUresult (*found)(void *arg
 
 /* ---- pool.c ---- */
 
-/* For the pool's figures: an allocation was taken; the program has called for it to be freed; it is free. */
-void sd_pool_took(struct sd_pool *p, const struct sd_allocation *a);
-void sd_pool_unused(struct sd_pool *p, const struct sd_allocation *a);
-void sd_pool_released(struct sd_pool *p, const struct sd_allocation *a);
-/* Whether its memory may be exported; whether it is another process's. */
-bool sd_pool_shareable(const struct sd_pool *p);
-bool sd_pool_is_imported(const struct sd_pool *p);
-int sd_pool_device(const struct sd_pool *p);
 /* A pool that stands for another process's. */
 CUresult sd_pool_imported(CUdevice device, CUmemoryPool *out);
 

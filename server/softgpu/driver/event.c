@@ -202,7 +202,7 @@ CUresult cuEventSynchronize(CUevent hEvent)
         return r == CUDA_SUCCESS ? sd_context_error(e->context) : r;
     }
     if (!take_place(e, &at)) return sd_context_error(e->context);
-    r = sd_wait(at);
+    r = sd_synchronized(sd_wait(at));
     sd_stream_unref(at.stream);
     return r;
 }

@@ -134,10 +134,10 @@ CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool, C
 {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
-    if (!handle_out || flags || !sd_is(SD_POOL, pool) || !sd_pool_shareable((struct sd_pool *)pool) ||
+    if (!handle_out || flags || !sd_is(SD_POOL, pool) || !((struct sd_pool *)pool)->shareable ||
         handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
         return CUDA_ERROR_INVALID_VALUE;
-    int fd = memfd_create(SD_IPC_POOL, MFD_CLOEXEC), device = sd_pool_device((struct sd_pool *)pool);
+    int fd = memfd_create(SD_IPC_POOL, MFD_CLOEXEC), device = ((struct sd_pool *)pool)->device->ordinal;
     if (fd < 0 || write(fd, &device, sizeof device) != sizeof device) {
         if (fd >= 0) close(fd);
         return CUDA_ERROR_OPERATING_SYSTEM;
@@ -167,7 +167,7 @@ CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdevicep
     struct sd_allocation a;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
-    if (!shareData_out || !sd_find(ptr, &a) || a.base != ptr || a.mapped || !a.pool || !sd_pool_shareable(a.pool))
+    if (!shareData_out || !sd_find(ptr, &a) || a.base != ptr || a.mapped || !a.pool || !a.pool->shareable)
         return CUDA_ERROR_INVALID_VALUE;
     return give_memory(a, shareData_out);
 }
@@ -177,7 +177,7 @@ CUresult cuMemPoolImportPointer(CUdeviceptr *ptr_out, CUmemoryPool pool, CUmemPo
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    if (!ptr_out || !shareData || !sd_is(SD_POOL, pool) || !sd_pool_is_imported((struct sd_pool *)pool))
+    if (!ptr_out || !shareData || !sd_is(SD_POOL, pool) || !((struct sd_pool *)pool)->imported)
         return CUDA_ERROR_INVALID_VALUE;
     return open_memory(c, shareData, (struct sd_pool *)pool, ptr_out);
 }

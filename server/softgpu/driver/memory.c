@@ -14,35 +14,20 @@
 #define ARENA_BASE 0x200000000000ull
 #define PAGE ((size_t)4096)
 #define HUGE ((size_t)2 << 20)
+#define GROWTH ((size_t)32 << 20) /* by which a pool grows at least, as those of NVIDIA's driver do */
 #define HOST_BYTES ((size_t)64 << 30) /* address space for pinned memory, beside the devices' */
-
-struct extent {
-    uintptr_t base;
-    size_t size;
-};
 
 /* All under lock; both arrays sorted by address. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static uintptr_t arena_lo, arena_hi;
-static struct extent *holes;
-static size_t n_holes, cap_holes;
+static struct sd_extents holes;
 static struct sd_allocation *allocations;
 static size_t n_allocations, cap_allocations;
-static struct extent *managed_variables;
+static struct sd_extent *managed_variables;
 static size_t n_managed, cap_managed;
 static size_t used[SD_MAX_DEVICES];
 static uint64_t next_id = 1;
-
-static bool grow(void **array, size_t *cap, size_t need, size_t element)
-{
-    if (need <= *cap) return true;
-    size_t n = *cap ? *cap * 2 : 64;
-    void *p = realloc(*array, n * element);
-    if (!p) return false;
-    *array = p;
-    *cap = n;
-    return true;
-}
+static struct sd_pool *pools;
 
 bool sd_arena_init(void)
 {
@@ -58,9 +43,7 @@ bool sd_arena_init(void)
         }
         arena_lo = at;
         arena_hi = at + size;
-        if (!grow((void **)&holes, &cap_holes, 1, sizeof *holes)) return false;
-        holes[n_holes++] = (struct extent){at, size};
-        return true;
+        return sd_extents_give(&holes, at, size);
     }
     return false;
 }
@@ -69,57 +52,6 @@ void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi)
 {
     *lo = arena_lo;
     *hi = arena_hi;
-}
-
-/* ---- holes, under the lock ---- */
-
-static uintptr_t take_hole(size_t size, size_t align)
-{
-    if (!grow((void **)&holes, &cap_holes, n_holes + 1, sizeof *holes)) return 0;
-    for (size_t i = 0; i < n_holes; i++) {
-        uintptr_t at = (holes[i].base + align - 1) / align * align;
-        size_t before = at - holes[i].base;
-        if (holes[i].size < before || holes[i].size - before < size) continue;
-        size_t after = holes[i].size - before - size;
-        if (before && after) {
-            memmove(&holes[i + 1], &holes[i], (n_holes - i) * sizeof *holes);
-            n_holes++;
-            holes[i].size = before;
-            holes[i + 1] = (struct extent){at + size, after};
-        } else if (before) {
-            holes[i].size = before;
-        } else if (after) {
-            holes[i] = (struct extent){at + size, after};
-        } else {
-            memmove(&holes[i], &holes[i + 1], (n_holes - i - 1) * sizeof *holes);
-            n_holes--;
-        }
-        return at;
-    }
-    return 0;
-}
-
-static void give_hole(uintptr_t base, size_t size)
-{
-    size_t i = 0;
-    while (i < n_holes && holes[i].base < base)
-        i++;
-    bool joins_before = i > 0 && holes[i - 1].base + holes[i - 1].size == base;
-    bool joins_after = i < n_holes && base + size == holes[i].base;
-    if (joins_before && joins_after) {
-        holes[i - 1].size += size + holes[i].size;
-        memmove(&holes[i], &holes[i + 1], (n_holes - i - 1) * sizeof *holes);
-        n_holes--;
-    } else if (joins_before) {
-        holes[i - 1].size += size;
-    } else if (joins_after) {
-        holes[i].base = base;
-        holes[i].size += size;
-    } else if (grow((void **)&holes, &cap_holes, n_holes + 1, sizeof *holes)) {
-        memmove(&holes[i + 1], &holes[i], (n_holes - i) * sizeof *holes);
-        n_holes++;
-        holes[i] = (struct extent){base, size};
-    } /* else the addresses are lost, which only costs address space */
 }
 
 /* ---- allocations, under the lock ---- */
@@ -140,7 +72,7 @@ static size_t upper(uintptr_t address)
 
 static bool add(struct sd_allocation a)
 {
-    if (!grow((void **)&allocations, &cap_allocations, n_allocations + 1, sizeof *allocations)) return false;
+    if (!sd_grow((void **)&allocations, &cap_allocations, n_allocations + 1, sizeof *allocations)) return false;
     size_t i = upper(a.base);
     memmove(&allocations[i + 1], &allocations[i], (n_allocations - i) * sizeof *allocations);
     n_allocations++;
@@ -163,27 +95,123 @@ static void tell_budget(const struct sd_device *d, size_t now)
     hawser_abi_notify(d->ordinal, &info);
 }
 
-static CUresult alloc_on(struct sd_device *d, struct sd_context *c, size_t size,
+/* ---- what pools keep, under the lock ---- */
+
+static size_t counted(const struct sd_allocation *a)
+{
+    return (a->size + 511) & ~(size_t)511;
+}
+
+static void use_of_pool(struct sd_allocation *a, struct sd_pool *p)
+{
+    a->pool = p;
+    a->in_use = true;
+    p->used += counted(a);
+    if (p->used > p->most_used) p->most_used = p->used;
+    if (p->reserved > p->most_reserved) p->most_reserved = p->reserved;
+}
+
+static void end_use_of_pool(struct sd_allocation *a)
+{
+    if (a->in_use) a->pool->used -= counted(a);
+    a->in_use = false;
+}
+
+/* A fresh mapping gives the pages back at once and makes them inaccessible. */
+static void close_pages(uintptr_t base, size_t size)
+{
+    mmap((void *)base, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, bool counted)
+{
+    close_pages(base, size);
+    sd_extents_give(&holes, base, size); /* else the addresses are lost, which only costs address space */
+    if (counted) used[d->ordinal] -= size;
+}
+
+static void give_back(const struct sd_allocation *a)
+{
+    struct sd_pool *p = a->pool;
+    if (p && p->keeps && !a->file && mprotect((void *)a->base, a->reserved, PROT_NONE) == 0 &&
+        sd_extents_give(&p->kept, a->base, a->reserved))
+        return;
+    if (p) p->reserved -= a->reserved;
+    give_to_device(a->device, a->base, a->reserved, counts(a->kind));
+}
+
+/* Gives kept memory back until the pool has no more than so many bytes, in use or not. */
+static void shrink(struct sd_pool *p, uint64_t bytes)
+{
+    while (p->kept.n && p->reserved > bytes) {
+        struct sd_extent *last = &p->kept.at[p->kept.n - 1];
+        size_t excess = (p->reserved - bytes + PAGE - 1) / PAGE * PAGE;
+        if (excess > last->size) excess = last->size;
+        last->size -= excess;
+        p->reserved -= excess;
+        give_to_device(p->device, last->base + last->size, excess, true);
+        if (!last->size) p->kept.n--;
+    }
+}
+
+static bool room_for(const struct sd_device *d, size_t size)
+{
+    return size <= d->memory_bytes - used[d->ordinal];
+}
+
+/* Pages that nothing else has, of the device's holes, or of what the pool keeps, which grows as needed. */
+static uintptr_t take_pages(struct sd_device *d, struct sd_pool *pool, size_t size, bool counted)
+{
+    size_t align = size >= HUGE ? HUGE : PAGE, more = size < GROWTH ? GROWTH : (size + HUGE - 1) / HUGE * HUGE;
+    uintptr_t at = pool ? sd_extents_take(&pool->kept, size, align) : 0;
+    if (at) return at;
+    if (!pool || !room_for(d, more)) more = size;
+    if (counted && !room_for(d, more)) return 0;
+    at = sd_extents_take(&holes, more, pool ? HUGE : align);
+    if (at && counted) used[d->ordinal] += more;
+    if (!at || !pool) return at;
+    pool->reserved += more;
+    if (sd_extents_give(&pool->kept, at, more)) return sd_extents_take(&pool->kept, size, align);
+    pool->reserved -= more;
+    give_to_device(d, at, more, true);
+    return 0;
+}
+
+/* Memory that the same stream has to free before it comes to what it is asked for now; not much larger. */
+static struct sd_allocation *freed_before(const struct sd_pool *p, const struct sd_stream *s, size_t size)
+{
+    struct sd_allocation *best = NULL;
+    for (size_t i = 0; i < n_allocations; i++) {
+        struct sd_allocation *a = &allocations[i];
+        if (a->freed_by == s->id && a->pool == p && a->reserved >= size && a->reserved / 2 <= size &&
+            (!best || a->reserved < best->reserved))
+            best = a;
+    }
+    return best;
+}
+
+/* ---- to take and to give ---- */
+
+static CUresult alloc_on(struct sd_device *d, struct sd_context *c, struct sd_pool *pool, size_t size,
                          enum sd_memory_kind kind, unsigned flags, bool hidden, void **out)
 {
     CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
     if (size == 0) return CUDA_ERROR_INVALID_VALUE;
     if (size > d->memory_bytes && counts(kind)) return r;
     if (size > HOST_BYTES && !counts(kind)) return r;
-    size_t reserved = (size + PAGE - 1) / PAGE * PAGE, align = reserved >= HUGE ? HUGE : PAGE;
+    size_t reserved = (size + PAGE - 1) / PAGE * PAGE;
     pthread_rwlock_wrlock(&lock);
-    if (counts(kind) && reserved > d->memory_bytes - used[d->ordinal]) goto out;
-    uintptr_t at = take_hole(reserved, align);
+    uintptr_t at = take_pages(d, pool, reserved, counts(kind));
     if (!at) goto out;
     struct sd_allocation a = {.base = at, .size = size, .reserved = reserved, .kind = kind, .flags = flags,
                               .device = d, .context = c, .hidden = hidden};
+    if (pool) use_of_pool(&a, pool);
     if (mprotect((void *)at, reserved, PROT_READ | PROT_WRITE) != 0 || !add(a)) {
-        mprotect((void *)at, reserved, PROT_NONE);
-        give_hole(at, reserved);
+        if (pool) end_use_of_pool(&a);
+        give_back(&a);
         goto out;
     }
     if (reserved >= HUGE) madvise((void *)at, reserved, MADV_HUGEPAGE);
-    if (counts(kind)) used[d->ordinal] += reserved;
     *out = (void *)at;
     r = CUDA_SUCCESS;
 out:
@@ -196,7 +224,7 @@ out:
 CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
                   bool hidden, void **out)
 {
-    return alloc_on(c->device, c, size, kind, flags, hidden, out);
+    return alloc_on(c->device, c, NULL, size, kind, flags, hidden, out);
 }
 
 /* Pages are aligned enough for whatever the engine asks. It frees these itself. */
@@ -204,7 +232,7 @@ void *sd_engine_alloc(void *user, size_t bytes, size_t align)
 {
     void *p = NULL;
     (void)align;
-    return alloc_on(user, NULL, bytes, SD_ON_DEVICE, 0, true, &p) == CUDA_SUCCESS ? p : NULL;
+    return alloc_on(user, NULL, NULL, bytes, SD_ON_DEVICE, 0, true, &p) == CUDA_SUCCESS ? p : NULL;
 }
 
 void sd_engine_release(void *user, void *memory)
@@ -219,8 +247,8 @@ bool sd_note_managed(uintptr_t address, size_t size)
     size_t i = 0;
     while (i < n_managed && managed_variables[i].base != address)
         i++;
-    bool ok = i < n_managed || grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct extent));
-    if (ok && i == n_managed) managed_variables[n_managed++] = (struct extent){address, size};
+    bool ok = i < n_managed || sd_grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct sd_extent));
+    if (ok && i == n_managed) managed_variables[n_managed++] = (struct sd_extent){address, size};
     pthread_rwlock_unlock(&lock);
     return ok;
 }
@@ -234,14 +262,9 @@ static void release(size_t i)
     memmove(&allocations[i], &allocations[i + 1], (n_allocations - i - 1) * sizeof a);
     n_allocations--;
     if (!a.reserved) return;
-    if (a.in_use) sd_pool_unused(a.pool, &a);
-    if (a.pool) sd_pool_released(a.pool, &a);
+    end_use_of_pool(&a);
     if (a.file) close(a.file - 1);
-    /* A fresh mapping gives the pages back at once and makes them inaccessible. */
-    mmap((void *)a.base, a.reserved, PROT_NONE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    give_hole(a.base, a.reserved);
-    if (counts(a.kind)) used[a.device->ordinal] -= a.reserved;
+    give_back(&a);
 }
 
 CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden)
@@ -319,21 +342,16 @@ bool sd_reachable(uintptr_t address, size_t size)
 uintptr_t sd_take_addresses(size_t size, size_t align)
 {
     pthread_rwlock_wrlock(&lock);
-    uintptr_t at = take_hole(size, align);
+    uintptr_t at = sd_extents_take(&holes, size, align);
     pthread_rwlock_unlock(&lock);
     return at;
-}
-
-static void close_pages(uintptr_t base, size_t size)
-{
-    mmap((void *)base, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 void sd_give_addresses(uintptr_t base, size_t size)
 {
     pthread_rwlock_wrlock(&lock);
     close_pages(base, size);
-    give_hole(base, size);
+    sd_extents_give(&holes, base, size);
     pthread_rwlock_unlock(&lock);
 }
 
@@ -382,24 +400,92 @@ CUresult sd_move_to_file(uintptr_t base, int fd)
     return r;
 }
 
-void sd_from_pool(void *p, struct sd_pool *pool)
+/* ---- stream-ordered allocation ---- */
+
+CUresult sd_alloc_in_order(struct sd_stream *s, struct sd_pool *p, size_t size, void **out)
 {
     pthread_rwlock_wrlock(&lock);
-    struct sd_allocation *a = &allocations[upper((uintptr_t)p) - 1];
-    a->pool = pool;
-    a->in_use = true;
-    sd_pool_took(pool, a);
+    struct sd_allocation *a = size ? freed_before(p, s, size) : NULL;
+    if (a) {
+        a->id = next_id++;
+        a->size = size;
+        a->freed_by = 0;
+        use_of_pool(a, p);
+        *out = (void *)a->base;
+    }
     pthread_rwlock_unlock(&lock);
+    return a ? CUDA_SUCCESS : alloc_on(p->device, s->context, p, size, SD_ON_DEVICE, 0, false, out);
 }
 
-void sd_pool_gives_up(uintptr_t base)
+uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s)
 {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base);
     struct sd_allocation *a = i ? &allocations[i - 1] : NULL;
-    if (a && a->base == base && a->in_use) sd_pool_unused(a->pool, a);
-    if (a) a->in_use = false;
+    bool ok = a && a->base == base && a->kind == SD_ON_DEVICE && !a->hidden && !a->freed_by && (a->pool || !a->mapped);
+    if (ok) {
+        end_use_of_pool(a);
+        a->freed_by = s->id;
+    }
+    uint64_t id = ok ? a->id : 0;
     pthread_rwlock_unlock(&lock);
+    return id;
+}
+
+void sd_freed_in_order(uintptr_t base, uint64_t id)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t i = upper(base);
+    if (i && allocations[i - 1].id == id) release(i - 1);
+    pthread_rwlock_unlock(&lock);
+}
+
+void sd_add_pool(struct sd_pool *p)
+{
+    pthread_rwlock_wrlock(&lock);
+    p->keeps = true;
+    p->next = pools;
+    pools = p;
+    pthread_rwlock_unlock(&lock);
+}
+
+void sd_remove_pool(struct sd_pool *p)
+{
+    pthread_rwlock_wrlock(&lock);
+    struct sd_pool **at = &pools;
+    while (*at && *at != p)
+        at = &(*at)->next;
+    if (*at) *at = p->next;
+    p->keeps = false;
+    shrink(p, 0);
+    pthread_rwlock_unlock(&lock);
+}
+
+void sd_shrink_pool(struct sd_pool *p, uint64_t bytes)
+{
+    pthread_rwlock_wrlock(&lock);
+    shrink(p, bytes);
+    pthread_rwlock_unlock(&lock);
+}
+
+static bool keeps_too_much(const struct sd_pool *p)
+{
+    return p->kept.n && p->reserved > p->threshold;
+}
+
+CUresult sd_synchronized(CUresult r)
+{
+    bool any = false;
+    pthread_rwlock_rdlock(&lock);
+    for (struct sd_pool *p = pools; p && !any; p = p->next)
+        any = keeps_too_much(p);
+    pthread_rwlock_unlock(&lock);
+    if (!any) return r;
+    pthread_rwlock_wrlock(&lock);
+    for (struct sd_pool *p = pools; p; p = p->next)
+        shrink(p, p->threshold);
+    pthread_rwlock_unlock(&lock);
+    return r;
 }
 
 CUresult sd_take_bytes(struct sd_device *d, size_t size)
@@ -477,7 +563,7 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS || !dptr) return r;
     struct sd_allocation a;
-    if (!sd_find(dptr, &a) || a.base != dptr || a.hidden || (a.mapped && !a.pool) || !counts(a.kind))
+    if (!sd_find(dptr, &a) || a.base != dptr || a.hidden || a.freed_by || (a.mapped && !a.pool) || !counts(a.kind))
         return CUDA_ERROR_INVALID_VALUE;
     r = sd_wait_all(a.context); /* work under way may use it */
     if (r != CUDA_SUCCESS || sd_free_imported(dptr)) return r;

@@ -1,70 +1,23 @@
 /*
- * Stream-ordered allocation. Memory is taken at the call, which is earlier than the stream asks for it,
- * and given back when the stream has come to the free. Pools differ in what they count, and in whether other processes
- * may have their memory (ipc.c); what is freed goes back to the device at once.
+ * Stream-ordered allocation. Memory is taken at the call, which is earlier than the stream asks for it, and is the pool's
+ * again when the stream has come to the free, or at once for what comes later in the same stream. Pools differ in what
+ * they keep and count, and in whether other processes may have their memory (ipc.c).
  */
 #include "driver.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct sd_pool {
-    struct sd_device *device;
-    int reuse[4]; /* by CUmemPool_attribute: switches that only matter to reuse between streams */
-    cuuint64_t threshold;
-    CUmemAccess_flags access[SD_MAX_DEVICES];
-    /* bytes: what the program has, in units of 512 as CUDA counts it, and whole pages until the stream has come to the
-     * free; the most of each since it was reset */
-    _Atomic size_t used, reserved, most_used, most_reserved;
-    bool shareable, imported;
-};
-
-static size_t counted(const struct sd_allocation *a)
-{
-    return (a->size + 511) & ~(size_t)511;
-}
-
-void sd_pool_took(struct sd_pool *p, const struct sd_allocation *a)
-{
-    size_t used = p->used += counted(a), reserved = p->reserved += a->reserved;
-    if (used > p->most_used) p->most_used = used;
-    if (reserved > p->most_reserved) p->most_reserved = reserved;
-}
-
-void sd_pool_unused(struct sd_pool *p, const struct sd_allocation *a)
-{
-    p->used -= counted(a);
-}
-
-void sd_pool_released(struct sd_pool *p, const struct sd_allocation *a)
-{
-    p->reserved -= a->reserved;
-}
-
-bool sd_pool_shareable(const struct sd_pool *p)
-{
-    return p->shareable;
-}
-
-bool sd_pool_is_imported(const struct sd_pool *p)
-{
-    return p->imported;
-}
-
-int sd_pool_device(const struct sd_pool *p)
-{
-    return p->device->ordinal;
-}
-
 struct free_task {
     struct sd_task task;
-    void *memory;
+    uintptr_t base;
+    uint64_t id;
 };
 
 static void free_run(struct sd_task *t)
 {
-    void *p = ((struct free_task *)t)->memory;
-    if (!sd_free_imported((uintptr_t)p)) sd_free(p, SD_ON_DEVICE, false);
+    struct free_task *f = (struct free_task *)t;
+    if (!sd_free_imported(f->base)) sd_freed_in_order(f->base, f->id);
 }
 
 static void free_drop(struct sd_task *t)
@@ -80,9 +33,7 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPoo
     CUresult r = sd_stream_of(hStream, &c, &s);
     if (r != CUDA_SUCCESS) return r;
     if (!dptr || !sd_is(SD_POOL, p) || p->imported) return CUDA_ERROR_INVALID_VALUE;
-    r = sd_alloc(c, bytesize, SD_ON_DEVICE, 0, false, (void **)dptr);
-    if (r == CUDA_SUCCESS) sd_from_pool((void *)*dptr, p);
-    return r;
+    return sd_alloc_in_order(s, p, bytesize, (void **)dptr);
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
@@ -98,19 +49,15 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 {
     struct sd_context *c;
     struct sd_stream *s;
-    struct sd_allocation a;
     CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS) return r;
-    if (!sd_find(dptr, &a) || a.base != dptr || a.kind != SD_ON_DEVICE || a.hidden)
-        return CUDA_ERROR_INVALID_VALUE;
+    if (r != CUDA_SUCCESS || !dptr) return r;
     struct free_task *t = calloc(1, sizeof *t);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
-    t->task.run = free_run;
-    t->task.drop = free_drop;
-    t->task.always = true;
-    t->memory = (void *)dptr;
-    sd_pool_gives_up(dptr);
-    return sd_enqueue(s, &t->task, NULL);
+    *t = (struct free_task){.task = {.run = free_run, .drop = free_drop, .always = true}, .base = dptr,
+                            .id = sd_free_in_order(dptr, s)};
+    if (t->id) return sd_enqueue(s, &t->task, NULL);
+    free(t);
+    return CUDA_ERROR_INVALID_VALUE;
 }
 
 /* NULL when memory is short. */
@@ -124,6 +71,7 @@ static struct sd_pool *new_pool(struct sd_device *d)
     p->device = d;
     for (int i = 1; i < 4; i++)
         p->reuse[i] = 1;
+    sd_add_pool(p);
     return p;
 }
 
@@ -193,7 +141,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps)
     return CUDA_SUCCESS;
 }
 
-/* Memory taken from it stays until it is freed. */
+/* Memory in use stays until it is freed. */
 CUresult cuMemPoolDestroy(CUmemoryPool pool)
 {
     struct sd_pool *p = (struct sd_pool *)pool;
@@ -201,7 +149,8 @@ CUresult cuMemPoolDestroy(CUmemoryPool pool)
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(SD_POOL, p) || p == p->device->pool) return CUDA_ERROR_INVALID_VALUE;
     sd_unregister(p);
-    return CUDA_SUCCESS; /* the struct stays: another thread may have just found it */
+    sd_remove_pool(p);
+    return CUDA_SUCCESS;
 }
 
 static CUresult check_location(const CUmemLocation *l)
@@ -241,11 +190,11 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool, CUme
     return CUDA_SUCCESS;
 }
 
-/* Freed memory goes back at once, so there is never more than is in use. */
 CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToKeep)
 {
-    (void)minBytesToKeep;
-    return sd_is(SD_POOL, pool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    if (!sd_is(SD_POOL, pool)) return CUDA_ERROR_INVALID_VALUE;
+    sd_shrink_pool((struct sd_pool *)pool, minBytesToKeep);
+    return CUDA_SUCCESS;
 }
 
 CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)

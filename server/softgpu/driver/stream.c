@@ -491,7 +491,7 @@ CUresult cuStreamSynchronize(CUstream hStream)
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(hStream, &c, &s);
-    return r == CUDA_SUCCESS ? sd_wait(sd_here(s)) : r;
+    return r == CUDA_SUCCESS ? sd_synchronized(sd_wait(sd_here(s))) : r;
 }
 
 CUresult cuStreamGetPriority(CUstream hStream, int *priority)

@@ -82,6 +82,7 @@ int pool_child(int fd, const char *text);
     X("surfaces", surfaces, false) \
     X("stream values", stream_values, false) \
     X("pools", pools, false) \
+    X("pools keep memory", pools_keep_memory, false) \
     X("composed functions", composed_functions, false) \
     X("attributes and states", attributes_and_states, false)
 

@@ -50,6 +50,72 @@ void pools(void)
     OK(cuStreamDestroy(s));
 }
 
+static cuuint64_t reserved(CUmemoryPool pool)
+{
+    cuuint64_t bytes;
+    CUresult r = cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &bytes);
+    return r == CUDA_SUCCESS ? bytes : UINT64_MAX / 2; /* neither little nor all */
+}
+
+/* What is freed stays the pool's: in stream order at once, for the device at the next synchronization. */
+void pools_keep_memory(void)
+{
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
+    size_t free_before, free_after, total, size = 64 << 20;
+    cuuint64_t keep = 2 * size, used;
+    CUmemoryPool pool;
+    CUdeviceptr x, y;
+    CUstream s, other;
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+    OK(cuMemPoolCreate(&pool, &props));
+    OK(cuMemGetInfo(&free_before, &total));
+
+    OK(cuMemAllocFromPoolAsync(&x, size, pool, s));
+    OK(cuMemsetD32Async(x, 1, N, s));
+    OK(cuMemFreeAsync(x, s));
+    CHECK(reserved(pool) >= size);
+    OK(cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used));
+    CHECK(used == 0);
+    IS(cuMemFreeAsync(x, s), CUDA_ERROR_INVALID_VALUE);
+    OK(cuStreamSynchronize(s));
+    CHECK(reserved(pool) == 0);
+
+    /* One after the other there is room for any number of them. */
+    for (int i = 0; i < 12; i++) {
+        OK(cuMemAllocFromPoolAsync(&x, total / 5, pool, s));
+        OK(cuMemsetD32Async(x, i, N, s));
+        OK(cuMemFreeAsync(x, s));
+    }
+    OK(cuStreamSynchronize(s));
+
+    OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
+    OK(cuMemAllocFromPoolAsync(&x, size, pool, s));
+    OK(cuMemAllocFromPoolAsync(&y, size, pool, s));
+    OK(cuMemsetD32Async(y, 5, N, s));
+    OK(cuMemFreeAsync(x, s));
+    OK(cuCtxSynchronize());
+    CHECK(reserved(pool) >= 2 * size);
+    OK(cuMemAllocFromPoolAsync(&x, size / 2, pool, other));
+    OK(cuMemsetD32Async(x, 6, size / 8, other));
+    OK(cuStreamSynchronize(other));
+    CHECK(device_is(y, 5) && device_is(x, 6));
+    OK(cuMemPoolTrimTo(pool, 0));
+    CHECK(reserved(pool) >= size && device_is(y, 5) && device_is(x, 6));
+    OK(cuMemFreeAsync(x, s));
+    OK(cuStreamSynchronize(s));
+    OK(cuMemFree(y));
+    OK(cuMemPoolTrimTo(pool, 0));
+    CHECK(reserved(pool) == 0);
+
+    OK(cuMemPoolDestroy(pool));
+    OK(cuStreamDestroy(s));
+    OK(cuStreamDestroy(other));
+    OK(cuMemGetInfo(&free_after, &total));
+    CHECK(free_after + size > free_before);
+}
+
 static size_t no_shared(int size)
 {
     (void)size;
