@@ -12,7 +12,7 @@
 #include "nvml_api.h"
 
 nvmlReturn_t nvmlDeviceSetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t mode);
-nvmlReturn_t nvmlEventSetCreate(void *set);
+nvmlReturn_t nvmlSystemGetHicVersion(unsigned int *count, void *entries);
 
 static int failures;
 
@@ -209,6 +209,24 @@ static void between_devices(void)
     EXPECT(1, near >= 1 && near < n);
 }
 
+/* Sets of events are there to be made and watched; no kind of event is. */
+static void events(void)
+{
+    nvmlEventSet_t set;
+    nvmlEventData_t data;
+    unsigned long long kinds = ~0ull;
+    EXPECT(NVML_SUCCESS, nvmlDeviceGetSupportedEventTypes(first(), &kinds));
+    EXPECT(0, kinds);
+    EXPECT(NVML_SUCCESS, nvmlEventSetCreate(&set));
+    EXPECT(NVML_SUCCESS, nvmlDeviceRegisterEvents(first(), kinds, set));
+    EXPECT(NVML_ERROR_NOT_SUPPORTED, nvmlDeviceRegisterEvents(first(), 1, set));
+    EXPECT(NVML_ERROR_TIMEOUT, nvmlEventSetWait_v2(set, &data, 1));
+    EXPECT(NVML_SUCCESS, nvmlEventSetFree(set));
+    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlEventSetFree(set));
+    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlEventSetWait_v2(set, &data, 0));
+    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlEventSetCreate(NULL));
+}
+
 static void refusals(void)
 {
     nvmlDevice_t device = first(), foreign = (nvmlDevice_t)&failures;
@@ -217,7 +235,7 @@ static void refusals(void)
     nvmlFieldValue_t fields[2] = {{.fieldId = 1}, {.fieldId = 99999}};
     unsigned value, count = 0;
     EXPECT(NVML_ERROR_NO_PERMISSION, nvmlDeviceSetPersistenceMode(device, 1));
-    EXPECT(NVML_ERROR_NOT_SUPPORTED, nvmlEventSetCreate(&value));
+    EXPECT(NVML_ERROR_NOT_SUPPORTED, nvmlSystemGetHicVersion(&value, NULL));
     EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetMemoryInfo(foreign, &memory));
     EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetMemoryInfo(NULL, &memory));
     EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetMemoryInfo(device, NULL));
@@ -279,6 +297,7 @@ int main(int argc, char **argv)
     part("memory and processes", memory_and_processes);
     part("figures", figures);
     part("between devices", between_devices);
+    part("events", events);
     part("refusals", refusals);
     return failures != 0;
 }

@@ -1,6 +1,8 @@
-"""Packages that tests use as they are published: fetched once and kept, and named as skipped where they cannot be
-had. They lie in $HAWSER_TEST_PACKAGES, by default ~/.cache/hawser-tests."""
+"""Packages that tests use as they are published, of the Python registry and of Debian's parts that are not on by default:
+fetched once and kept, and named as skipped where they cannot be had. They lie in $HAWSER_TEST_PACKAGES, by default
+~/.cache/hawser-tests."""
 
+import glob
 import os
 import subprocess
 import sys
@@ -25,4 +27,30 @@ def python_package(*names):
     if r.returncode:
         raise Skip(f"{' '.join(names)} cannot be installed: {r.stderr.strip().splitlines()[-1:]}")
     open(done, "w").close()
+    return folder
+
+
+def debian_package(name, release="bookworm", part="non-free"):
+    """A folder with a package's files, which is not installed; apt's own lists and sources stay as they are."""
+    folder = os.path.join(FOLDER, f"debian-{name}-{release}")
+    if os.path.exists(os.path.join(folder, ".unpacked")):
+        return folder
+    os.makedirs(os.path.join(folder, "lists", "partial"), exist_ok=True)
+    sources = os.path.join(folder, "sources.list")
+    with open(sources, "w") as f:
+        f.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian "
+                f"{release} {part}\n")
+    options = [f"Dir::Etc::sourcelist={sources}", "Dir::Etc::sourceparts=-", f"Dir::State::lists={folder}/lists",
+               f"Dir::Cache={folder}", "APT::Sandbox::User="]
+    apt = ["apt-get", "-q"] + [a for o in options for a in ("-o", o)]
+    try:
+        for command in ([*apt, "update"], [*apt, "download", name]):
+            r = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+            if r.returncode:
+                raise Skip(f"{name} of Debian's {part} cannot be had: {(r.stderr.strip().splitlines() or ['?'])[-1]}")
+        for package in glob.glob(os.path.join(folder, name + "_*.deb")):
+            subprocess.run(["dpkg", "-x", package, folder], check=True, timeout=120)
+    except (FileNotFoundError, subprocess.TimeoutExpired) as e:
+        raise Skip(f"{name} of Debian's {part} cannot be had: {e}")
+    open(os.path.join(folder, ".unpacked"), "w").close()
     return folder

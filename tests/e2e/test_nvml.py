@@ -1,11 +1,13 @@
-"""NVML: with CUDA in one program (nvml.c), and through NVIDIA's own Python binding where it can be had."""
+"""NVML: with CUDA in one program (nvml.c), and through NVIDIA's own nvidia-smi and Python binding where they can be had."""
 
 import json
 import os
+import re
 import sys
+import xml.etree.ElementTree
 
 from harness import Daemon, Skip, free_port, run
-from registry import python_package
+from registry import debian_package, python_package
 
 DEVICES = {"HAWSER_SOFTGPU_DEVICES": "2"}
 
@@ -72,6 +74,36 @@ def tests(build):
         assert [g["index"] for g in gpus] == [0, 1] and all("software GPU" in g["name"] for g in gpus), r
         assert all(g["memory.total"] > 0 and 0 <= g["utilization.gpu"] <= 100 for g in gpus), r
 
+    def nvidia_smi(release):
+        """Two releases of NVIDIA's: they take a table of private functions from NVML, and do without all in it."""
+        program = os.path.join(debian_package("nvidia-smi", release), "usr/lib/nvidia/current/nvidia-smi")
+
+        def ask(*arguments):
+            r = run([build.bin("hawser"), "run", "--device", "soft", program, *arguments], env=build.env(**DEVICES),
+                    timeout=60)
+            assert r.returncode == 0, r
+            return r.stdout
+
+        table = ask()
+        assert table.count("hawser software GPU") == 2 and "CUDA Version: 13.0" in table, table
+        told = [line.split(", ") for line in
+                ask("--query-gpu=index,name,uuid,memory.total,utilization.gpu,fan.speed", "--format=csv,noheader,nounits")
+                .splitlines()]
+        assert [row[0] for row in told] == ["0", "1"] and all("software GPU" in row[1] for row in told), told
+        assert all(int(row[3]) > 0 and 0 <= int(row[4]) <= 100 and row[5] == "[N/A]" for row in told), told
+        assert re.findall(r"UUID: (GPU-[-0-9a-f]+)", ask("-L")) == [row[2] for row in told]
+        log = xml.etree.ElementTree.fromstring(ask("-q", "-x"))
+        assert [g.findtext("uuid") for g in log.findall("gpu")] == [row[2] for row in told]
+
+    def newest_names():
+        folder = os.path.join(python_package("nvidia-nvml-dev==13.5.37"), "nvidia", "cu13", "include")
+        header = run(["cc", "-E", "-P", os.path.join(folder, "nvml.h")])
+        declared = set(re.findall(r"(?:nvmlReturn_t|char ?\*) +(nvml[A-Z]\w+) ?\(", header.stdout))
+        assert header.returncode == 0 and len(declared) > 400, len(declared)
+        for library in (build.path("lib", "libhawser-cuda.so.1"), build.path("lib", "softgpu", "libnvidia-ml.so.1")):
+            exported = run(["nm", "-D", "--defined-only", library]).stdout.split()
+            assert not declared - set(exported), (library, sorted(declared - set(exported)))
+
     def no_server():
         r = run([build.program("nvml")], env=build.preload_env(
             f"ipc:///nonexistent/{os.getpid()}", LD_LIBRARY_PATH=build.path("lib")))
@@ -84,3 +116,6 @@ def tests(build):
     yield "nvml/no server", no_server
     yield "nvml/pynvml from the Python registry", binding
     yield "nvml/gpustat from the Python registry", gpustat
+    for release in ("bookworm", "trixie"):
+        yield f"nvml/nvidia-smi of Debian {release}", lambda release=release: nvidia_smi(release)
+    yield "nvml/names of the newest nvml.h", newest_names

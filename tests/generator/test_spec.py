@@ -15,7 +15,9 @@ SPEC = os.path.join(ROOT, "remoting", "api", "cuda.spec")
 CUDA = next((d for d in (os.environ.get("CUDA_HOME", "") + "/include", os.environ.get("CUDA_PATH", "") + "/include",
                          "/usr/local/cuda/include") if os.path.exists(os.path.join(d, "cuda.h"))), None)
 
-sys.path.insert(0, os.path.join(ROOT, "remoting", "gen"))
+sys.path[:0] = [os.path.join(ROOT, *d) for d in (("remoting", "gen"), ("tests",), ("tests", "e2e"))]
+import registry
+from harness import Skip
 from spec import Spec as SpecReader
 
 FOLDERS = []
@@ -106,11 +108,12 @@ class Spec(unittest.TestCase):
                     self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
 
     def test_nvml_is_as_its_header_says(self):
-        """Signatures and sizes, where there is an nvml.h: in the toolkit or in $NVML_INCLUDE."""
-        folder = next((d for d in (os.environ.get("NVML_INCLUDE", ""), CUDA)
-                       if os.path.exists(os.path.join(d, "nvml.h"))), None)
-        if not folder:
-            self.skipTest("there is no nvml.h")
+        """Signatures and sizes, by the nvml.h of CUDA 13.0 or what is in $NVML_INCLUDE."""
+        try:
+            folder = os.environ.get("NVML_INCLUDE") or \
+                os.path.join(registry.python_package("nvidia-nvml-dev==13.0.87"), "nvidia", "cu13", "include")
+        except Skip as e:
+            self.skipTest(str(e))
         with open(os.path.join(folder, "nvml.h")) as f:
             header = f.read()
         spec = SpecReader(SPEC.replace("cuda.spec", "nvml.spec"))

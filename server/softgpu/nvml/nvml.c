@@ -101,7 +101,6 @@ CONSTANT(nvmlDeviceGetMultiGpuBoard, unsigned, 0)
 CONSTANT(nvmlDeviceGetComputeMode, nvmlComputeMode_t, 0)
 CONSTANT(nvmlDeviceIsMigDeviceHandle, unsigned, 0)
 CONSTANT(nvmlDeviceGetMaxMigDeviceCount, unsigned, 0)
-CONSTANT(nvmlDeviceGetSupportedEventTypes, unsigned long long, 0)
 
 nvmlReturn_t nvmlDeviceGetNumGpuCores(nvmlDevice_t device, unsigned int *numCores)
 {
