@@ -64,6 +64,19 @@ nvmlReturn_t nvmlDeviceGetCpuAffinity(nvmlDevice_t device, unsigned int cpuSetSi
     return NVML_SUCCESS;
 }
 
+/* The CPUs near a device are all that the process has, so a thread stays on those that it is on. */
+nvmlReturn_t nvmlDeviceSetCpuAffinity(nvmlDevice_t device)
+{
+    unsigned index;
+    return hawser_nvml_index(device, &index);
+}
+
+nvmlReturn_t nvmlDeviceClearCpuAffinity(nvmlDevice_t device)
+{
+    unsigned index;
+    return hawser_nvml_index(device, &index);
+}
+
 nvmlReturn_t nvmlDeviceGetCpuAffinityWithinScope(nvmlDevice_t device, unsigned int cpuSetSize, unsigned long *cpuSet,
                                                  nvmlAffinityScope_t scope)
 {

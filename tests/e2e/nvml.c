@@ -207,6 +207,8 @@ static void between_devices(void)
     near = 64;
     EXPECT(NVML_SUCCESS, nvmlDeviceGetTopologyNearestGpus(one, level, &near, all));
     EXPECT(1, near >= 1 && near < n);
+    EXPECT(NVML_SUCCESS, nvmlDeviceSetCpuAffinity(one));
+    EXPECT(NVML_SUCCESS, nvmlDeviceClearCpuAffinity(one));
 }
 
 /* Sets of events are there to be made and watched; no kind of event is. */

@@ -53,13 +53,14 @@ def tests(build):
             raise Skip("there is no C compiler")
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "count.c"), "w", encoding="ascii") as f:
-                f.write("#include <stdio.h>\nint cuInit(unsigned), cuDeviceGetCount(int *);\n"
-                        'int main(void) { int n = -1; cuInit(0); cuDeviceGetCount(&n); printf("%d\\n", n); }\n')
+                f.write("#include <stdio.h>\nint cuInit(unsigned), cuDeviceGetCount(int *), nvmlInit_v2(void);\n"
+                        "int main(void) { int n = -1; cuInit(0); cuDeviceGetCount(&n);\n"
+                        'printf("%d %d\\n", n, nvmlInit_v2()); }\n')
             r = run([build.bin("hawser"), "run", "--device", "soft", "sh", "-c", f"cd {folder} && LD_PRELOAD= cc -o count "
-                     "count.c -L$TRITON_LIBCUDA_PATH -l:libcuda.so.1 && ./count"], env=build.env())
-            assert r.returncode == 0 and r.stdout == "1\n", r
+                     "count.c -L$TRITON_LIBCUDA_PATH -lcuda -lnvidia-ml && ./count"], env=build.env())
+            assert r.returncode == 0 and r.stdout == "1 0\n", r
             needed = run(["readelf", "-d", os.path.join(folder, "count")]).stdout
-            assert "[libcuda.so.1]" in needed and "hawser" not in needed, needed
+            assert "[libcuda.so.1]" in needed and "[libnvidia-ml.so.1]" in needed and "hawser" not in needed, needed
 
     def names_of_cudas():
         for command, env in (([build.bin("hawser"), "run", "--device", "soft"], build.env()),
