@@ -102,6 +102,17 @@ static void set_if_there(const char *variable, const char *name)
     if (hawser_beside(name, path) && realpath(path, real)) setenv(variable, real, 0);
 }
 
+/* Some look for a driver's file in folders. The one they find is only its name: loading it loads hawser's. */
+static void append_library_folder(void)
+{
+    char path[PATH_MAX], real[PATH_MAX], *value = NULL;
+    const char *before = getenv("LD_LIBRARY_PATH");
+    if (!hawser_beside("../lib/stubs", path) || !realpath(path, real) || (before && strstr(before, real))) return;
+    if (asprintf(&value, "%s%s%s", before ? before : "", before && *before ? ":" : "", real) < 0) return;
+    setenv("LD_LIBRARY_PATH", value, 1);
+    free(value);
+}
+
 static int set_environment(const char *endpoint, bool software, bool traced)
 {
     /* The last stands first in LD_PRELOAD. NVML's is for programs that need it by DT_NEEDED; its functions, and
@@ -126,6 +137,7 @@ static int set_environment(const char *endpoint, bool software, bool traced)
     setenv("ASAN_OPTIONS", "detect_leaks=0:verify_asan_link_order=0", 0);
 #endif
     setenv("HAWSER_SERVER", endpoint, 1);
+    append_library_folder();
     /* Triton links what it compiles against a file, for which it asks ldconfig if it is not told. */
     set_if_there("TRITON_LIBCUDA_PATH", "../lib/stubs");
     if (software) { /* which runs PTX, not what an assembler makes of it */

@@ -1,6 +1,6 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, PyTorch with Triton, Taichi, Dr.Jit and cuda-python from the Python registry. What cannot be
-had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
+Numba, numba-cuda, CuPy, PyTorch with Triton, tinygrad, Taichi, Dr.Jit and cuda-python from the Python registry. What
+cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
 
 import hashlib
 import os
@@ -191,6 +191,7 @@ def tests(build):
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/Taichi", taichi
     yield "external/PyTorch, compiled", torch
+    yield "external/tinygrad", python("tinygrad_tensors.py", "tinygrad", "numpy", DEV="CUDA", CACHELEVEL="0")
     yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
     yield "external/Halide", halide

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 
 from harness import Daemon, Skip, run
@@ -62,6 +63,19 @@ def tests(build):
             needed = run(["readelf", "-d", os.path.join(folder, "count")]).stdout
             assert "[libcuda.so.1]" in needed and "[libnvidia-ml.so.1]" in needed and "hawser" not in needed, needed
 
+    def looked_for_in_folders():
+        """As tinygrad does it."""
+        search = ("import ctypes, glob, os\n"
+                  "folders = os.environ['LD_LIBRARY_PATH'].split(':')\n"
+                  "assert folders[0] == '/nonexistent', folders\n"
+                  "found = [f for d in folders for f in sorted(glob.glob(d + '/libcuda.so*'))]\n"
+                  "cuda, n = ctypes.CDLL(found[0]), ctypes.c_int()\n"
+                  "assert cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(n)) == 0\n"
+                  "print(n.value)")
+        r = run([build.bin("hawser"), "run", "--device", "soft", sys.executable, "-c", search],
+                env=build.env(LD_LIBRARY_PATH="/nonexistent"))
+        assert r.returncode == 0 and r.stdout == "1\n", r
+
     def names_of_cudas():
         for command, env in (([build.bin("hawser"), "run", "--device", "soft"], build.env()),
                              ([build.bin("hawser"), "trace", "--device", "soft", "--summary", "/dev/null"], build.env())):
@@ -75,6 +89,7 @@ def tests(build):
     yield "ways in/from a library's constructor", a_constructor_that_asks_early
     yield "ways in/from a library opened with RTLD_DEEPBIND", deep
     yield "ways in/linked at run time", linked_at_run_time
+    yield "ways in/looked for in folders", looked_for_in_folders
     yield "ways in/libraries with function pointers of CUDA's names", names_of_cudas
     yield "ways in/a child of a shell", childs_child
     yield "ways in/programs without CUDA are left alone", stdout_is_left_alone
