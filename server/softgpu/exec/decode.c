@@ -179,7 +179,7 @@ static unsigned source_bytes(const struct decoder *d, const struct sg_insn *insn
         return i >= 1 ? 4 : bytes;
     case SG_OP_BFI:
         return i >= 2 ? 4 : bytes;
-    case SG_OP_VADD2 ... SG_OP_VMAX4:
+    case SG_OP_VADD2 ... SG_OP_VSET:
     case SG_OP_DP4A:
     case SG_OP_DP2A:
     case SG_OP_FNS:
@@ -217,7 +217,8 @@ static sg_handler pick(const struct decoder *d, const struct sg_insn *insn) {
         sg_handler fn = pickers[i] ? pickers[i](insn, d->fn) : NULL;
         if (fn) return fn;
     }
-    return sg_pick_system(insn);
+    sg_handler fn = sg_pick_video(insn);
+    return fn ? fn : sg_pick_system(insn);
 }
 
 static bool plain_float(enum sg_type type) {

@@ -72,5 +72,7 @@ extern const struct op *sg_op_narrow(struct warp *w, const struct op *op);
 extern const struct op *sg_op_unpack(struct warp *w, const struct op *op);
 extern const struct op *sg_op_pack(struct warp *w, const struct op *op);
 sg_handler sg_pick_system(const struct sg_insn *insn);
+// video.c
+sg_handler sg_pick_video(const struct sg_insn *insn);
 
 #endif

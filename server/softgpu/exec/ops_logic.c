@@ -159,45 +159,6 @@ HANDLER(dot) {
     return op + 1;
 }
 
-// The video instructions on two halves or four bytes, of whole registers in their order.
-enum { VADD, VSUB, VABSDIFF, VMIN, VMAX };
-
-static inline s64 video(s64 x, s64 y, unsigned what) {
-    switch (what) {
-    case VADD: return x + y;
-    case VSUB: return x - y;
-    case VABSDIFF: return x > y ? x - y : y - x;
-    case VMIN: return x < y ? x : y;
-    default: return x > y ? x : y;
-    }
-}
-
-static inline s64 clamp_part(s64 v, unsigned bits, bool sgn) {
-    s64 most = (1 << (bits - sgn)) - 1, least = sgn ? -most - 1 : 0;
-    return v > most ? most : v < least ? least : v;
-}
-
-// The instructions stand in this order, each for two parts and for four (ops.def).
-HANDLER(video_parts) {
-    const u32 *a = VEC(u32, a), *b = VEC(u32, b), *c = VEC(u32, c);
-    u32 *d = VEC(u32, d);
-    const struct sg_insn *insn = op->insn;
-    unsigned what = (insn->op - SG_OP_VADD2) / 2, parts = (insn->op - SG_OP_VADD2) % 2 ? 4 : 2, bits = 32 / parts;
-    bool sd = sg_type_is_signed(insn->type), sa = sg_type_is_signed(insn->type2), sb = sg_type_is_signed(insn->type3);
-    bool sat = insn->flags & SG_F_SAT, add = insn->atom == SG_ATOM_ADD;
-    SG_LANES(i) {
-        u32 sum = c[i], merged = 0;
-        for (unsigned k = 0; k < parts; k++) {
-            s64 v = video(part(a[i], bits, k, sa), part(b[i], bits, k, sb), what);
-            if (sat) v = clamp_part(v, bits, sd);
-            sum += (u32)v;
-            merged |= ((u32)v & ((1u << bits) - 1)) << bits * k;
-        }
-        d[i] = add ? sum : merged;
-    }
-    return op + 1;
-}
-
 #define PREDS(name, expr) \
     HANDLER(pred_##name) { \
         u32 x = PRED(a), y = PRED(b); \
@@ -236,7 +197,6 @@ sg_handler SG_ISA_NAME(sg_pick_logic)(const struct sg_insn *insn, const struct s
     case SG_OP_FNS: return fns;
     case SG_OP_DP4A:
     case SG_OP_DP2A: return dot;
-    case SG_OP_VADD2 ... SG_OP_VMAX4: return video_parts;
     default: return NULL;
     }
 }

@@ -30,6 +30,7 @@ static const struct sg_row rows[SG_OP_COUNT] = {
 #define NOINC SG_F_NOINC
 #define READ SG_F_READ
 #define POPC SG_F_POPC
+#define PO SG_F_PO
 #define SG_OP(id, name, words, flags, types, dst, src)                                             \
     [SG_OP_##id] = {name, words, flags, types, dst, src},
 #include "ops.def"
@@ -200,6 +201,29 @@ static void check_predicate(struct match *m, struct sg_operand *operand) {
     if (negated && m->is_dst) mismatch(m, "a register that is not negated");
 }
 
+// Only vmad's sources have signs; only its addend has no parts. Two or four parts are named of the sources of
+// instructions on as many, and at most so many of a destination; else one.
+static void check_video(struct match *m, struct sg_operand *operand) {
+    const struct sg_insn *insn = m->insn;
+    bool negated = operand->neg, simd = insn->op <= SG_OP_VSET4, four = (insn->op - SG_OP_VADD2) % 2;
+    unsigned parts = operand->parts;
+    operand->neg = false;
+    check_scalar(m, operand, SG_B32, false);
+    operand->neg = negated;
+    if (negated && (m->is_dst || insn->op != SG_OP_VMAD)) mismatch(m, "a register without sign");
+    if (!parts) return;
+    bool halves = parts & SG_PARTS_HALVES;
+    unsigned count = parts & ~SG_PARTS_HALVES, all = !simd ? 1 : four ? 4 : 2, most = halves ? 2 : 4;
+    if (simd ? halves == four : count != 1) mismatch(m, "other parts of a register");
+    if (m->is_dst ? insn->op == SG_OP_VMAD || count > all : count != all) mismatch(m, "other parts of a register");
+    if (m->position > 3) mismatch(m, "a whole register");
+    for (unsigned i = 0; i < count; i++) {
+        unsigned which = operand->n >> 4 * i & 15, above = operand->n >> 4 * (i + 1) & 15;
+        if (which >= (simd && !m->is_dst ? 2 * most : most)) mismatch(m, "parts that the register has");
+        if (m->is_dst && i + 1 < count && which >= above) mismatch(m, "parts in their order");
+    }
+}
+
 static void check_vector(struct match *m, struct sg_operand *operand, enum sg_type type) {
     unsigned count = m->insn->vec ? m->insn->vec : 1;
     if (operand->kind != SG_OPND_VEC) {
@@ -346,6 +370,9 @@ static void check_operand(struct match *m, struct sg_operand *operand, char lett
     case 'O':
         check_elements(m, operand, SG_B32);
         break;
+    case 'E':
+        check_video(m, operand);
+        break;
     case 'A':
         if (operand->kind != SG_OPND_ADDR) mismatch(m, "an address");
         break;
@@ -377,7 +404,8 @@ static void parse_bracketed(struct sg_parser *p, struct operands *operands) {
     sgp_expect(p, ']');
 }
 
-static void parse_operands(struct sg_parser *p, struct operands *operands, bool bracketed) {
+static void parse_operands(struct sg_parser *p, struct operands *operands, const struct sg_row *row) {
+    bool bracketed = strpbrk(row->words, "GQ"), video = strchr(row->src, 'E');
     operands->n = 0;
     operands->pairs = 0;
     while (!sgp_at(p, ';')) {
@@ -385,7 +413,7 @@ static void parse_operands(struct sg_parser *p, struct operands *operands, bool 
         if (bracketed && sgp_accept(p, '['))
             parse_bracketed(p, operands);
         else
-            sgp_parse_operand(p, &operands->list[operands->n++]);
+            (video ? sgp_parse_video_operand : sgp_parse_operand)(p, &operands->list[operands->n++]);
         if (sgp_accept(p, '|'))
             operands->pairs |= 1u << operands->n;
         else if (!sgp_accept(p, ','))
@@ -496,10 +524,21 @@ static void require(struct sg_parser *p, bool given, const char *what) {
     if (!given) sgp_fail(p, SG_INVALID_PTX, "%s is missing", what);
 }
 
+static void check_video_words(struct sg_parser *p, struct sg_words *state) {
+    struct sg_insn *insn = state->insn;
+    const uint8_t types[] = {insn->type, insn->type2, insn->type3};
+    for (unsigned i = 0; i < state->ntypes; i++)
+        if (sg_type_bytes(types[i]) != 4) sgp_fail(p, SG_INVALID_PTX, "a type of other than 32 bits");
+    bool simd = insn->op <= SG_OP_VSET4;
+    if (insn->atom > (simd ? SG_ATOM_ADD : SG_ATOM_MAX)) sgp_fail(p, SG_INVALID_PTX, "not a second operation here");
+    if (simd && insn->atom && (insn->flags & SG_F_SAT)) sgp_fail(p, SG_INVALID_PTX, ".sat with .add");
+}
+
 static void check_words(struct sg_parser *p, struct sg_words *state) {
     struct sg_insn *insn = state->insn;
     check_types(p, state);
     bool integer = class_set('i') >> insn->type & 1;
+    if (insn->op >= SG_OP_VADD2 && insn->op <= SG_OP_VSET) check_video_words(p, state);
     switch (insn->op) {
     case SG_OP_SETP:
     case SG_OP_SET:
@@ -533,8 +572,18 @@ static void check_words(struct sg_parser *p, struct sg_words *state) {
     case SG_OP_BAR:
         insn->flags |= SG_F_ALIGNED;
         break;
+    case SG_OP_VSHL:
+    case SG_OP_VSHR:
+        if (insn->type3 != SG_U32) sgp_fail(p, SG_INVALID_PTX, "a distance that is not of type .u32");
+        require(p, insn->flags & (SG_F_CLAMP | SG_F_WRAP), ".clamp or .wrap");
+        break;
     case SG_OP_SHF:
         require(p, insn->flags & (SG_F_CLAMP | SG_F_WRAP), ".clamp or .wrap");
+        break;
+    case SG_OP_VSET:
+    case SG_OP_VSET2:
+    case SG_OP_VSET4:
+        require(p, insn->cmp && insn->cmp <= SG_GE, "the comparison");
         break;
     case SG_OP_LOP3:
         if (insn->mode == SG_MODE_NONE) insn->mode = SG_LOP3_PLAIN;
@@ -571,7 +620,7 @@ static void store_operands(struct sg_parser *p, struct sg_insn *insn, struct ope
 static void parse_typed(struct sg_parser *p, struct sg_words *state) {
     struct operands operands;
     struct match m = {.p = p, .insn = state->insn};
-    parse_operands(p, &operands, strpbrk(state->row->words, "GQ") != NULL);
+    parse_operands(p, &operands, state->row);
     if (state->policy) {
         if (operands.n < 2) sgp_fail(p, SG_INVALID_PTX, "the cache policy is missing");
         operands.n--;
@@ -589,6 +638,10 @@ static void parse_typed(struct sg_parser *p, struct sg_words *state) {
     for (unsigned i = 0; i < operands.n; i++)
         if ((operands.pairs >> i & 1) && i != 1) sgp_fail(p, SG_INVALID_PTX, "'|' between sources");
     if ((operands.pairs & 2) && ndst < 2) sgp_fail(p, SG_INVALID_PTX, "no second destination here");
+    // A part of the destination leaves the rest of the third source; a second operation has it as operand.
+    if (ndst && state->insn->op >= SG_OP_VADD && state->insn->op <= SG_OP_VSET && state->insn->op != SG_OP_VMAD &&
+        (operands.list[0].parts || state->insn->atom) != (operands.n == 4))
+        sgp_fail(p, SG_INVALID_PTX, "a third source goes with a second operation or a part of the destination");
     store_operands(p, state->insn, &operands, ndst);
 }
 

@@ -228,6 +228,8 @@ enum sg_mode {
     SG_PRMT_RC16,
     SG_SHF_L,
     SG_SHF_R, // with SG_F_CLAMP or (SG_F_WRAP)
+    SG_VMAD_SHR7,
+    SG_VMAD_SHR15,
     SG_LOP3_PLAIN,
     SG_LOP3_OR,
     SG_LOP3_AND, // the latter two have a predicate destination too
@@ -339,6 +341,7 @@ enum sg_flag {
     SG_F_NOINC = 1u << 27,
     SG_F_READ = 1u << 28, // cp.async.bulk.wait_group.read
     SG_F_POPC = 1u << 29, // mma.and.popc / mma.xor.popc: see insn.atom
+    SG_F_PO = 1u << 30,   // vmad.po: plus one
 };
 
 enum sg_sreg {
@@ -406,7 +409,7 @@ enum sg_sreg {
 
 enum sg_operand_kind {
     SG_OPND_NONE,
-    SG_OPND_REG,   // reg (neg: !%p)
+    SG_OPND_REG,   // reg (neg: !%p, or -%r of vmad); parts of it: see `parts`
     SG_OPND_IMM,   // imm, truncated to the instruction's type: integers two's complement sign-
                    // or zero-extended to 64 bits, floats their bits in the width they are used in
     SG_OPND_ADDR,  // [reg + off], [sym + off], [sym + reg + off] or [off]; reg < 0 or sym NULL if
@@ -418,11 +421,15 @@ enum sg_operand_kind {
     SG_OPND_SINK,  // `_`
 };
 
+enum { SG_PARTS_HALVES = 8 };
+
 struct sg_operand {
     uint8_t kind;  // enum sg_operand_kind
     bool neg;      // logical negation of a predicate register
     bool generic;  // SG_OPND_SYM: generic(sym)
-    uint16_t n;    // SG_OPND_VEC: elements
+    uint8_t parts; // SG_OPND_REG of a video instruction: how many bytes or, with SG_PARTS_HALVES, halves of it are
+                   // chosen; 0 if none are named
+    uint16_t n;    // SG_OPND_VEC: elements. With `parts`: which, four bits each, the first named on top
     uint16_t sreg; // enum sg_sreg
     int32_t reg;   // index into fn->regs, or -1
     uint32_t block;

@@ -273,6 +273,30 @@ void sgp_parse_operand(struct sg_parser *p, struct sg_operand *operand) {
     }
 }
 
+// .b3, .h1, .b3210, .h32 behind a register.
+static void parse_parts(struct sg_parser *p, struct sg_operand *operand) {
+    const char *word = p->tok.text + 1;
+    uint32_t length = p->tok.length - 1;
+    bool halves = length && *word == 'h';
+    if (length < 2 || length > (halves ? 3 : 5) || (!halves && *word != 'b'))
+        sgp_fail(p, SG_INVALID_PTX, "no parts of a register");
+    for (uint32_t i = 1; i < length; i++) {
+        if (word[i] < '0' || word[i] > (halves ? '3' : '7')) sgp_fail(p, SG_INVALID_PTX, "no parts of a register");
+        operand->n = (uint16_t)(operand->n << 4 | (word[i] - '0'));
+    }
+    operand->parts = (uint8_t)((length - 1) | (halves ? SG_PARTS_HALVES : 0));
+    sgp_advance(p);
+}
+
+void sgp_parse_video_operand(struct sg_parser *p, struct sg_operand *operand) {
+    struct sg_lexer ahead = p->lexer;
+    bool negated = sgp_at(p, '-') && sgp_lex(&ahead).kind == SG_TOK_NAME;
+    if (negated) sgp_advance(p);
+    sgp_parse_operand(p, operand);
+    operand->neg |= negated;
+    if (operand->kind == SG_OPND_REG && p->tok.kind == SG_TOK_DOT) parse_parts(p, operand);
+}
+
 void sgp_type_constant(struct sg_parser *p, struct sg_operand *operand, enum sg_type type) {
     struct sg_const value = {operand->n, operand->generic, operand->imm};
     operand->imm = sgp_const_bits(p, value, type);

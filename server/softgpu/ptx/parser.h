@@ -152,6 +152,8 @@ struct sg_symbol *sgp_lookup_symbol(struct sg_parser *p, const struct sg_token *
 // `generic` its signedness. A label's operand holds in `block` the index of its fix-up, whose
 // `operand` must be set to where the operand comes to rest.
 void sgp_parse_operand(struct sg_parser *p, struct sg_operand *operand);
+// Of a video instruction: a register's parts may be named, and its negative.
+void sgp_parse_video_operand(struct sg_parser *p, struct sg_operand *operand);
 void sgp_type_constant(struct sg_parser *p, struct sg_operand *operand, enum sg_type type);
 void sgp_parse_label_operand(struct sg_parser *p, struct sg_operand *operand);
 

@@ -164,6 +164,7 @@ static const struct {
     {"noinc", SG_F_NOINC},
     {"read", SG_F_READ},
     {"popc", SG_F_POPC},
+    {"po", SG_F_PO},
 };
 
 static const struct {

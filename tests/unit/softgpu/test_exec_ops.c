@@ -99,6 +99,63 @@ Test(exec_ops, integers_wrap_divide_and_shift_as_ptx_says) {
     CHECK32("cvt.sat.u8.s32 %d, %a;", (int32_t)x < 0 ? 0 : (int32_t)x > 255 ? 255 : x);
 }
 
+static int64_t limit(int64_t v, int64_t least, int64_t most) { return v < least ? least : v > most ? most : v; }
+
+Test(exec_ops, video_instructions_take_parts_saturate_and_merge) {
+    fill(false);
+    CHECK32("vadd.u32.u32.u32 %d, %a, %b;", x + y);
+    CHECK32("vadd.s32.s32.u32.sat %d, %a, %b;", limit((int64_t)(int32_t)x + y, INT32_MIN, INT32_MAX));
+    CHECK32("vadd.s32.u32.s32.sat %d, %a.b0, %b.h0;", (int32_t)(x & 255) + (int16_t)y);
+    CHECK32("vsub.s32.s32.u32 %d, %a.h1, %b.b3;", (int16_t)(x >> 16) - (int32_t)(y >> 24));
+    CHECK32("vsub.u32.u32.u32.sat %d, %a, %b;", x > y ? x - y : 0);
+    CHECK32("vabsdiff.s32.s32.s32.sat %d.h0, %a.b0, %b.b2, %c;", (z & 0xffff0000) | abs((int8_t)x - (int8_t)(y >> 16)));
+    CHECK32("vabsdiff.u32.s32.s32 %d, %a, %b;", llabs((int64_t)(int32_t)x - (int32_t)y));
+    CHECK32("vmin.s32.s32.s32.sat.add %d, %a, %b, %c;", ((int32_t)x < (int32_t)y ? x : y) + z);
+    CHECK32("vmax.u32.u32.u32.min %d, %a, %b, %c;", (x > y ? x : y) < z ? (x > y ? x : y) : z);
+    CHECK32("vmin.s32.u32.u32.max %d, %a, 7, %c;", (int32_t)(x < 7 ? x : 7) > (int32_t)z ? (x < 7 ? x : 7) : z);
+    CHECK32("vadd.u32.u32.s32.sat %d.b1, %a.b3, %b.b0, %c;", (z & ~0xff00u) | (uint32_t)limit((int32_t)(x >> 24) + (int8_t)y, 0, 255) << 8);
+    CHECK32("vadd.u32.u32.u32 %d.h1, %a, %b, %c;", (z & 0xffff) | (x + y) << 16);
+    CHECK32("vshr.u32.u32.u32.clamp.add %d, %a, %b, %c;", (y > 31 ? 0 : x >> y) + z);
+    CHECK32("vshr.s32.s32.u32.wrap %d, %a.h1, %b;", (int16_t)(x >> 16) >> (y & 31));
+    CHECK32("vshr.s32.s32.u32.clamp %d, %a, %b.b0;", (int32_t)x >> ((y & 255) > 31 ? 31 : y & 255));
+    CHECK32("vshl.u32.u32.u32.clamp %d, %a, %b;", y > 31 ? 0 : x << y);
+    CHECK32("vshl.u32.u32.u32.wrap.sat %d, %a.h0, %b;", limit((int64_t)(x & 0xffff) << (y & 31), 0, UINT32_MAX));
+    CHECK32("vmad.s32.s32.s32.sat %d, %a, %b.h0, %c;", limit((int64_t)(int32_t)x * (int16_t)y + (int32_t)z, INT32_MIN, INT32_MAX));
+    CHECK32("vmad.u32.u32.u32.shr15 %d, %a.h0, %b.h0, %c;", ((uint64_t)(x & 0xffff) * (y & 0xffff) + z) >> 15);
+    CHECK32("vmad.u32.u32.u32.po.shr7 %d, %a.b0, %b.b1, %c;", ((uint64_t)(x & 255) * (y >> 8 & 255) + z + 1) >> 7);
+    CHECK32("vmad.s32.u32.u32 %d, -%a.b0, %b.b0, %c;", z - (x & 255) * (y & 255));
+    CHECK32("vmad.s32.u32.u32 %d, %a.b0, %b.b0, -%c;", (x & 255) * (y & 255) - z);
+    CHECK32("vset.u32.s32.lt %d, %a, %b;", (int64_t)x < (int32_t)y);
+    CHECK32("vset.s32.s32.ge.add %d, %a.b0, %b.b0, %c;", ((int8_t)x >= (int8_t)y) + z);
+    CHECK32("vset.u32.u32.ne %d.b3, %a, %b, %c;", (z & 0xffffff) | (uint32_t)(x != y) << 24);
+}
+
+static uint32_t by_bytes(uint32_t x, uint32_t y, int (*fn)(int, int), bool sgn) {
+    uint32_t r = 0;
+    for (int k = 0; k < 32; k += 8)
+        r |= (uint32_t)(uint8_t)(sgn ? fn((int8_t)(x >> k), (int8_t)(y >> k)) : fn(x >> k & 255, y >> k & 255)) << k;
+    return r;
+}
+static uint32_t bytes_of(uint32_t v) { return (v >> 24) + (v >> 16 & 255) + (v >> 8 & 255) + (v & 255); }
+static int average(int x, int y) { return x + y >= 0 ? (x + y + 1) / 2 : -((1 - x - y) / 2); }
+static int sum_to_127(int x, int y) { return (int)limit(x + y, -128, 127); }
+static int is_more(int x, int y) { return x > y; }
+static int away(int x, int y) { return abs(x - y); }
+
+Test(exec_ops, video_instructions_of_bytes_and_halves) {
+    fill(false);
+    CHECK32("vavrg4.s32.s32.s32 %d, %a, %b, %c;", by_bytes(x, y, average, true));
+    CHECK32("vavrg4.u32.u32.u32 %d, %a, %b, %c;", by_bytes(x, y, average, false));
+    CHECK32("vadd4.s32.s32.s32.sat %d, %a, %b, %c;", by_bytes(x, y, sum_to_127, true));
+    CHECK32("vset4.s32.s32.gt %d, %a, %b, %c;", by_bytes(x, y, is_more, true));
+    CHECK32("vset4.u32.u32.gt.add %d, %a, %b, %c;", z + __builtin_popcount(by_bytes(x, y, is_more, false)));
+    CHECK32("vabsdiff4.u32.u32.u32.add %d, %a, %b, %c;", z + bytes_of(by_bytes(x, y, away, false)));
+    CHECK32("vadd4.u32.u32.u32 %d.b20, %a.b0123, %b.b4444, %c;", (z & 0xff00ff00) | ((x >> 24) + y) % 256 | ((x >> 8) + y) % 256 << 16);
+    CHECK32("vadd2.u32.u32.u32 %d, %a.h10, %b.h32, %c;", ((x + y) & 0xffff) | ((x >> 16) + (y >> 16)) << 16);
+    CHECK32("vsub2.s32.s32.s32.add %d, %a.h23, %b.h01, %c;", z + (int16_t)(y >> 16) - (int16_t)(x >> 16) + (int16_t)y - (int16_t)x);
+    CHECK32("vmax2.s32.s32.s32 %d.h1, %a, %b, %c;", (z & 0xffff) | (uint32_t)((int16_t)(x >> 16) > (int16_t)(y >> 16) ? x >> 16 : y >> 16) << 16);
+}
+
 Test(exec_ops, carries_chain_over_lanes) {
     fill(false);
     apply("add.cc.u32 %e, %a, %b; addc.u32 %d, %a, %c;", ".b32", a, b, c, d);

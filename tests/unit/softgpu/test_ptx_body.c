@@ -185,6 +185,21 @@ Test(ptx_body, wrong_operands_are_refused) {
                                       "suld.2d.b32.trap {%r1}, [%d1, {%r1, %r2}];",
                                       "sust.b.2d.v2.b32.trap [%d1, {%r1, %r2}], {%r1};",
                                       "sured.b.1d.u32.trap [%d1, {%r1}], %r2;",
+                                      "add.u32 %r1, %r2.b0, %r3;",
+                                      "add.u32 %r1, -%r2, %r3;",
+                                      "vadd.u32.u32.u32 %r1.b0, %r2, %r3;",
+                                      "vadd.u32.u32.u32 %r1, %r2, %r3, %r4;",
+                                      "vadd.u32.u32.u32 %r1, %r2.b4, %r3;",
+                                      "vadd.u32.u32.u32 %r1, %r2.b10, %r3;",
+                                      "vadd.u32.u32.u32 %r1, -%r2, %r3;",
+                                      "vadd.u16.u32.u32 %r1, %r2, %r3;",
+                                      "vadd.u32.u32.u32.and %r1, %r2, %r3, %r4;",
+                                      "vadd4.u32.u32.u32.sat.add %r1, %r2, %r3, %r4;",
+                                      "vadd4.u32.u32.u32 %r1, %r2.h10, %r3, %r4;",
+                                      "vadd2.u32.u32.u32 %r1.h01, %r2, %r3, %r4;",
+                                      "vshr.u32.u32.u32 %r1, %r2, %r3;",
+                                      "vshr.u32.u32.s32.clamp %r1, %r2, %r3;",
+                                      "vset.u32.u32.lo %r1, %r2, %r3;",
                                       "istypep.other %p1, %d1;"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char body[1024];
