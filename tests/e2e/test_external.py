@@ -1,6 +1,6 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, PyTorch with Triton, tinygrad, Taichi, Dr.Jit and cuda-python from the Python registry. What
-cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
+Numba, numba-cuda, CuPy, PyTorch with Triton, XGBoost, CatBoost, tinygrad, Taichi, Dr.Jit and cuda-python from the
+Python registry. What cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
 
 import hashlib
 import os
@@ -118,9 +118,16 @@ def tests(build):
             raise Skip("Taichi opens libraries with RTLD_DEEPBIND, which AddressSanitizer refuses")
         python("taichi_fields.py", "taichi", "numpy")()
 
-    def torch():
+    def large(what):
         if not os.environ.get("HAWSER_TEST_LARGE"):
-            raise Skip("PyTorch and what it needs are 5 GB: set HAWSER_TEST_LARGE=1")
+            raise Skip(f"{what}: set HAWSER_TEST_LARGE=1")
+
+    def boosted_trees():
+        large("XGBoost, CatBoost and what they need are 1 GB")
+        python("boosted_trees.py", "xgboost", "catboost", "numpy", "scipy")()
+
+    def torch():
+        large("PyTorch and what it needs are 5 GB")
         with tempfile.TemporaryDirectory() as folder:
             python("torch_compiled.py", "torch", "numpy", TRITON_CACHE_DIR=folder, TORCHINDUCTOR_CACHE_DIR=folder)()
 
@@ -192,6 +199,7 @@ def tests(build):
     yield "external/Taichi", taichi
     yield "external/PyTorch, compiled", torch
     yield "external/tinygrad", python("tinygrad_tensors.py", "tinygrad", "numpy", DEV="CUDA", CACHELEVEL="0")
+    yield "external/XGBoost and CatBoost", boosted_trees
     yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
     yield "external/Halide", halide

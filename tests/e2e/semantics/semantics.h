@@ -81,6 +81,7 @@ int pool_child(int fd, const char *text);
     X("texture of memory", texture_of_memory, false) \
     X("surfaces", surfaces, false) \
     X("stream values", stream_values, false) \
+    X("events without a context", events_without_a_context, false) \
     X("pools", pools, false) \
     X("pools keep memory", pools_keep_memory, false) \
     X("composed functions", composed_functions, false) \

@@ -50,6 +50,31 @@ void pools(void)
     OK(cuStreamDestroy(s));
 }
 
+/* A thread without a current context may wait for another's work, as CatBoost does. */
+void events_without_a_context(void)
+{
+    CUcontext mine, none;
+    CUdeviceptr x;
+    CUevent e;
+    CUstream s;
+    OK(cuMemAlloc(&x, N * 4));
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
+    OK(cuMemsetD32Async(x, 9, N, s));
+    OK(cuEventRecord(e, s));
+    OK(cuCtxPopCurrent(&mine));
+    OK(cuCtxGetCurrent(&none));
+    CHECK(!none);
+    IS(cuStreamCreate(&s, 0), CUDA_ERROR_INVALID_CONTEXT);
+    OK(cuEventSynchronize(e));
+    OK(cuEventQuery(e));
+    OK(cuCtxPushCurrent(mine));
+    CHECK(device_is(x, 9));
+    OK(cuEventDestroy(e));
+    OK(cuStreamDestroy(s));
+    OK(cuMemFree(x));
+}
+
 static cuuint64_t reserved(CUmemoryPool pool)
 {
     cuuint64_t bytes;
