@@ -1,6 +1,6 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, PyTorch with Triton, XGBoost, CatBoost, tinygrad, Taichi, Dr.Jit and cuda-python from the
-Python registry. What cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
+Numba, numba-cuda, CuPy, PyTorch with Triton, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
+cuda-python from the Python registry. What cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
 
 import hashlib
 import os
@@ -107,8 +107,8 @@ def tests(build):
         def go():
             cuda, folder = toolkit(), python_package(*packages)
             r = run([*hawser, sys.executable, source(name), folder], timeout=600,
-                    env=build.env(PYTHONPATH=folder, CUDA_HOME=cuda, CUDA_PATH=cuda, LD_LIBRARY_PATH=cuda + "/lib64",
-                                  **env))
+                    env=build.env(**{"PYTHONPATH": folder, "CUDA_HOME": cuda, "CUDA_PATH": cuda,
+                                     "LD_LIBRARY_PATH": cuda + "/lib64", **env}))
             assert r.returncode == 0 and r.stdout.splitlines()[-1:] == ["ok"], \
                 f"exit status {r.returncode}\n{r.stdout}{r.stderr[-3000:]}"
         return go
@@ -125,6 +125,12 @@ def tests(build):
     def boosted_trees():
         large("XGBoost, CatBoost and what they need are 1 GB")
         python("boosted_trees.py", "xgboost", "catboost", "numpy", "scipy")()
+
+    def ctranslate2():
+        large("CTranslate2 and cuBLAS 12 are 1 GB")
+        folder = python_package("ctranslate2", "nvidia-cublas-cu12", "numpy")
+        python("ctranslate2_translator.py", "ctranslate2", "nvidia-cublas-cu12", "numpy",
+               LD_LIBRARY_PATH=os.path.join(folder, "nvidia", "cublas", "lib"))()
 
     def torch():
         large("PyTorch and what it needs are 5 GB")
@@ -200,6 +206,7 @@ def tests(build):
     yield "external/PyTorch, compiled", torch
     yield "external/tinygrad", python("tinygrad_tensors.py", "tinygrad", "numpy", DEV="CUDA", CACHELEVEL="0")
     yield "external/XGBoost and CatBoost", boosted_trees
+    yield "external/CTranslate2 with cuBLAS 12", ctranslate2
     yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
     yield "external/Halide", halide
