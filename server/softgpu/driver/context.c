@@ -389,7 +389,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
         if (value == c->limits[limit]) return CUDA_SUCCESS;
         if (!sg_engine_set_heap(c->device->engine, value)) return CUDA_ERROR_INVALID_VALUE;
         break;
-    case CU_LIMIT_STACK_SIZE: /* frames are as large as functions say; the figure is only kept */
+    case CU_LIMIT_STACK_SIZE: /* for recursion and calls through pointers; for others there is always enough */
     case CU_LIMIT_PRINTF_FIFO_SIZE: /* output is written through: any size holds */
     case CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT: /* the bytes of their parameters are bounded, not their number */
         break;

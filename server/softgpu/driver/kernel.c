@@ -313,7 +313,8 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
                                      .dynamic_shared = config->sharedMemBytes,
                                      .params = l->params,
                                      .param_bytes = k->info->param_bytes,
-                                     .cooperative = cooperative};
+                                     .cooperative = cooperative,
+                                     .stack_bytes = c->limits[CU_LIMIT_STACK_SIZE]};
     r = take_params(k, params, extra, l->params);
     if (r != CUDA_SUCCESS) {
         free(l);

@@ -695,6 +695,47 @@ static bool decode_function(struct sg_kernel *kernel, struct code *code, struct 
     return ok;
 }
 
+size_t sg_frame_bytes(const struct code *code) {
+    return sizeof(struct frame) + ((code->total_bytes + 63) & ~(size_t)63);
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+// A callee that was entered and not left stands above in the chain: recursion.
+static void measure_calls(struct sg_kernel *kernel, struct code *code) {
+    code->measured = true;
+    for (uint32_t i = 0; i < code->ncalls; i++) {
+        struct code *callee = code->calls[i]->callee;
+        if (!callee || callee->entered) {
+            kernel->open_calls = true;
+            continue;
+        }
+        if (!callee->measured) {
+            callee->entered = true;
+            measure_calls(kernel, callee);
+            callee->entered = false;
+        }
+        code->below_frames = larger(code->below_frames, sg_frame_bytes(callee) + callee->below_frames);
+        code->below_local = larger(code->below_local, callee->stack_bytes + callee->local_align + callee->below_local);
+    }
+}
+
+// A call through a pointer may begin any of the chains.
+static void measure_kernel(struct sg_kernel *kernel) {
+    for (uint32_t i = 0; i < kernel->ncodes; i++) {
+        struct code *code = kernel->codes[i];
+        code->entered = true;
+        if (!code->measured) measure_calls(kernel, code);
+        code->entered = false;
+        kernel->largest_frame = larger(kernel->largest_frame, sg_frame_bytes(code));
+        size_t frames = sg_frame_bytes(code) + code->below_frames, local = code->stack_bytes + code->below_local;
+        kernel->call_frames = larger(kernel->call_frames, code == kernel->main ? code->below_frames : frames);
+        kernel->call_local = larger(kernel->call_local, code == kernel->main ? code->below_local : local);
+    }
+}
+
 bool sg_decode_kernel(struct sg_kernel *kernel, struct sg_diag *diag) {
     const struct sg_function *fn = kernel->fn;
     kernel->codes = calloc(fn->nclosure + 1, sizeof *kernel->codes);
@@ -712,6 +753,7 @@ bool sg_decode_kernel(struct sg_kernel *kernel, struct sg_diag *diag) {
     kernel->calls = kernel->ncodes > 1;
     for (uint32_t i = 0; i < kernel->ncodes; i++)
         if (!decode_function(kernel, kernel->codes[i], diag)) return false;
+    measure_kernel(kernel);
     return true;
 }
 

@@ -71,6 +71,7 @@ static uint64_t offer(struct launch *l, struct child child, uint64_t bytes) {
     c->buffer = buffer;
     c->p.params = (const void *)buffer;
     c->p.param_bytes = bytes;
+    c->p.stack_bytes = l->p.stack_bytes;
     pthread_mutex_lock(&l->children_lock);
     c->next = l->offered;
     l->offered = c;

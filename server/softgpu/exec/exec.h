@@ -144,6 +144,7 @@ struct sg_launch_params {
     size_t param_bytes;         // at least sg_kernel_info.param_bytes
     bool cooperative;           // all blocks are resident; the grid may synchronize
     uint64_t grid_id;           // %gridid
+    size_t stack_bytes;         // per thread, for calls whose depth only running tells (CU_LIMIT_STACK_SIZE)
 };
 
 // Runs the grid to its end. SG_FAULT_NONE or what went wrong (fault->kind, same value; fault may

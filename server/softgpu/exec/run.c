@@ -9,8 +9,10 @@
 #include <sys/mman.h>
 
 enum {
+    // For recursion and calls through pointers, at least; mostly address space.
     CALL_STACK_BYTES = 4 << 20,  // frames of called functions, per warp
     CALL_LOCAL_BYTES = 32 << 10, // local memory of called functions, per thread
+    LEAST_FRAME = 64,            // bytes of a GPU's stack that one call takes
     SIGNAL_STACK_BYTES = 64 << 10,
 };
 
@@ -155,8 +157,11 @@ static struct layout plan(const struct launch *launch) {
     l.frames = round_up(sizeof(struct frame) + kernel->main->total_bytes, line);
     l.local_stride = kernel->main->stack_bytes;
     if (kernel->calls) {
-        l.frames += round_up(CALL_STACK_BYTES, line);
-        l.local_stride += CALL_LOCAL_BYTES;
+        size_t stack = launch->p.stack_bytes, frames = stack / LEAST_FRAME * kernel->largest_frame;
+        if (frames < CALL_STACK_BYTES) frames = CALL_STACK_BYTES;
+        if (stack < CALL_LOCAL_BYTES) stack = CALL_LOCAL_BYTES;
+        l.frames += round_up(kernel->call_frames + (kernel->open_calls ? frames : 0), line);
+        l.local_stride += kernel->call_local + (kernel->open_calls ? stack : 0);
     }
     l.local_stride = round_up(l.local_stride, unit);
     l.local = round_up(l.local_stride * SG_WARP, line);

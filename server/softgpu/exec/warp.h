@@ -69,6 +69,8 @@ struct code {
     uint32_t nlists;
     struct call_site **calls;
     uint32_t ncalls;
+    bool measured, entered;
+    size_t below_frames, below_local; // what the deepest chain of its calls takes, without recursion
 };
 
 struct argument {
@@ -214,6 +216,9 @@ struct sg_kernel {
     struct code **codes; // main first, then the closure
     uint32_t ncodes;
     bool calls;
+    bool open_calls;                    // recursion, or calls through pointers
+    size_t call_frames, call_local;     // bytes for the deepest chain of calls: per warp, per thread
+    size_t largest_frame;
     struct sg_kernel *next;
 };
 

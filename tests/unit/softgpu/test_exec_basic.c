@@ -113,6 +113,56 @@ Test(exec, recursive_call_computes_fibonacci) {
     rig_close(&rig);
 }
 
+// A chain of calls that recursion is no part of has the room it needs, however large the frames.
+Test(exec, wide_functions_call_each_other) {
+    enum { WIDE = 9000, DEEP = 4 };
+    static char ptx[4 << 20];
+    struct rig rig;
+    size_t n = (size_t)sprintf(ptx, "%s", RIG_HEAD);
+    for (int f = DEEP; f > 0; f--) {
+        n += (size_t)sprintf(ptx + n, ".func (.param .b32 r) f%d(.param .b32 n)\n{\n.reg .b64 %%x<%d>; .reg .b32 %%r<4>; .local .b8 room[9000];\n"
+                             "ld.param.u32 %%r1, [n]; st.local.u32 [room+8996], %%r1; cvt.u64.u32 %%x0, %%r1;\n", f, WIDE);
+        for (int i = 1; i < WIDE; i++) n += (size_t)sprintf(ptx + n, "add.u64 %%x%d, %%x%d, %d;\n", i, i - 1, i & 1);
+        n += (size_t)sprintf(ptx + n, "cvt.u32.u64 %%r2, %%x%d;\n", WIDE - 1);
+        if (f < DEEP)
+            n += (size_t)sprintf(ptx + n, "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %%r2; call.uni (b), f%d, (a); ld.param.b32 %%r2, [b]; }\n", f + 1);
+        n += (size_t)sprintf(ptx + n, "ld.local.u32 %%r3, [room+8996]; sub.u32 %%r2, %%r2, %%r3; st.param.b32 [r], %%r2; ret;\n}\n");
+    }
+    sprintf(ptx + n, ".visible .entry k(.param .u64 out)\n{\n%sld.param.u64 %%rd1, [out]; mov.u32 %%r1, %%tid.x; mul.wide.u32 %%rd2, %%r1, 4; add.s64 %%rd3, %%rd1, %%rd2;\n"
+            "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %%r1; call.uni (b), f1, (a); ld.param.b32 %%r3, [b]; }\n"
+            "st.global.u32 [%%rd3], %%r3; ret;\n}\n", REGS);
+    uint32_t *out = run(&rig, ptx, 1, 64);
+    // Each adds half of WIDE and takes away what it was given, which from the second on is the sum so far.
+    for (unsigned i = 0; i < 64; i++) {
+        uint32_t given[DEEP], x = i;
+        for (int f = 0; f < DEEP; f++) given[f] = x, x += WIDE / 2;
+        for (int f = DEEP - 1; f >= 0; f--) x -= given[f];
+        cr_assert_eq(out[i], x, "lane %u: %u, not %u", i, out[i], x);
+    }
+    rig_close(&rig);
+}
+
+Test(exec, the_stack_may_be_made_larger_for_recursion) {
+    struct rig rig;
+    rig_open(&rig, RIG_HEAD ".func (.param .b32 r) down(.param .b32 n)\n{\n.reg .pred %p<2>; .reg .b32 %r<9>; .local .b8 room[96];\n"
+             "ld.param.u32 %r1, [n]; mov.u32 %r5, 0; setp.eq.u32 %p1, %r1, 0; @%p1 bra E; st.local.u32 [room], %r1; sub.u32 %r2, %r1, 1;\n"
+             "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r2; call.uni (b), down, (a); ld.param.b32 %r5, [b]; }\n"
+             "ld.local.u32 %r3, [room]; add.u32 %r5, %r5, %r3; E: st.param.b32 [r], %r5; ret;\n}\n"
+             ".visible .entry k(.param .u64 out)\n{\n" REGS "ld.param.u64 %rd1, [out]; mov.u32 %r2, 5000;\n"
+             "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r2; call.uni (b), down, (a); ld.param.b32 %r3, [b]; }\n"
+             "st.global.u32 [%rd1], %r3; ret;\n}\n", 1);
+    uint32_t *out = rig_alloc(&rig, 4, 256);
+    struct sg_diag diag;
+    struct sg_kernel *kernel = sg_instance_kernel(rig.instance, "k", &diag);
+    struct sg_launch_params p = {.grid = {1, 1, 1}, .block = {32, 1, 1}, .params = &out, .param_bytes = 8, .stack_bytes = 1024};
+    struct sg_fault fault;
+    cr_assert_eq(sg_launch(rig.engine, kernel, &p, &fault), SG_FAULT_STACK);
+    p.stack_bytes = 1 << 20;
+    cr_assert_eq(sg_launch(rig.engine, kernel, &p, &fault), SG_FAULT_NONE, "%s", fault.message);
+    cr_assert_eq(*out, 5000 * 5001 / 2);
+    rig_close(&rig);
+}
+
 Test(exec, printf_formats_its_arguments) {
     struct rig rig;
     rig_open(&rig, RIG_HEAD ".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n"

@@ -12,7 +12,8 @@ static uint32_t *run(struct rig *rig, const char *ptx, unsigned blocks, unsigned
     struct sg_diag diag = {0};
     struct sg_kernel *kernel = sg_instance_kernel(rig->instance, "k", &diag);
     cr_assert(kernel, "%s line %u", diag.message, diag.line);
-    struct sg_launch_params p = {{blocks, 1, 1}, {threads, 1, 1}, 0, &out, 8, cooperative, 0};
+    struct sg_launch_params p = {.grid = {blocks, 1, 1}, .block = {threads, 1, 1}, .params = &out, .param_bytes = 8,
+                                .cooperative = cooperative};
     struct sg_fault fault;
     enum sg_fault_kind kind = sg_launch(rig->engine, kernel, &p, &fault);
     cr_assert_eq(kind, SG_FAULT_NONE, "%s: %s line %u", sg_fault_name(kind), fault.message, fault.line);
