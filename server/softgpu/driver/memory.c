@@ -1,7 +1,8 @@
 /*
  * Memory. One address range, reserved at start and far from where programs map theirs, holds all device,
- * pinned and managed memory: kernels are confined to it, and a page of it is accessible only while it
- * belongs to an allocation. Allocations are whole pages, so that a pointer that runs wild faults soon.
+ * pinned and managed memory: kernels are confined to it. Allocations are whole pages. As on a GPU, whose pages are of
+ * 2 MiB, such a block of it is accessible while any of it belongs to an allocation: programs that read somewhat beyond
+ * the end of their arrays run, and a pointer that runs wild faults.
  */
 #include "driver.h"
 #include "figures.h"
@@ -26,6 +27,7 @@ static size_t n_allocations, cap_allocations;
 static struct sd_extent *managed_variables;
 static size_t n_managed, cap_managed;
 static size_t used[SD_MAX_DEVICES];
+static uint32_t *tenants; /* by block of HUGE bytes: allocations that have a part of it */
 static uint64_t next_id = 1;
 static struct sd_pool *pools;
 
@@ -43,6 +45,8 @@ bool sd_arena_init(void)
         }
         arena_lo = at;
         arena_hi = at + size;
+        tenants = calloc(size / HUGE, sizeof *tenants);
+        if (!tenants) return false;
         return sd_extents_give(&holes, at, size);
     }
     return false;
@@ -123,9 +127,41 @@ static void close_pages(uintptr_t base, size_t size)
     mmap((void *)base, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
+/* The blocks of which a range has only a part, at most two: no others can have neighbours. */
+static unsigned shared_blocks(uintptr_t base, size_t size, size_t block[2])
+{
+    unsigned n = 0;
+    size_t first = (base - arena_lo) / HUGE, last = (base + size - 1 - arena_lo) / HUGE;
+    if ((base - arena_lo) % HUGE || (first == last && size < HUGE)) block[n++] = first;
+    if (last != first && (base + size - arena_lo) % HUGE) block[n++] = last;
+    return n;
+}
+
+static bool open_pages(uintptr_t base, size_t size)
+{
+    size_t block[2];
+    bool ok = mprotect((void *)base, size, PROT_READ | PROT_WRITE) == 0;
+    for (unsigned n = shared_blocks(base, size, block); n-- > 0;)
+        if (!tenants[block[n]]++ && ok)
+            ok = mprotect((void *)(arena_lo + block[n] * HUGE), HUGE, PROT_READ | PROT_WRITE) == 0;
+    return ok;
+}
+
+/* The range is no allocation's any more; what it has in blocks of others stays open. */
+static void leave_pages(uintptr_t base, size_t size)
+{
+    size_t block[2];
+    mprotect((void *)base, size, PROT_NONE);
+    for (unsigned n = shared_blocks(base, size, block); n-- > 0;)
+        mprotect((void *)(arena_lo + block[n] * HUGE), HUGE, --tenants[block[n]] ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
 static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, bool counted)
 {
+    size_t block[2];
     close_pages(base, size);
+    for (unsigned n = shared_blocks(base, size, block); n-- > 0;)
+        if (tenants[block[n]]) mprotect((void *)(arena_lo + block[n] * HUGE), HUGE, PROT_READ | PROT_WRITE);
     sd_extents_give(&holes, base, size); /* else the addresses are lost, which only costs address space */
     if (counted) used[d->ordinal] -= size;
 }
@@ -133,9 +169,8 @@ static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, boo
 static void give_back(const struct sd_allocation *a)
 {
     struct sd_pool *p = a->pool;
-    if (p && p->keeps && !a->file && mprotect((void *)a->base, a->reserved, PROT_NONE) == 0 &&
-        sd_extents_give(&p->kept, a->base, a->reserved))
-        return;
+    leave_pages(a->base, a->reserved);
+    if (p && p->keeps && !a->file && sd_extents_give(&p->kept, a->base, a->reserved)) return;
     if (p) p->reserved -= a->reserved;
     give_to_device(a->device, a->base, a->reserved, counts(a->kind));
 }
@@ -206,7 +241,7 @@ static CUresult alloc_on(struct sd_device *d, struct sd_context *c, struct sd_po
     struct sd_allocation a = {.base = at, .size = size, .reserved = reserved, .kind = kind, .flags = flags,
                               .device = d, .context = c, .hidden = hidden};
     if (pool) use_of_pool(&a, pool);
-    if (mprotect((void *)at, reserved, PROT_READ | PROT_WRITE) != 0 || !add(a)) {
+    if (!open_pages(at, reserved) || !add(a)) {
         if (pool) end_use_of_pool(&a);
         give_back(&a);
         goto out;

@@ -93,6 +93,19 @@ void registered_memory(void)
     free(memory);
 }
 
+/* A GPU's pages are of 2 MiB: what reads somewhat beyond an array's end gets away with it. */
+void beyond_the_end(void)
+{
+    const size_t page = 2 << 20;
+    CUdeviceptr x;
+    OK(cuMemAlloc(&x, page + 4096));
+    OK(cuMemsetD32(x + page, 3, 1024));
+    OK(run_add(x + page + 4096, 0, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x + page, 3));
+    OK(cuMemFree(x));
+}
+
 void managed_variables(void)
 {
     CUdeviceptr x, plain;

@@ -69,6 +69,7 @@ int pool_child(int fd, const char *text);
     X("mapped memory", mapped_memory, false) \
     X("registered memory", registered_memory, false) \
     X("managed variables", managed_variables, false) \
+    X("beyond the end", beyond_the_end, false) \
     X("virtual memory", virtual_memory, false) \
     X("memory as a descriptor", memory_as_a_descriptor, false) \
     X("several devices", several_devices, true) \
