@@ -19,6 +19,7 @@
 #include <zmq.h>
 
 #include "log.h"
+#include "uninterrupted.h"
 #include "wire.pb-c.h"
 
 #define PEER_MAX 64
@@ -81,7 +82,7 @@ static int send_one(struct zmq_lane *z, struct hawser_frame *f, int flags, bool 
         return -1;
     }
     if (frame_to_msg(f, &msg) != 0) return -1;
-    if (zmq_msg_send(&msg, z->socket, flags | ZMQ_DONTWAIT) < 0) {
+    if (HAWSER_UNINTERRUPTED(zmq_msg_send(&msg, z->socket, flags | ZMQ_DONTWAIT)) < 0) {
         zmq_msg_close(&msg);
         return -1;
     }
@@ -95,12 +96,12 @@ static int zmq_lane_send(struct hawser_lane *lane, struct hawser_frame *frames, 
     bool ok = true;
     if (z->router)
         ok = z->peer_size &&
-             zmq_send(z->socket, z->peer, z->peer_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+             HAWSER_UNINTERRUPTED(zmq_send(z->socket, z->peer, z->peer_size, ZMQ_SNDMORE | ZMQ_DONTWAIT)) >= 0;
     for (unsigned i = 0; i < n; i++)
         if (send_one(z, &frames[i], i + 1 < n ? ZMQ_SNDMORE : 0, ok) != 0) ok = false;
     int events = 0;
     size_t size = sizeof events;
-    zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size);
+    HAWSER_UNINTERRUPTED(zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size));
     pthread_mutex_unlock(&z->lock);
     if (events & ZMQ_POLLIN) eventfd_write(z->wake, 1);
     return ok ? HAWSER_LANE_OK : HAWSER_LANE_CLOSED;
@@ -117,7 +118,7 @@ static int take(struct zmq_lane *z, struct hawser_message *out)
         zmq_msg_t *msg = malloc(sizeof *msg);
         if (!msg) return HAWSER_LANE_BROKEN;
         zmq_msg_init(msg);
-        if (zmq_msg_recv(msg, z->socket, ZMQ_DONTWAIT) < 0) {
+        if (HAWSER_UNINTERRUPTED(zmq_msg_recv(msg, z->socket, ZMQ_DONTWAIT)) < 0) {
             free_zmq_frame(NULL, msg);
             return errno == ETERM ? HAWSER_LANE_CLOSED : HAWSER_LANE_TIMEOUT;
         }
@@ -174,7 +175,7 @@ static void look_at_monitor(struct zmq_lane *z)
     for (;;) {
         zmq_msg_t msg;
         zmq_msg_init(&msg);
-        if (zmq_msg_recv(&msg, z->monitor, ZMQ_DONTWAIT) < 0) {
+        if (HAWSER_UNINTERRUPTED(zmq_msg_recv(&msg, z->monitor, ZMQ_DONTWAIT)) < 0) {
             zmq_msg_close(&msg);
             return;
         }
@@ -188,7 +189,7 @@ static void look_at_monitor(struct zmq_lane *z)
         zmq_msg_close(&msg);
         if (more) { /* the second frame: the address */
             zmq_msg_init(&msg);
-            zmq_msg_recv(&msg, z->monitor, 0);
+            HAWSER_UNINTERRUPTED(zmq_msg_recv(&msg, z->monitor, 0));
             zmq_msg_close(&msg);
         }
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) z->greeted = true;
@@ -294,7 +295,7 @@ static struct zmq_lane *make(int type, char *err, size_t err_size)
                                ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
         goto fail;
     z->monitor = zmq_socket(z->context, ZMQ_PAIR);
-    if (!z->monitor || zmq_connect(z->monitor, "inproc://monitor") != 0) goto fail;
+    if (!z->monitor || HAWSER_UNINTERRUPTED(zmq_connect(z->monitor, "inproc://monitor")) != 0) goto fail;
     size_t size = sizeof z->socket_fd;
     zmq_getsockopt(z->socket, ZMQ_FD, &z->socket_fd, &size);
     size = sizeof z->monitor_fd;
@@ -311,7 +312,7 @@ struct hawser_lane *hawser_zmq_connect(const char *endpoint, char *err, size_t e
     struct zmq_lane *z = make(ZMQ_DEALER, err, err_size);
     if (!z) return NULL;
     set_int(z->socket, ZMQ_RECONNECT_IVL, -1); /* a session does not survive its connection */
-    if (zmq_connect(z->socket, endpoint) != 0) {
+    if (HAWSER_UNINTERRUPTED(zmq_connect(z->socket, endpoint)) != 0) {
         snprintf(err, err_size, "cannot connect to %s: %s", endpoint, zmq_strerror(errno));
         zmq_lane_close(&z->lane);
         return NULL;

@@ -76,9 +76,10 @@ static CUresult check_attach(const struct cuda_driver *d, const Hawser__HostMap 
     unsigned managed = 0;
     CUdeviceptr base = 0;
     size_t size = 0;
-    if (!d->cuPointerGetAttribute ||
-        d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, msg->address) != CUDA_SUCCESS ||
-        !managed || d->cuMemGetAddressRange_v2(&base, &size, msg->address) != CUDA_SUCCESS ||
+    if (!d->cuPointerGetAttribute || /* which needs no current context, other than cuMemGetAddressRange */
+        d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, msg->address) != CUDA_SUCCESS || !managed ||
+        d->cuPointerGetAttribute(&base, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, msg->address) != CUDA_SUCCESS ||
+        d->cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, msg->address) != CUDA_SUCCESS ||
         msg->size > base + size - msg->address)
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;

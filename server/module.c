@@ -263,7 +263,12 @@ CUresult serve_GetGlobal(struct served *c, const ProtobufCMessage *msg)
     CUdeviceptr address = 0;
     size_t size = 0;
     CUresult r;
-    if (served_object(c, HAWSER_LIBRARY, m->owner, &o))
+    if (m->only_managed && !c->driver->cuLibraryGetManaged)
+        r = CUDA_ERROR_NOT_FOUND;
+    else if (m->only_managed)
+        r = served_object(c, HAWSER_LIBRARY, m->owner, &o)
+                ? c->driver->cuLibraryGetManaged(&address, &size, o.handle, m->name) : CUDA_ERROR_INVALID_HANDLE;
+    else if (served_object(c, HAWSER_LIBRARY, m->owner, &o))
         r = library_global(c->driver, &address, &size, o.handle, m->name);
     else if (served_object(c, HAWSER_MODULE, m->owner, &o))
         r = c->driver->cuModuleGetGlobal_v2(&address, &size, o.handle, m->name);
@@ -273,8 +278,9 @@ CUresult serve_GetGlobal(struct served *c, const ProtobufCMessage *msg)
     Hawser__GetGlobalReply reply = HAWSER__GET_GLOBAL_REPLY__INIT;
     reply.address = address;
     reply.size = size;
+    reply.managed = m->only_managed;
     unsigned managed = 0;
-    if (c->driver->cuPointerGetAttribute &&
+    if (!reply.managed && c->driver->cuPointerGetAttribute &&
         c->driver->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, address) == CUDA_SUCCESS)
         reply.managed = managed & 0xff;
     served_reply(c, &reply.base);

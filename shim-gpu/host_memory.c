@@ -279,7 +279,7 @@ CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_
 {
     struct shim_call c;
     struct shim_range known;
-    CUresult r = shim_enter(&c, HAWSER_FN_HostMap, true);
+    CUresult r = shim_enter(&c, HAWSER_FN_HostMap, !managed);
     if (r != CUDA_SUCCESS || shim_range_find(address, &known)) return r;
     struct variable *v = calloc(1, sizeof *v);
     if (!v) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -304,7 +304,7 @@ void shim_variables_gone(struct shim_object *owner, struct shim_object *context)
     pthread_mutex_lock(&variables_lock);
     for (struct variable **p = &variables; *p;) {
         struct variable *v = *p;
-        if (v->owner != owner && v->range.context != context) {
+        if (!(owner && v->owner == owner) && !(context && v->range.context == context)) {
             p = &v->next;
             continue;
         }

@@ -421,11 +421,12 @@ static CUresult get_global(enum hawser_object_kind kind, const void *handle, con
 {
     struct shim_call c;
     Hawser__GetGlobal m = HAWSER__GET_GLOBAL__INIT;
-    CUresult r = shim_enter(&c, HAWSER_FN_GetGlobal, true);
+    CUresult r = shim_enter(&c, HAWSER_FN_GetGlobal, !managed);
     if (r == CUDA_SUCCESS) r = shim_handle(kind, handle, &m.owner);
     if (r != CUDA_SUCCESS) return r;
     if (!name || (!dptr && !bytes)) return CUDA_ERROR_INVALID_VALUE;
     m.name = (char *)name;
+    m.only_managed = managed;
     Hawser__GetGlobalReply *reply = NULL;
     r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
     if (r == CUDA_SUCCESS) {

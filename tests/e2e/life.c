@@ -207,8 +207,10 @@ static void signals(void)
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGUSR2, &action, NULL);
     start();
-    setitimer(ITIMER_REAL, &timer, NULL);
     pthread_create(&other, NULL, shooter, &me);
+    while (!atomic_load(&own_threads[1])) /* before it is known, a signal that comes to it is taken for astray */
+        sched_yield();
+    setitimer(ITIMER_REAL, &timer, NULL);
     for (unsigned i = 0; i < 300; i++)
         work(i, NULL);
     atomic_store(&stop, true);

@@ -127,6 +127,22 @@ void managed_variables(void)
     OK(cuLibraryLoadData(&library, ptx, NULL, NULL, 0, NULL, NULL, 0));
     OK(cuLibraryGetManaged(&x, &size, library, "managed_value"));
     CHECK(*(volatile unsigned *)x == 7 && size == 4);
+    OK(cuLibraryUnload(library));
+
+    /* The runtime asks before there is a context, when a program first names its variable. */
+    CUkernel kernel;
+    CUcontext mine;
+    OK(cuLibraryLoadData(&library, ptx, NULL, NULL, 0, NULL, NULL, 0));
+    OK(cuCtxPopCurrent(&mine));
+    OK(cuLibraryGetManaged(&x, &size, library, "managed_value"));
+    value = (volatile unsigned *)x;
+    CHECK(*value == 7);
+    *value = 20;
+    OK(cuCtxPushCurrent(mine));
+    OK(cuLibraryGetKernel(&kernel, library, "bump"));
+    OK(cuLaunchKernel((CUfunction)kernel, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(*value == 25);
     IS(cuLibraryGetManaged(&x, &size, library, "plain_value"), CUDA_ERROR_NOT_FOUND);
     OK(cuLibraryGetGlobal(&plain, &size, library, "plain_value"));
     OK(cuLibraryUnload(library));
