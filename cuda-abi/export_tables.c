@@ -155,7 +155,14 @@ static CUresult handshake(uint32_t version, uint64_t seconds, uint64_t out[2])
 static CUresult toolsctx_id(CUcontext ctx, uint64_t *id)
 {
     unsigned long long value;
-    CUresult r = cuCtxGetId(ctx, &value);
+    CUcontext current;
+    CUresult r = ctx ? CUDA_SUCCESS : cuCtxGetCurrent(&current);
+    if (r == CUDA_SUCCESS && !ctx && !current) {
+        /* cuBLAS asks on threads that have no context yet, and gives up (15) at an error: 0, which is no context's. */
+        *id = 0;
+        return CUDA_SUCCESS;
+    }
+    if (r == CUDA_SUCCESS) r = cuCtxGetId(ctx, &value);
     if (r == CUDA_SUCCESS) *id = value;
     return r;
 }

@@ -1,6 +1,7 @@
 // cuBLAS: a vector operation of each kind and a product of matrices, against the definition.
 #include <cublas_v2.h>
 
+#include <thread>
 #include <vector>
 
 #include "check.h"
@@ -53,6 +54,13 @@ int main()
     expect(host(dv, m) == std::vector<float>(c.begin(), c.begin() + m), "sgemv");
     CHECK(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, m, cols, k, &one, da, m, db, k, &zero, dc, m));
     expect(host(dc, m * cols) == c, "sgemm");
+
+    // On a thread that has no context yet.
+    CHECK(cudaMemset(dc, 0, m * cols * sizeof(float)));
+    std::thread([&] {
+        CHECK(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, m, cols, k, &one, da, m, db, k, &zero, dc, m));
+    }).join();
+    expect(host(dc, m * cols) == c, "sgemm of another thread");
     CHECK(cublasDestroy(handle));
     return wrong_results != 0;
 }
