@@ -152,19 +152,20 @@ static CUresult handshake(uint32_t version, uint64_t seconds, uint64_t out[2])
 
 /* ---- TOOLSCTX, TOOLSMOD: asked by cuBLAS and cuFFT ---- */
 
+/* cuBLAS asks for ids on threads that have no context yet, and gives up at an error. 0 is no context's and no stream's. */
+static CUresult id_or_none(CUresult r, unsigned long long value, uint64_t *id)
+{
+    CUcontext current = NULL;
+    bool none = r == CUDA_ERROR_INVALID_CONTEXT && cuCtxGetCurrent(&current) == CUDA_SUCCESS && !current;
+    if (r == CUDA_SUCCESS || none) *id = none ? 0 : value;
+    return none ? CUDA_SUCCESS : r;
+}
+
 static CUresult toolsctx_id(CUcontext ctx, uint64_t *id)
 {
-    unsigned long long value;
-    CUcontext current;
-    CUresult r = ctx ? CUDA_SUCCESS : cuCtxGetCurrent(&current);
-    if (r == CUDA_SUCCESS && !ctx && !current) {
-        /* cuBLAS asks on threads that have no context yet, and gives up (15) at an error: 0, which is no context's. */
-        *id = 0;
-        return CUDA_SUCCESS;
-    }
-    if (r == CUDA_SUCCESS) r = cuCtxGetId(ctx, &value);
-    if (r == CUDA_SUCCESS) *id = value;
-    return r;
+    unsigned long long value = 0;
+    CUresult r = cuCtxGetId(ctx, &value);
+    return id_or_none(r, value, id);
 }
 
 /* The "internal object" of a stream is the handle itself; the default streams need stable ones too. */
@@ -179,10 +180,9 @@ static CUresult toolsctx_stream(CUcontext ctx, CUstream stream, void **object, i
 static CUresult toolsctx_stream_id(CUcontext ctx, void *object, uint64_t *id)
 {
     (void)ctx;
-    unsigned long long value;
+    unsigned long long value = 0;
     CUresult r = cuStreamGetId(object, &value);
-    if (r == CUDA_SUCCESS) *id = value;
-    return r;
+    return id_or_none(r, value, id);
 }
 
 /* Calls back for each function of a module. The result is no CUresult: 1 is success, which cuFFT waits for. Its
