@@ -30,20 +30,31 @@ def python_package(*names):
     return folder
 
 
+def debian_archive():
+    """Where this machine has Debian from, as in its own apt sources."""
+    r = subprocess.run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)"], capture_output=True, text=True,
+                       timeout=60)
+    found = [line.split()[1] for line in r.stdout.splitlines() if line.startswith("Debian ")]
+    found = [uri for uri in found if not uri.rstrip("/").endswith("security")]
+    if not found:
+        raise Skip("apt knows no archive of Debian's")
+    return found[0]
+
+
 def debian_package(name, release="bookworm", part="non-free"):
     """A folder with a package's files, which is not installed; apt's own lists and sources stay as they are."""
     folder = os.path.join(FOLDER, f"debian-{name}-{release}")
     if os.path.exists(os.path.join(folder, ".unpacked")):
         return folder
-    os.makedirs(os.path.join(folder, "lists", "partial"), exist_ok=True)
     sources = os.path.join(folder, "sources.list")
-    with open(sources, "w") as f:
-        f.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian "
-                f"{release} {part}\n")
     options = [f"Dir::Etc::sourcelist={sources}", "Dir::Etc::sourceparts=-", f"Dir::State::lists={folder}/lists",
                f"Dir::Cache={folder}", "APT::Sandbox::User="]
     apt = ["apt-get", "-q"] + [a for o in options for a in ("-o", o)]
     try:
+        archive = debian_archive()
+        os.makedirs(os.path.join(folder, "lists", "partial"), exist_ok=True)
+        with open(sources, "w") as f:
+            f.write(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {archive} {release} {part}\n")
         for command in ([*apt, "update"], [*apt, "download", name]):
             r = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
             if r.returncode:

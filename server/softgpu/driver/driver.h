@@ -126,7 +126,7 @@ CUresult sd_take_bytes(struct sd_device *d, size_t size);
 void sd_give_bytes(struct sd_device *d, size_t size);
 /* A module's variable in hidden memory that the program may use as managed memory; false when memory is short. */
 bool sd_note_managed(uintptr_t address, size_t size);
-/* Addresses of the arena without memory, in whole units of 2 MiB, and back; 0 when there are none. */
+/* Addresses of the arena without memory, whole blocks of 2 MiB at least so aligned, and back; 0 when there are none. */
 uintptr_t sd_take_addresses(size_t size, size_t align);
 void sd_give_addresses(uintptr_t base, size_t size);
 /* Makes memory that was mapped into the arena an allocation, and undoes it (the pages are closed). */

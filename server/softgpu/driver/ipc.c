@@ -76,13 +76,6 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
     return give_memory(a, pHandle);
 }
 
-#define ADDRESS_UNIT ((size_t)2 << 20)
-
-static size_t addresses(size_t size)
-{
-    return (size + ADDRESS_UNIT - 1) / ADDRESS_UNIT * ADDRESS_UNIT;
-}
-
 static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_pool *pool, CUdeviceptr *out)
 {
     struct handle h;
@@ -92,7 +85,7 @@ static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_
     if (h.pid == (int32_t)getpid() && !pool) return CUDA_ERROR_INVALID_CONTEXT; /* CUDA opens only other processes' */
     int fd = open_file(&h, SD_IPC_MEMORY);
     if (fd < 0) return CUDA_ERROR_MAP_FAILED;
-    uintptr_t at = sd_take_addresses(addresses(h.size), ADDRESS_UNIT);
+    uintptr_t at = sd_take_addresses(h.size, 1);
     r = at ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     if (at && mmap((void *)at, h.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
         r = CUDA_ERROR_MAP_FAILED;
@@ -100,7 +93,7 @@ static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_
     if (r == CUDA_SUCCESS)
         r = sd_add_mapping((struct sd_allocation){.base = at, .size = h.size, .kind = SD_ON_DEVICE, .device = c->device,
                                                   .context = c, .pool = pool});
-    if (r != CUDA_SUCCESS && at) sd_give_addresses(at, addresses(h.size));
+    if (r != CUDA_SUCCESS && at) sd_give_addresses(at, h.size);
     if (r == CUDA_SUCCESS) *out = at;
     return r;
 }
@@ -117,7 +110,7 @@ CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsign
 static void close_memory(struct sd_allocation a)
 {
     sd_remove_mapping(a.base);
-    sd_give_addresses(a.base, addresses(a.size));
+    sd_give_addresses(a.base, a.size);
 }
 
 CUresult cuIpcCloseMemHandle(CUdeviceptr dptr)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_STACK ((size_t)512 << 10) /* local memory that a thread can have; whatever the limit says */
+
 struct sd_kernel *sd_kernel(const void *handle)
 {
     return sd_is(SD_KERNEL, handle) ? (struct sd_kernel *)handle : NULL;
@@ -314,7 +316,8 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
                                      .params = l->params,
                                      .param_bytes = k->info->param_bytes,
                                      .cooperative = cooperative,
-                                     .stack_bytes = c->limits[CU_LIMIT_STACK_SIZE]};
+                                     .stack_bytes = c->limits[CU_LIMIT_STACK_SIZE] < MOST_STACK
+                                                        ? c->limits[CU_LIMIT_STACK_SIZE] : MOST_STACK};
     r = take_params(k, params, extra, l->params);
     if (r != CUDA_SUCCESS) {
         free(l);

@@ -156,14 +156,14 @@ static void leave_pages(uintptr_t base, size_t size)
         mprotect((void *)(arena_lo + block[n] * HUGE), HUGE, --tenants[block[n]] ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
-static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, bool counted)
+static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, bool of_device)
 {
     size_t block[2];
     close_pages(base, size);
     for (unsigned n = shared_blocks(base, size, block); n-- > 0;)
         if (tenants[block[n]]) mprotect((void *)(arena_lo + block[n] * HUGE), HUGE, PROT_READ | PROT_WRITE);
     sd_extents_give(&holes, base, size); /* else the addresses are lost, which only costs address space */
-    if (counted) used[d->ordinal] -= size;
+    if (of_device) used[d->ordinal] -= size;
 }
 
 static void give_back(const struct sd_allocation *a)
@@ -195,15 +195,15 @@ static bool room_for(const struct sd_device *d, size_t size)
 }
 
 /* Pages that nothing else has, of the device's holes, or of what the pool keeps, which grows as needed. */
-static uintptr_t take_pages(struct sd_device *d, struct sd_pool *pool, size_t size, bool counted)
+static uintptr_t take_pages(struct sd_device *d, struct sd_pool *pool, size_t size, bool of_device)
 {
     size_t align = size >= HUGE ? HUGE : PAGE, more = size < GROWTH ? GROWTH : (size + HUGE - 1) / HUGE * HUGE;
     uintptr_t at = pool ? sd_extents_take(&pool->kept, size, align) : 0;
     if (at) return at;
     if (!pool || !room_for(d, more)) more = size;
-    if (counted && !room_for(d, more)) return 0;
+    if (of_device && !room_for(d, more)) return 0;
     at = sd_extents_take(&holes, more, pool ? HUGE : align);
-    if (at && counted) used[d->ordinal] += more;
+    if (at && of_device) used[d->ordinal] += more;
     if (!at || !pool) return at;
     pool->reserved += more;
     if (sd_extents_give(&pool->kept, at, more)) return sd_extents_take(&pool->kept, size, align);
@@ -212,7 +212,7 @@ static uintptr_t take_pages(struct sd_device *d, struct sd_pool *pool, size_t si
     return 0;
 }
 
-/* Memory that the same stream has to free before it comes to what it is asked for now; not much larger. */
+/* Memory that the same stream frees before it comes to what is asked for now; not much larger. */
 static struct sd_allocation *freed_before(const struct sd_pool *p, const struct sd_stream *s, size_t size)
 {
     struct sd_allocation *best = NULL;
@@ -374,10 +374,15 @@ bool sd_reachable(uintptr_t address, size_t size)
     return false;
 }
 
+static size_t whole_blocks(size_t size)
+{
+    return (size + HUGE - 1) / HUGE * HUGE;
+}
+
 uintptr_t sd_take_addresses(size_t size, size_t align)
 {
     pthread_rwlock_wrlock(&lock);
-    uintptr_t at = sd_extents_take(&holes, size, align);
+    uintptr_t at = sd_extents_take(&holes, whole_blocks(size), align > HUGE ? align : HUGE);
     pthread_rwlock_unlock(&lock);
     return at;
 }
@@ -385,8 +390,8 @@ uintptr_t sd_take_addresses(size_t size, size_t align)
 void sd_give_addresses(uintptr_t base, size_t size)
 {
     pthread_rwlock_wrlock(&lock);
-    close_pages(base, size);
-    sd_extents_give(&holes, base, size);
+    close_pages(base, whole_blocks(size));
+    sd_extents_give(&holes, base, whole_blocks(size));
     pthread_rwlock_unlock(&lock);
 }
 

@@ -50,7 +50,7 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS || !dptr) return r;
+    if (r != CUDA_SUCCESS) return r;
     struct free_task *t = calloc(1, sizeof *t);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
     *t = (struct free_task){.task = {.run = free_run, .drop = free_drop, .always = true}, .base = dptr,

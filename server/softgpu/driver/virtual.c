@@ -72,7 +72,7 @@ CUresult cuMemAddressReserve(CUdeviceptr *ptr, size_t size, size_t alignment, CU
     struct reservation *v = calloc(1, sizeof *v);
     if (!v) return CUDA_ERROR_OUT_OF_MEMORY;
     v->size = size;
-    v->base = sd_take_addresses(size, alignment > GRANULARITY ? alignment : GRANULARITY);
+    v->base = sd_take_addresses(size, alignment);
     if (!v->base) {
         free(v);
         return CUDA_ERROR_OUT_OF_MEMORY;

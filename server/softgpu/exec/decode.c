@@ -695,7 +695,7 @@ static bool decode_function(struct sg_kernel *kernel, struct code *code, struct 
     return ok;
 }
 
-size_t sg_frame_bytes(const struct code *code) {
+static size_t frame_size(const struct code *code) {
     return sizeof(struct frame) + ((code->total_bytes + 63) & ~(size_t)63);
 }
 
@@ -717,7 +717,7 @@ static void measure_calls(struct sg_kernel *kernel, struct code *code) {
             measure_calls(kernel, callee);
             callee->entered = false;
         }
-        code->below_frames = larger(code->below_frames, sg_frame_bytes(callee) + callee->below_frames);
+        code->below_frames = larger(code->below_frames, frame_size(callee) + callee->below_frames);
         code->below_local = larger(code->below_local, callee->stack_bytes + callee->local_align + callee->below_local);
     }
 }
@@ -729,8 +729,8 @@ static void measure_kernel(struct sg_kernel *kernel) {
         code->entered = true;
         if (!code->measured) measure_calls(kernel, code);
         code->entered = false;
-        kernel->largest_frame = larger(kernel->largest_frame, sg_frame_bytes(code));
-        size_t frames = sg_frame_bytes(code) + code->below_frames, local = code->stack_bytes + code->below_local;
+        kernel->largest_frame = larger(kernel->largest_frame, frame_size(code));
+        size_t frames = frame_size(code) + code->below_frames, local = code->stack_bytes + code->below_local;
         kernel->call_frames = larger(kernel->call_frames, code == kernel->main ? code->below_frames : frames);
         kernel->call_local = larger(kernel->call_local, code == kernel->main ? code->below_local : local);
     }
