@@ -266,10 +266,10 @@ CUresult cuTexRefGetAddressMode(CUaddress_mode *pam, CUtexref hTexRef, int dim)
 CUresult cuTexRefGetFormat(CUarray_format *pFormat, int *pNumChannels, CUtexref hTexRef)
 {
     struct sd_texref *t;
-    CUresult r = queried(hTexRef, SD_TEXREF, pFormat && pNumChannels ? pFormat : NULL, &t);
+    CUresult r = queried(hTexRef, SD_TEXREF, &t, &t);
     if (r != CUDA_SUCCESS) return r;
-    *pFormat = t->format;
-    *pNumChannels = t->channels;
+    if (pFormat) *pFormat = t->format;
+    if (pNumChannels) *pNumChannels = t->channels;
     return CUDA_SUCCESS;
 }
 
