@@ -141,8 +141,8 @@ static int set_environment(const char *endpoint, bool software, bool traced)
     /* Triton links what it compiles against a file, for which it asks ldconfig if it is not told. */
     set_if_there("TRITON_LIBCUDA_PATH", "../lib/stubs");
     if (software) { /* which runs PTX, not what an assembler makes of it */
-        set_if_there("TRITON_PTXAS_PATH", "../lib/softgpu/ptxas");
-        set_if_there("TRITON_PTXAS_BLACKWELL_PATH", "../lib/softgpu/ptxas");
+        set_if_there("TRITON_PTXAS_PATH", "../lib/softgpu/bin/ptxas");
+        set_if_there("TRITON_PTXAS_BLACKWELL_PATH", "../lib/softgpu/bin/ptxas");
     }
     return 0;
 }

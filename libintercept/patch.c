@@ -32,6 +32,7 @@ static unsigned n_ours;
 static uintptr_t *seen; /* the bases of objects that were looked at */
 static size_t n_seen, cap_seen;
 static unsigned long long adds, subs; /* objects loaded and unloaded by then */
+static struct dl_phdr_info xla;       /* the object with XLA in it, when it is new; no phdr, none */
 
 /* ---- one slot ---- */
 
@@ -136,6 +137,7 @@ static int look_at(struct dl_phdr_info *o, size_t size, void *deep)
     adds = o->dlpi_adds;
     subs = o->dlpi_subs;
     if (!is_new(o->dlpi_addr) || in_ours((void *)(o->dlpi_addr + o->dlpi_phdr[0].p_vaddr)) || !find_tables(o, &t)) return 0;
+    if (hawser_is_xla(o->dlpi_name)) xla = *o;
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < t.n[k]; i++)
             patch_slot(o, &t, &t.rela[k][i], *(bool *)deep);
@@ -200,7 +202,10 @@ void *hawser_open_path(const char *name, int flags)
     pthread_mutex_lock(&lock);
     dl_iterate_phdr(count, &changed);
     if (changed) dl_iterate_phdr(look_at, &deep);
+    struct dl_phdr_info new_xla = xla;
+    xla.dlpi_phdr = NULL;
     pthread_mutex_unlock(&lock);
+    if (new_xla.dlpi_phdr) hawser_xla_opened(&new_xla);
     return library;
 }
 #endif

@@ -5,6 +5,8 @@
 #ifndef HAWSER_REDIRECT_H
 #define HAWSER_REDIRECT_H
 
+#include <link.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The file that stands for a library of this name, whatever folder the name has; NULL for all others.
@@ -30,5 +32,9 @@ __attribute__((visibility("hidden"))) void *hawser_open_path(const char *name, i
 __attribute__((visibility("hidden"))) void *hawser_find_symbol(void *handle, const char *name);
 __attribute__((visibility("hidden"))) void *hawser_nvrtc_symbol(void *handle, const char *name);
 __attribute__((visibility("hidden"))) void *hawser_nvjitlink_symbol(void *handle, const char *name);
+
+/* XLA's flags for the software GPU: whether an object of this name is looked at, and what is done once it is there. */
+__attribute__((visibility("hidden"))) bool hawser_is_xla(const char *name);
+__attribute__((visibility("hidden"))) void hawser_xla_opened(const struct dl_phdr_info *object);
 
 #endif

@@ -239,3 +239,9 @@ __attribute__((visibility("default"))) int hawser_guest_software(void)
 {
     return shim_open() == CUDA_SUCCESS && hawser_abi_conditionals();
 }
+
+/* And how many devices the host lends. */
+__attribute__((visibility("default"))) int hawser_guest_devices(void)
+{
+    return shim_open() == CUDA_SUCCESS ? (int)host->n_devices : 0;
+}

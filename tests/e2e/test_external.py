@@ -1,5 +1,5 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, PyTorch with Triton, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
+Numba, numba-cuda, CuPy, JAX, PyTorch with Triton, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
 cuda-python from the Python registry. What cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
 
 import hashlib
@@ -135,7 +135,15 @@ def tests(build):
     def torch():
         large("PyTorch and what it needs are 5 GB")
         with tempfile.TemporaryDirectory() as folder:
-            python("torch_compiled.py", "torch", "numpy", TRITON_CACHE_DIR=folder, TORCHINDUCTOR_CACHE_DIR=folder)()
+            python("torch_compiled.py", "torch", "numpy", TRITON_CACHE_DIR=folder, TORCHINDUCTOR_CACHE_DIR=folder,
+                   LD_LIBRARY_PATH="")() # its own cuDNN
+
+    def jax():
+        if os.path.exists(os.path.join(toolkit(), "lib64", "libcudnn.so.9")):
+            python("jax_functions.py", "jax[cuda13-local]")()
+        else:
+            large("JAX and what it needs are 3 GB")
+            python("jax_functions.py", "jax[cuda13]")()
 
     def halide():
         system = "/usr/bin/python3"
@@ -203,6 +211,7 @@ def tests(build):
     yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/Taichi", taichi
+    yield "external/JAX", jax
     yield "external/PyTorch, compiled", torch
     yield "external/tinygrad", python("tinygrad_tensors.py", "tinygrad", "numpy", DEV="CUDA", CACHELEVEL="0")
     yield "external/XGBoost and CatBoost", boosted_trees

@@ -82,6 +82,30 @@ def tests(build):
             r = run([*command, build.path("tests", "own-names")], env=env)
             assert r.returncode == 0 and r.stdout == "1 and 1 device(s)\n", r
 
+    def device_files():
+        """As JAX does it, before it asks CUDA anything."""
+        files = [f"/dev/nvidia{n}" for n in ("0", "1", "2", "ctl", "-uvm", "", "00", "0x", "255", "-caps")]
+        if any(os.path.exists(f) for f in files):
+            raise Skip("this machine has NVIDIA's driver")
+        program = [build.path("tests", "device-files"), *files]
+        for devices in ("1", "2"):
+            r = run([build.bin("hawser"), "run", "--device", "soft", *program], env=build.env(HAWSER_SOFTGPU_DEVICES=devices))
+            want = [f"/dev/nvidia{n} 195:{n}" for n in range(int(devices))] + ["/dev/nvidiactl 195:255", "/dev/nvidia-uvm 511:0"]
+            assert r.returncode == 0 and r.stdout.splitlines() == want, r
+        r = run(program, env=build.preload_env("ipc:///nobody"))
+        assert r.returncode == 0 and r.stdout == "", r
+
+    def xlas_flags():
+        plugin = build.path("tests", "xla", "xla_cuda_plugin.so")
+        say = f"import ctypes; x = ctypes.CDLL('{plugin}'); x.flags.restype = ctypes.c_char_p; print(x.flags())"
+        folder = os.path.realpath(build.path("lib", "softgpu"))
+        ours = f"--xla_gpu_cuda_data_dir={folder} --xla_gpu_autotune_level=0 "
+        for before, after in ((None, ours), ("--mine=1", ours + "--mine=1"), ("/a/file", "/a/file")):
+            given = {} if before is None else {"XLA_FLAGS": before}
+            r = run([build.bin("hawser"), "run", "--device", "soft", sys.executable, "-c", say], env=build.env(**given))
+            assert r.returncode == 0 and r.stdout == f"{after.encode()}\n", r
+        assert os.access(os.path.join(folder, "bin", "ptxas"), os.X_OK)
+
     for library in ("libcuda.so.1", "libcuda.so", "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
                     "/nonexistent/libcuda.so.1"):
         yield f"ways in/dlopen {library}", asks_for(library)
@@ -91,5 +115,7 @@ def tests(build):
     yield "ways in/linked at run time", linked_at_run_time
     yield "ways in/looked for in folders", looked_for_in_folders
     yield "ways in/libraries with function pointers of CUDA's names", names_of_cudas
+    yield "ways in/questions about device files", device_files
+    yield "ways in/flags of XLA", xlas_flags
     yield "ways in/a child of a shell", childs_child
     yield "ways in/programs without CUDA are left alone", stdout_is_left_alone

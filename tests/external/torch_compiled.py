@@ -1,5 +1,6 @@
-"""PyTorch where its own kernels, which are machine code, cannot run: Triton kernels, and what torch.compile makes of
-functions, of a model's training and of attention, beside the CPU's results."""
+"""PyTorch where its own kernels, which are machine code, cannot run: Triton kernels, what torch.compile makes of
+functions, of a model's training and of attention, and what it leaves to cuBLAS, cuDNN and cuFFT, beside the CPU's
+results."""
 
 import torch
 import triton
@@ -96,4 +97,32 @@ def trained(step, move):
 
 want, got = trained(step, lambda t: t), trained(torch.compile(step), lambda t: t.cuda())
 assert want[-1] < want[0] and max(abs(w - g) for w, g in zip(want, got)) < 1e-3, (want, got)
+
+# ---- libraries
+
+torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def same(f, *arguments, most=1e-4):
+    got, want = f(*(a.cuda() for a in arguments)), f(*arguments)
+    for g, w in zip(got, want) if isinstance(want, tuple) else [(got, want)]:
+        near(torch.view_as_real(g) if g.is_complex() else g, torch.view_as_real(w) if w.is_complex() else w, most)
+
+
+def convolution_backward(y, x, kernel):
+    return torch.ops.aten.convolution_backward(y, x, kernel, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
+                                               [True, True, False])[:2]
+
+
+image, kernel = torch.randn(2, 3, 16, 16), torch.randn(4, 3, 3, 3)
+same(lambda x, k: torch.nn.functional.conv2d(x, k, padding=1), image, kernel)
+same(lambda x, k: torch.nn.functional.conv2d(x, k, stride=2, dilation=2), image, kernel)
+same(lambda x, k: torch.nn.functional.conv3d(x[:, :, None], k[:, :, None]), image, kernel)
+same(torch.nn.functional.conv_transpose2d, image, torch.randn(3, 4, 3, 3))
+same(convolution_backward, torch.randn(2, 4, 16, 16), image, kernel)
+same(torch.matmul, image[0, 0], image[0, 1])
+same(torch.fft.rfft, image)
+cell = torch.nn.LSTM(4, 5)
+want = cell(torch.ones(3, 2, 4))[0]
+near(cell.cuda()(torch.ones(3, 2, 4).cuda())[0], want)
 print("ok")
