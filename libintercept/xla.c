@@ -1,5 +1,5 @@
 /*
- * XLA (JAX) for the software GPU. XLA compiles for its device with an assembler that is linked into it, and keeps
+ * XLA (JAX, TensorFlow) for the software GPU. XLA compiles for its device with an assembler that is linked into it, and keeps
  * kernels of some libraries as machine code; both can be told otherwise, by flags in XLA_FLAGS, which it reads when its
  * first client is made. So when the library with XLA in it has been opened and the device is the software GPU, the
  * flags below are put before those that the program's user gave, and the assembler becomes ours (scripts/ptxas), which
@@ -32,8 +32,11 @@ enum { N_FLAGS = sizeof flags / sizeof *flags };
 
 bool hawser_is_xla(const char *name)
 {
+    static const char *const names[] = {"xla_cuda_plugin.so" /* JAX */, "libtensorflow_framework.so.2"};
     const char *slash = strrchr(name, '/');
-    return !strcmp(slash ? slash + 1 : name, "xla_cuda_plugin.so");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(slash ? slash + 1 : name, names[i])) return true;
+    return false;
 }
 
 /* Marks the flags whose names are among the strings of a segment. */

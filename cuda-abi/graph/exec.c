@@ -416,6 +416,11 @@ static CUresult take_over(struct graph *old, struct graph *new)
     return r;
 }
 
+CUresult graph_update(struct graph *old, struct graph *new, CUgraphExecUpdateResultInfo *info)
+{
+    return comparable(old, new, info) ? take_over(old, new) : CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+}
+
 CUresult cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph, CUgraphExecUpdateResultInfo *resultInfo)
 {
     if (!resultInfo) return CUDA_ERROR_INVALID_VALUE;
@@ -424,8 +429,7 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph, CUgraphExe
     struct graph_exec *e = graph_exec_of(hGraphExec);
     struct graph *g = graph_of(hGraph);
     CUresult r = e && g ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    if (r == CUDA_SUCCESS && !comparable(e->graph, g, resultInfo)) r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
-    if (r == CUDA_SUCCESS) r = take_over(e->graph, g);
+    if (r == CUDA_SUCCESS) r = graph_update(e->graph, g, resultInfo);
     if (r == CUDA_SUCCESS) resultInfo->result = CU_GRAPH_EXEC_UPDATE_SUCCESS;
     graph_leave();
     return r;

@@ -168,6 +168,9 @@ CUresult graph_conditionals_assign(const struct graph *g, CUstream stream);
 /* Asks the library for what an executable graph's nodes say, on one stream. *host_written: whether memory of
  * the program may have been asked to be written there since the stream was last waited for. */
 CUresult graph_replay(struct graph *g, CUstream stream, bool *host_written);
+/* Under the lock. Gives an executable graph, or one inside it, the parameters of another of the same shape; what
+ * forbids that is told in *info, and then nothing has changed. */
+CUresult graph_update(struct graph *old, struct graph *new, CUgraphExecUpdateResultInfo *info);
 
 /* ---- capture (capture.c) ---- */
 

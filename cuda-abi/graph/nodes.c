@@ -97,7 +97,7 @@ static CUresult may_set(const struct graph_node *n, const CUgraphNodeParams *p, 
     case CU_GRAPH_NODE_TYPE_CONDITIONAL:
         return CUDA_ERROR_NOT_SUPPORTED;
     case CU_GRAPH_NODE_TYPE_GRAPH:
-        return exec ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        return CUDA_ERROR_INVALID_VALUE;
     case CU_GRAPH_NODE_TYPE_MEMCPY:
         /* One-dimensional copies may become others of the kind; the sides' kinds of memory stay. */
         return exec && (n->p.memcpy.copyParams.srcMemoryType != p->memcpy.copyParams.srcMemoryType ||
@@ -109,8 +109,18 @@ static CUresult may_set(const struct graph_node *n, const CUgraphNodeParams *p, 
     }
 }
 
+/* The graph inside an executable child node keeps its shape. */
+static CUresult set_child(struct graph_node *n, const CUDA_CHILD_GRAPH_NODE_PARAMS *c)
+{
+    CUgraphExecUpdateResultInfo info;
+    struct graph *child = graph_of(c->graph);
+    bool ok = child && graph_update((struct graph *)n->p.graph.graph, child, &info) == CUDA_SUCCESS;
+    return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 CUresult graph_node_set(struct graph_node *n, const CUgraphNodeParams *p, bool exec)
 {
+    if (exec && n->p.type == CU_GRAPH_NODE_TYPE_GRAPH && p->type == n->p.type) return set_child(n, &p->graph);
     struct graph_node fresh = {.graph = n->graph}, old = *n;
     CUresult r = may_set(n, p, exec);
     if (r == CUDA_SUCCESS) r = graph_params_take(&fresh, p);
@@ -120,10 +130,6 @@ CUresult graph_node_set(struct graph_node *n, const CUgraphNodeParams *p, bool e
     }
     n->p = fresh.p;
     n->param_bytes = fresh.param_bytes;
-    unsigned count;
-    struct graph **inside = graph_inside(n, &count);
-    for (unsigned i = 0; i < count; i++)
-        inside[i]->owner = n;
     graph_params_drop(&old);
     return CUDA_SUCCESS;
 }

@@ -21,9 +21,9 @@ def python_package(*names):
     try:
         r = subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input",
                             "--retries", "1", "--timeout", "15", "--target", folder, "--upgrade", *names],
-                           capture_output=True, text=True, timeout=300)
+                           capture_output=True, text=True, timeout=600)
     except subprocess.TimeoutExpired:
-        raise Skip(f"{' '.join(names)} could not be installed within 300 s")
+        raise Skip(f"{' '.join(names)} could not be installed within 600 s")
     if r.returncode:
         raise Skip(f"{' '.join(names)} cannot be installed: {r.stderr.strip().splitlines()[-1:]}")
     open(done, "w").close()

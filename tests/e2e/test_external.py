@@ -1,7 +1,8 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, JAX, PyTorch with Triton, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
+Numba, numba-cuda, CuPy, JAX, TensorFlow, PyTorch with Triton, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
 cuda-python from the Python registry. What cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
 
+import glob
 import hashlib
 import os
 import re
@@ -145,6 +146,12 @@ def tests(build):
             large("JAX and what it needs are 3 GB")
             python("jax_functions.py", "jax[cuda13]")()
 
+    def tensorflow():
+        large("TensorFlow and what it needs are 4 GB")
+        folder = python_package("tensorflow[and-cuda]")
+        libraries = glob.glob(os.path.join(glob.escape(folder), "nvidia", "*", "lib")) # of which it finds not all itself
+        python("tensorflow_functions.py", "tensorflow[and-cuda]", LD_LIBRARY_PATH=":".join(libraries))()
+
     def halide():
         system = "/usr/bin/python3"
         if run([system, "-c", "import halide, numpy"]).returncode:
@@ -212,6 +219,7 @@ def tests(build):
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/Taichi", taichi
     yield "external/JAX", jax
+    yield "external/TensorFlow", tensorflow
     yield "external/PyTorch, compiled", torch
     yield "external/tinygrad", python("tinygrad_tensors.py", "tinygrad", "numpy", DEV="CUDA", CACHELEVEL="0")
     yield "external/XGBoost and CatBoost", boosted_trees

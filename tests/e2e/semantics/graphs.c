@@ -81,6 +81,48 @@ void graph_of_all_kinds(void)
     OK(cuMemFree(x));
 }
 
+/* As XLA does: each launch with another child of the same shape, which is gone by then. */
+void graph_with_other_children(void)
+{
+    CUgraph graph, child;
+    CUgraphNode clear, inside, inner[2];
+    CUgraphExec exec;
+    CUdeviceptr x = zeros();
+    unsigned v = 0, n = N;
+    void *params[] = {&x, &v, &n};
+    CUDA_KERNEL_NODE_PARAMS k = add_params(params);
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = x, .value = 10, .elementSize = 4, .width = N, .height = 1};
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddMemsetNode(&clear, graph, NULL, 0, &fill, context));
+    for (unsigned i = 0; i < 3; i++) {
+        OK(cuGraphCreate(&child, 0));
+        v = 1 + i;
+        OK(cuGraphAddKernelNode(&inner[0], child, NULL, 0, &k));
+        v = 100;
+        OK(cuGraphAddKernelNode(&inner[1], child, inner, 1, &k));
+        if (i) {
+            OK(cuGraphExecChildGraphNodeSetParams(exec, inside, child));
+        } else {
+            OK(cuGraphAddChildGraphNode(&inside, graph, &clear, 1, child));
+            OK(cuGraphInstantiate(&exec, graph, 0));
+        }
+        OK(cuGraphDestroy(child));
+        OK(cuGraphLaunch(exec, NULL));
+        OK(cuCtxSynchronize());
+        CHECK(device_is(x, 111 + i));
+    }
+    OK(cuGraphCreate(&child, 0));
+    OK(cuGraphAddKernelNode(&inner[0], child, NULL, 0, &k));
+    IS(cuGraphExecChildGraphNodeSetParams(exec, inside, child), CUDA_ERROR_INVALID_VALUE); /* another shape */
+    OK(cuGraphLaunch(exec, NULL));
+    OK(cuCtxSynchronize());
+    CHECK(device_is(x, 113));
+    OK(cuGraphDestroy(child));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(x));
+}
+
 void graph_copies_what_its_host_function_wrote(void)
 {
     CUgraph graph;

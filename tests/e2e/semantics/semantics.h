@@ -61,6 +61,7 @@ int pool_child(int fd, const char *text);
     X("capture and the legacy stream", capture_and_the_legacy_stream, false) \
     X("graph pictures", graph_pictures, false) \
     X("graph of all kinds", graph_of_all_kinds, false) \
+    X("graph with other children", graph_with_other_children, false) \
     X("graph copies what its host function wrote", graph_copies_what_its_host_function_wrote, false) \
     X("graph memory", graph_memory, false) \
     X("graph conditions", graph_conditions, false) \
