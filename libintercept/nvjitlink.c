@@ -76,7 +76,7 @@ static struct link *kept(handle h)
     return h ? l : NULL;
 }
 
-static void *library; /* the handle through which a program looked nvJitLink up; NULL for the global scope */
+static void *library; /* the handle through which a program last looked nvJitLink up */
 
 /* ---- the driver's linker ---- */
 
@@ -154,22 +154,26 @@ static int link_by_driver(struct link *h)
 
 /* ---- nvJitLink's functions ---- */
 
-static void *named(const char *name, const char *release)
+/* Of the nvJitLink that the code at caller meant to call; ours is what it called. Any that has the release's names
+ * does for a caller that has none of its own: a handle stays with the one that made it. */
+static bool find_functions(struct functions *f, const char *release, const void *caller, const void *ours)
 {
-    char whole[64];
-    snprintf(whole, sizeof whole, "%s%s%s", *release ? "__" : "", name, release);
-    return hawser_real_dlsym(library ? library : RTLD_NEXT, whole);
-}
-
-static bool find_functions(struct functions *f, const char *release)
-{
-    static const char *const names[] = {"nvJitLinkCreate", "nvJitLinkDestroy", "nvJitLinkAddData", "nvJitLinkAddFile",
-                                        "nvJitLinkComplete", "nvJitLinkGetLinkedCubinSize", "nvJitLinkGetLinkedPtxSize",
-                                        "nvJitLinkGetErrorLogSize", "nvJitLinkGetInfoLogSize", "nvJitLinkGetLinkedCubin",
-                                        "nvJitLinkGetLinkedPtx", "nvJitLinkGetErrorLog", "nvJitLinkGetInfoLog"};
-    void *found[sizeof names / sizeof *names];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!(found[i] = named(names[i], release))) return false;
+    static const char *const names[] = {"Create", "Destroy", "AddData", "AddFile", "Complete", "GetLinkedCubinSize",
+                                        "GetLinkedPtxSize", "GetErrorLogSize", "GetInfoLogSize", "GetLinkedCubin",
+                                        "GetLinkedPtx", "GetErrorLog", "GetInfoLog"};
+    void *found[sizeof names / sizeof *names], *from = NULL; /* which stays */
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%snvJitLink%s%s", *release ? "__" : "", names[i], release);
+        if (i == 0) {
+            void *create = hawser_find_for(caller, name, ours, "libnvJitLink");
+            from = create ? hawser_owner(create) : library;
+            found[0] = create ? create : from ? hawser_real_dlsym(from, name) : NULL;
+        } else {
+            found[i] = hawser_real_dlsym(from, name);
+        }
+        if (!from || !found[i]) return false;
+    }
     memcpy(f, found, sizeof found);
     return true;
 }
@@ -205,11 +209,12 @@ static int create_software(struct link *h, uint32_t n, const char **options)
     return status;
 }
 
-static int create(handle *out, uint32_t n, const char **options, const char *release)
+static int create(handle *out, uint32_t n, const char **options, const char *release, const void *caller,
+                  const void *ours)
 {
     struct link *h = calloc(1, sizeof *h);
     int status = INTERNAL;
-    if (h && find_functions(&h->f, release)) {
+    if (h && find_functions(&h->f, release, caller, ours)) {
         h->end = &h->inputs;
         h->software = out && (!n || options) && hawser_guest_software();
         status = h->software ? create_software(h, n, options) : h->f.create(out ? &h->real : NULL, n, options);
@@ -415,7 +420,7 @@ EXPORT int nvJitLinkGetInfoLog(handle which, char *log)
 
 EXPORT int nvJitLinkCreate(handle *out, uint32_t n, const char **options)
 {
-    return create(out, n, options, "");
+    return create(out, n, options, "", __builtin_return_address(0), (void *)nvJitLinkCreate);
 }
 
 /* ---- the names of each release ---- */
@@ -430,7 +435,7 @@ EXPORT int nvJitLinkCreate(handle *out, uint32_t n, const char **options)
     ALIAS(GetInfoLogSize, release) ALIAS(GetInfoLog, release) \
     EXPORT int __nvJitLinkCreate##release(handle *out, uint32_t n, const char **options) \
     { \
-        return create(out, n, options, #release); \
+        return create(out, n, options, #release, __builtin_return_address(0), (void *)__nvJitLinkCreate##release); \
     }
 #define RELEASES(X) \
     X(_12_0) X(_12_1) X(_12_2) X(_12_3) X(_12_4) X(_12_5) X(_12_6) X(_12_7) X(_12_8) X(_12_9) \

@@ -33,6 +33,13 @@ __attribute__((visibility("hidden"))) void *hawser_find_symbol(void *handle, con
 __attribute__((visibility("hidden"))) void *hawser_nvrtc_symbol(void *handle, const char *name);
 __attribute__((visibility("hidden"))) void *hawser_nvjitlink_symbol(void *handle, const char *name);
 
+/* The function of that name which the code at caller would have got, had it not got ours: of the library that its own
+ * needs, of the global scope, or of a loaded library whose file name begins so. NULL: there is none. */
+__attribute__((visibility("hidden"))) void *hawser_find_for(const void *caller, const char *name, const void *ours,
+                                                            const char *file);
+/* A handle, for dlclose, of the library that an address lies in; NULL for none. */
+__attribute__((visibility("hidden"))) void *hawser_owner(const void *address);
+
 /* XLA's flags for the software GPU: whether an object of this name is looked at, and what is done once it is there. */
 __attribute__((visibility("hidden"))) bool hawser_is_xla(const char *name);
 __attribute__((visibility("hidden"))) void hawser_xla_opened(const struct dl_phdr_info *object);

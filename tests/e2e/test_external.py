@@ -1,5 +1,5 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, JAX, TensorFlow, PyTorch with Triton, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
+Numba, numba-cuda, CuPy, JAX, TensorFlow, PyTorch with Triton, OpenMM, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
 cuda-python from the Python registry. What cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
 
 import glob
@@ -133,6 +133,10 @@ def tests(build):
         python("ctranslate2_translator.py", "ctranslate2", "nvidia-cublas-cu12", "numpy",
                LD_LIBRARY_PATH=os.path.join(folder, "nvidia", "cublas", "lib"))()
 
+    def openmm():
+        large("OpenMM, cuFFT and NVRTC 12 are 1 GB")
+        python("openmm_dynamics.py", "openmm[cuda12]")()
+
     def torch():
         large("PyTorch and what it needs are 5 GB")
         with tempfile.TemporaryDirectory() as folder:
@@ -223,6 +227,7 @@ def tests(build):
     yield "external/PyTorch, compiled", torch
     yield "external/tinygrad", python("tinygrad_tensors.py", "tinygrad", "numpy", DEV="CUDA", CACHELEVEL="0")
     yield "external/XGBoost and CatBoost", boosted_trees
+    yield "external/OpenMM", openmm
     yield "external/CTranslate2 with cuBLAS 12", ctranslate2
     yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")

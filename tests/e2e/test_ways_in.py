@@ -95,6 +95,23 @@ def tests(build):
         r = run(program, env=build.preload_env("ipc:///nobody"))
         assert r.returncode == 0 and r.stdout == "", r
 
+    def several_nvrtcs():
+        """As OpenMM's plugin and cuDNN's engines have one of their own, where nobody else sees it."""
+        use = ("import ctypes, sys\n"
+               "def reached(library):\n"
+               "    text, code, size = ctypes.create_string_buffer(64), ctypes.c_char(), ctypes.c_size_t()\n"
+               "    options = (ctypes.c_char_p * 1)(b'-arch=sm_120a')\n"
+               "    release = library.nvrtcCompileProgram(text, 1, options)\n"
+               "    library.nvrtcGetCUBINSize(text, ctypes.byref(size)), library.nvrtcGetCUBIN(text, ctypes.byref(code))\n"
+               "    return release, size.value, ord(code.value), text.value.decode()\n"
+               "folders = sys.argv[1:]\n"
+               "print([ctypes.CDLL(f + '/plugin.so').reached() for f in folders])\n"
+               "print([reached(ctypes.CDLL(f + '/libnvrtc.so.' + f[-2:])) for f in folders])\n")
+        folders = [build.path("tests", f"nvrtc-{release}") for release in (75, 90)]
+        r = run([build.bin("hawser"), "run", "--device", "soft", sys.executable, "-c", use, *folders], env=build.env())
+        looked_up = [(n, n, n, f"--gpu-architecture=compute_{n}") for n in (75, 90)]
+        assert r.returncode == 0 and r.stdout == f"[75, 90]\n{looked_up}\n", r
+
     def xlas_flags():
         plugin = build.path("tests", "xla", "xla_cuda_plugin.so")
         say = f"import ctypes; x = ctypes.CDLL('{plugin}'); x.flags.restype = ctypes.c_char_p; print(x.flags())"
@@ -116,6 +133,7 @@ def tests(build):
     yield "ways in/looked for in folders", looked_for_in_folders
     yield "ways in/libraries with function pointers of CUDA's names", names_of_cudas
     yield "ways in/questions about device files", device_files
+    yield "ways in/several releases of NVRTC", several_nvrtcs
     yield "ways in/flags of XLA", xlas_flags
     yield "ways in/a child of a shell", childs_child
     yield "ways in/programs without CUDA are left alone", stdout_is_left_alone

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,7 +195,13 @@ Test(nvrtc, ptx_stands_in_for_machine_code_that_is_not_there)
 Test(nvrtc, only_its_functions_are_answered_by_dlsym)
 {
     hawser_real_dlsym = fake_dlsym;
-    cr_assert_eq(hawser_find_symbol(compiled_with, "nvrtcCompileProgram"), (void *)nvrtcCompileProgram);
+    int (*found)(void *, int, const char *const *) =
+        (int (*)(void *, int, const char *const *))hawser_find_symbol(compiled_with, "nvrtcCompileProgram");
+    const char *option = "-arch=sm_90";
+    cr_assert_not_null(found);
+    cr_assert_eq(found(NULL, 1, &option), 0);
+    cr_assert_str_eq(compiled_with, "--gpu-architecture=compute_90 ");
+    cr_assert_null(hawser_find_symbol(RTLD_DEFAULT, "nvrtcCompileProgram"));
     cr_assert_null(hawser_find_symbol(compiled_with, "nvrtcVersion"));
     cr_assert_null(hawser_find_symbol(compiled_with, "cuInit"));
 }
