@@ -1,6 +1,7 @@
 """Programs of others, unchanged: NVIDIA's libraries (tests/external/*.cu), Debian's ffmpeg, hashcat and Halide, and
-Numba, numba-cuda, CuPy, JAX, TensorFlow, PyTorch with Triton, OpenMM, XGBoost, CatBoost, CTranslate2, tinygrad, Taichi, Dr.Jit and
-cuda-python from the Python registry. What cannot be had is skipped by name; what takes gigabytes is too, unless HAWSER_TEST_LARGE is set."""
+Numba, numba-cuda, CuPy, JAX, TensorFlow, PyTorch with Triton, OpenMM, Blender, XGBoost, CatBoost, CTranslate2, tinygrad,
+Taichi, Dr.Jit and cuda-python from the Python registry. What cannot be had is skipped by name; what takes gigabytes is
+too, unless HAWSER_TEST_LARGE is set."""
 
 import glob
 import hashlib
@@ -137,6 +138,15 @@ def tests(build):
         large("OpenMM, cuFFT and NVRTC 12 are 1 GB")
         python("openmm_dynamics.py", "openmm[cuda12]")()
 
+    def blender():
+        large("Blender is 1 GB")
+        folder = python_package("bpy")
+        with tempfile.NamedTemporaryFile() as summary: # which tells whether it has been the GPU
+            r = run([build.bin("hawser"), "trace", "--summary", summary.name, "--device", "soft", sys.executable,
+                     source("blender_render.py")], env=build.env(PYTHONPATH=folder), timeout=600)
+            assert r.returncode == 0 and r.stdout.splitlines()[-1:] == ["ok"], f"{r.stdout[-3000:]}{r.stderr[-3000:]}"
+            assert "kernel_gpu_integrator_shade_surface" in open(summary.name).read()
+
     def torch():
         large("PyTorch and what it needs are 5 GB")
         with tempfile.TemporaryDirectory() as folder:
@@ -228,6 +238,7 @@ def tests(build):
     yield "external/tinygrad", python("tinygrad_tensors.py", "tinygrad", "numpy", DEV="CUDA", CACHELEVEL="0")
     yield "external/XGBoost and CatBoost", boosted_trees
     yield "external/OpenMM", openmm
+    yield "external/Blender", blender
     yield "external/CTranslate2 with cuBLAS 12", ctranslate2
     yield "external/Dr.Jit", python("drjit_arrays.py", "drjit")
     yield "external/cuda-python", python("cuda_bindings.py", "cuda-bindings", "numpy")
