@@ -189,7 +189,7 @@ static CUresult copy(const struct side *dst, const struct side *src, struct rect
                      CUstream stream)
 {
     struct shim_call c;
-    CUresult e = shim_enter(&c, HAWSER_FN_CopyDevice, true);
+    CUresult e = shim_enter_stream(&c, HAWSER_FN_CopyDevice, stream);
     if (e == CUDA_SUCCESS) e = shim_copy_stream(&c, stream, &r->stream);
     if (e != CUDA_SUCCESS) return e;
     if (r->width == 0 || r->height == 0) return CUDA_SUCCESS;
@@ -348,7 +348,7 @@ static CUresult post_array(const CUDA_MEMCPY3D *p, const struct shim_object *src
     struct shim_call c;
     CUDA_MEMCPY3D d = *p;
     Hawser__CopyArray m = HAWSER__COPY_ARRAY__INIT;
-    CUresult r = shim_enter(&c, HAWSER_FN_CopyArray, true);
+    CUresult r = shim_enter_stream(&c, HAWSER_FN_CopyArray, stream);
     if (r == CUDA_SUCCESS) r = shim_copy_stream(&c, stream, &m.stream);
     if (r != CUDA_SUCCESS) return r;
     d.srcArray = d.dstArray = NULL;
@@ -498,7 +498,7 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, size_t eleme
 {
     struct shim_call c;
     uint64_t id;
-    CUresult e = shim_enter(&c, HAWSER_FN_Fill, true);
+    CUresult e = shim_enter_stream(&c, HAWSER_FN_Fill, stream);
     if (e == CUDA_SUCCESS) e = shim_copy_stream(&c, stream, &id);
     if (e != CUDA_SUCCESS) return e;
     if (width == 0 || height == 0) return CUDA_SUCCESS;

@@ -131,7 +131,7 @@ static CUresult add(CUstream stream, CUhostFn fn, CUstreamCallback callback, voi
 {
     struct shim_call c;
     Hawser__HostFunction m = HAWSER__HOST_FUNCTION__INIT;
-    CUresult r = shim_enter(&c, HAWSER_FN_HostFunction, true);
+    CUresult r = shim_enter_stream(&c, HAWSER_FN_HostFunction, stream);
     if (r == CUDA_SUCCESS) r = shim_handle(HAWSER_STREAM, stream, &m.stream);
     if (r != CUDA_SUCCESS) return r;
     if (!fn && !callback) return CUDA_ERROR_INVALID_VALUE;

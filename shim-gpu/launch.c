@@ -92,7 +92,7 @@ static CUresult launch(const CUlaunchConfig *l, CUfunction f, void **params, voi
 {
     struct shim_call c;
     Hawser__Launch m = HAWSER__LAUNCH__INIT;
-    CUresult r = shim_enter(&c, HAWSER_FN_Launch, true);
+    CUresult r = shim_enter_stream(&c, HAWSER_FN_Launch, l->hStream);
     if (r != CUDA_SUCCESS) return r;
     struct shim_object *o = shim_object(HAWSER_FUNCTION, f);
     if (!o) return CUDA_ERROR_INVALID_HANDLE;

@@ -160,6 +160,18 @@ CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context)
     return CUDA_SUCCESS;
 }
 
+CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stream)
+{
+    CUresult r = shim_enter(c, function, true);
+    if (r != CUDA_ERROR_INVALID_CONTEXT) return r;
+    const struct shim_object *o = shim_object(HAWSER_STREAM, stream);
+    if (!o || !o->context || o->context->kind != HAWSER_CONTEXT) return r;
+    c->context = o->context;
+    c->who.thread = shim_thread_id();
+    c->who.context = o->context->id;
+    return CUDA_SUCCESS;
+}
+
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n)
 {

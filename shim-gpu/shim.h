@@ -44,6 +44,9 @@ struct shim_call {
 /* To be called first by every function that uses the session: checks that there is one, that this is
  * not a forked child, and, with need_context, that a living context is current. */
 CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context);
+/* The same for a function that works in a stream: where no context is current, that of a stream of the program's own
+ * is used. The default streams have none. */
+CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stream);
 
 /* The same for functions that are answered here and need cuInit only. */
 CUresult shim_initialized(void);

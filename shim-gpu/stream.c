@@ -42,7 +42,7 @@ CUresult shim_check_cuEventCreate(struct shim_object *made, CUevent *phEvent, un
 static CUresult stream_named(CUstream hStream, struct shim_call *c, struct shim_object **object,
                              uint64_t *id)
 {
-    CUresult r = shim_enter(c, HAWSER_FN_cuStreamQuery, true);
+    CUresult r = shim_enter_stream(c, HAWSER_FN_cuStreamQuery, hStream);
     if (r == CUDA_SUCCESS) r = shim_handle(HAWSER_STREAM, hStream, id);
     if (r == CUDA_SUCCESS) *object = shim_object(HAWSER_STREAM, hStream);
     return r;

@@ -89,9 +89,13 @@ def guest_function(spec, f):
            f"    {n.struct} m = {n.init};"]
     if made:
         out.append("    struct shim_object *made = NULL;")
-    context = "false" if f.name in spec.outside else "true"
-    out += [f"    CUresult r = shim_enter(&c, HAWSER_FN_{f.name}, {context});",
-            "    if (r != CUDA_SUCCESS) return r;"]
+    stream = next((r.name for r in roles if r.kind == "handle" and r.object == "HAWSER_STREAM"), None)
+    if f.name in spec.outside or not stream:
+        context = "false" if f.name in spec.outside else "true"
+        out.append(f"    CUresult r = shim_enter(&c, HAWSER_FN_{f.name}, {context});")
+    else:
+        out.append(f"    CUresult r = shim_enter_stream(&c, HAWSER_FN_{f.name}, {stream});")
+    out.append("    if (r != CUDA_SUCCESS) return r;")
     pointers = [r.name for r in roles if r.pointer and r.name not in spec.optional]
     for r in roles:
         if r.count and not r.fixed:

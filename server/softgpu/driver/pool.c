@@ -39,9 +39,10 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPoo
 CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
 {
     struct sd_context *c;
+    struct sd_stream *s;
     CUmemoryPool pool;
-    CUresult r = sd_current(&c);
-    if (r == CUDA_SUCCESS) r = cuDeviceGetMemPool(&pool, c->device->ordinal);
+    CUresult r = sd_stream_of(hStream, &c, &s);
+    if (r == CUDA_SUCCESS) r = cuDeviceGetMemPool(&pool, s->context->device->ordinal);
     return r == CUDA_SUCCESS ? cuMemAllocFromPoolAsync(dptr, bytesize, pool, hStream) : r;
 }
 

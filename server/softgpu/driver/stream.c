@@ -414,8 +414,13 @@ static struct sd_stream *per_thread(struct sd_context *c)
 CUresult sd_stream_of(CUstream handle, struct sd_context **context, struct sd_stream **out)
 {
     CUresult r = sd_current(context);
-    if (r != CUDA_SUCCESS) return r;
     if (!handle) handle = hawser_abi_default_stream();
+    bool own = handle != CU_STREAM_LEGACY && handle != CU_STREAM_PER_THREAD; /* which knows its context itself */
+    if (r == CUDA_ERROR_INVALID_CONTEXT && own && sd_is(SD_STREAM, handle)) {
+        *context = ((struct sd_stream *)handle)->context;
+        r = CUDA_SUCCESS;
+    }
+    if (r != CUDA_SUCCESS) return r;
     if (handle == CU_STREAM_LEGACY)
         *out = (*context)->legacy;
     else if (handle == CU_STREAM_PER_THREAD)

@@ -53,10 +53,14 @@ void pools(void)
 /* A thread without a current context may wait for another's work, as CatBoost does. */
 void events_without_a_context(void)
 {
-    CUcontext mine, none;
-    CUdeviceptr x;
+    CUcontext mine, none, its;
+    CUdevice device;
+    CUdeviceptr x, y;
     CUevent e;
-    CUstream s;
+    CUstream s, unmade;
+    unsigned v = 4, n = N, out[N], flags;
+    struct note note = {.data = out};
+    void *params[] = {&x, &v, &n};
     OK(cuMemAlloc(&x, N * 4));
     OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     OK(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
@@ -65,11 +69,32 @@ void events_without_a_context(void)
     OK(cuCtxPopCurrent(&mine));
     OK(cuCtxGetCurrent(&none));
     CHECK(!none);
-    IS(cuStreamCreate(&s, 0), CUDA_ERROR_INVALID_CONTEXT);
+    IS(cuStreamCreate(&unmade, 0), CUDA_ERROR_INVALID_CONTEXT);
     OK(cuEventSynchronize(e));
     OK(cuEventQuery(e));
+    /* A stream of the program's own knows its context; the default streams have none then. */
+    OK(cuStreamGetCtx(s, &its));
+    OK(cuStreamGetDevice(s, &device));
+    OK(cuStreamGetFlags(s, &flags));
+    CHECK(its == mine && flags == CU_STREAM_NON_BLOCKING);
+    OK(cuMemAllocAsync(&y, N * 4, s));
+    OK(cuMemcpyDtoDAsync(y, x, N * 4, s));
+    OK(cuMemsetD32Async(x, 1, N, s));
+    OK(cuMemcpyDtoDAsync(x, y, N * 4, s));
+    OK(cuMemFreeAsync(y, s));
+    OK(cuLaunchKernel(add, (N + 127) / 128, 1, 1, 128, 1, 1, 0, s, params, NULL));
+    OK(cuMemcpyDtoHAsync(out, x, sizeof out, s));
+    OK(cuLaunchHostFunc(s, look, &note));
+    OK(cuEventRecord(e, s));
+    OK(cuStreamWaitEvent(s, e, 0));
+    OK(cuStreamSynchronize(s));
+    OK(cuStreamQuery(s));
+    CHECK(all_are(out, 13) && note.times == 1);
+    IS(cuStreamGetCtx(NULL, &its), CUDA_ERROR_INVALID_CONTEXT);
+    IS(cuStreamSynchronize(CU_STREAM_PER_THREAD), CUDA_ERROR_INVALID_CONTEXT);
+    IS(cuMemsetD32Async(x, 1, N, CU_STREAM_LEGACY), CUDA_ERROR_INVALID_CONTEXT);
     OK(cuCtxPushCurrent(mine));
-    CHECK(device_is(x, 9));
+    CHECK(device_is(x, 13));
     OK(cuEventDestroy(e));
     OK(cuStreamDestroy(s));
     OK(cuMemFree(x));
