@@ -65,6 +65,11 @@ EXPECT(lock_count)
     out[0] = 0;
     out[1] = 192;
 }
+EXPECT(chained_back)
+{
+    EACH(12) out[i] = 12 - i;
+}
+
 EXPECT(chained)
 {
     EACH(40)
@@ -199,6 +204,10 @@ const struct kernel_case control_cases[] = {
             "    setp.eq.u32 %p2, %v, 0;\n    setp.ne.and.u32 %p3, %b, 1, %p2;\n    @%p3 bra wait;\nmine:\n    add.u32 %v, %v, %b;\n"
             "    st.release.gpu.global.u32 [%o], %v;\n"),
      {40, 1, 1}, {1, 1, 1}, 40, 0, chained, 0, 0, 0},
+    {"resident_blocks_may_wait_for_later_blocks",
+     KERNEL("    setp.eq.u32 %p1, %b, 11;\n    mov.u32 %v, 0;\n    @%p1 bra mine;\nwait:\n    ld.acquire.gpu.global.u32 %v, [%o+4];\n"
+            "    setp.eq.u32 %p2, %v, 0;\n    @%p2 bra wait;\nmine:\n    add.u32 %v, %v, 1;\n    st.release.gpu.global.u32 [%o], %v;\n"),
+     {12, 1, 1}, {1, 1, 1}, 12, 0, chained_back, 0, 0, 0},
     {"a_call_returns_a_value",
      ".func (.param .b32 result) triple(.param .b32 x)\n{\n    .reg .b32 %a;\n    ld.param.b32 %a, [x];\n    mad.lo.s32 %a, %a, 3, 1;\n"
      "    st.param.b32 [result], %a;\n    ret;\n}\n"

@@ -256,20 +256,42 @@ static bool turn(struct worker *worker, struct block *blk) {
     return ran;
 }
 
-static void run_resident(struct worker *worker, uint32_t n) {
+// One more block among those that take turns, where there is room. False if there is none, or no block left.
+static bool join(struct worker *worker, struct launch *launch, const struct layout *l) {
+    uint32_t slot = 0;
+    while (slot < worker->nblocks && !worker->blocks[slot].done) slot++;
+    if (slot == worker->capacity || launch->failed) return false;
+    uint64_t index = atomic_fetch_add(&launch->next, 1);
+    if (index >= launch->nblocks) return false;
+    if (slot == worker->nblocks)
+        place_block(&worker->blocks[worker->nblocks++], worker, launch, l, worker->memory + slot * l->block);
+    start_block(&worker->blocks[slot], index, true);
+    return true;
+}
+
+// The blocks wait, it seems, for what later blocks do, which hardware would have started too: after so many rounds in
+// which no block has ended, another one joins.
+enum { PATIENCE = 100 };
+
+static void run_resident(struct worker *worker, struct launch *launch, const struct layout *l, uint32_t n) {
+    unsigned rounds = 0;
     for (uint32_t left = n; left;) {
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < worker->nblocks; i++) {
             struct block *blk = &worker->blocks[i];
             if (blk->done) continue;
             bool ran = turn(worker, blk);
             if (blk->warps_done == blk->nwarps) {
                 blk->done = true;
                 left--;
+                rounds = 0;
             } else if (!ran) {
                 sg_raise(&blk->warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0,
                          "all threads of a block wait at barriers");
             }
         }
+        if (++rounds < PATIENCE) continue;
+        rounds = 0;
+        if (join(worker, launch, l)) left++;
     }
 }
 
@@ -292,22 +314,33 @@ static void record_fault(struct worker *worker, struct launch *launch) {
     pthread_mutex_unlock(&launch->engine->lock);
 }
 
-static uint64_t blocks_at_once(const struct worker *worker, const struct launch *launch) {
+static bool may_spin(const struct sg_kernel *kernel) {
+    for (uint32_t i = 0; i < kernel->ncodes; i++)
+        if (kernel->codes[i]->may_spin) return true;
+    return false;
+}
+
+// How many blocks take turns on a worker from the start, and at most.
+static uint32_t blocks_at_once(struct worker *worker, const struct launch *launch) {
     unsigned team = worker->engine->nworkers;
-    return launch->p.cooperative ? (launch->nblocks + team - 1) / team : 1;
+    uint64_t share = (launch->nblocks + team - 1) / team, most = sg_cooperative_limit(worker->engine, launch->threads) / team;
+    if (launch->p.cooperative) return worker->capacity = (uint32_t)share;
+    if (most > launch->nblocks) most = launch->nblocks;
+    worker->capacity = may_spin(launch->kernel) ? (uint32_t)(most > 32 ? 32 : most) : 1;
+    return 1;
 }
 
 // Left by a jump when a kernel faults.
 static void run_all(struct worker *worker, struct launch *launch) {
     struct layout l = plan(launch);
-    uint64_t resident = blocks_at_once(worker, launch);
-    worker->blocks = calloc(resident, sizeof *worker->blocks);
-    if (!worker->blocks || !reserve(worker, l.block * resident)) {
+    uint32_t resident = blocks_at_once(worker, launch);
+    worker->blocks = calloc(worker->capacity, sizeof *worker->blocks);
+    if (!worker->blocks || !reserve(worker, l.block * worker->capacity)) {
         worker->fault = SG_FAULT_NO_MEMORY;
         snprintf(worker->fault_message, sizeof worker->fault_message, "no memory for registers");
         siglongjmp(worker->jump, 1);
     }
-    for (uint64_t i = 0; i < resident; i++)
+    for (uint32_t i = 0; i < resident; i++)
         place_block(&worker->blocks[i], worker, launch, &l, worker->memory + i * l.block);
     bool fresh = true;
     for (;;) {
@@ -318,8 +351,9 @@ static void run_all(struct worker *worker, struct launch *launch) {
             start_block(&worker->blocks[n], index, fresh);
         }
         if (n == 0) break;
+        worker->nblocks = n;
         worker->in_kernel = true;
-        run_resident(worker, n);
+        run_resident(worker, launch, &l, n);
         worker->in_kernel = false;
         if (n == resident) fresh = false;
     }

@@ -159,8 +159,8 @@ struct worker {
     struct sg_engine *engine;
     pthread_t thread;
     uint32_t index;
-    struct block *blocks; // resident ones: 1, or more in cooperative launches
-    uint32_t nblocks;
+    struct block *blocks; // those that take turns: 1, or more in cooperative launches and where they wait for each other
+    uint32_t nblocks, capacity;
     uint8_t *memory; // warps, frames, local and shared memory of the resident blocks
     size_t memory_size;
     sigjmp_buf jump;
