@@ -15,7 +15,7 @@ import threading
 from harness import Daemon, Skip, free_port, run
 from registry import python_package
 
-LIBRARIES = ("thrust", "cub", "groups", "dynamic", "nvrtc-device", "jitlink", "curand", "cufft", "cublas", "cusparse", "cusolver")
+LIBRARIES = ("thrust", "cub", "groups", "clusters", "dynamic", "nvrtc-device", "jitlink", "curand", "cufft", "cublas", "cusparse", "cusolver")
 
 
 def toolkit():
@@ -224,7 +224,7 @@ def tests(build):
 
     up, down = "format=yuv420p,hwupload_cuda", "hwdownload,format=yuv420p"
     for name in LIBRARIES:
-        for way in ("directly", "ipc", "tcp") if name in ("groups", "dynamic", "nvrtc-device") else ("directly", "tcp"):
+        for way in ("directly", "ipc", "tcp") if name in ("groups", "clusters", "dynamic", "nvrtc-device") else ("directly", "tcp"):
             yield f"external/{name}/{way}", library(name, way)
     yield "external/names of the newest cuda.h", newest_names
     yield "external/runtimes of CUDA 11, 12, 13.0 and 13.5 on one host", runtimes_on_one_host

@@ -520,3 +520,27 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *pExecAffinity, CUexecAffinity
     if (!pExecAffinity || (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX) return CUDA_ERROR_INVALID_VALUE;
     return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
 }
+
+/* ---- resources: the "multiprocessors", which cannot be divided ---- */
+
+CUresult cuDeviceGetDevResource(CUdevice device, CUdevResource *resource, CUdevResourceType type)
+{
+    CUresult r = sd_ready();
+    if (r != CUDA_SUCCESS) return r;
+    const struct sd_device *d = sd_device(device);
+    if (!d) return CUDA_ERROR_INVALID_DEVICE;
+    if (!resource) return CUDA_ERROR_INVALID_VALUE;
+    if (type != CU_DEV_RESOURCE_TYPE_SM) return CUDA_ERROR_INVALID_RESOURCE_TYPE;
+    memset(resource, 0, sizeof *resource);
+    resource->type = type;
+    resource->sm.smCount = resource->sm.minSmPartitionSize = sg_engine_threads(d->engine);
+    resource->sm.smCoscheduledAlignment = 1;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetDevResource(CUcontext hCtx, CUdevResource *resource, CUdevResourceType type)
+{
+    CUdevice device;
+    CUresult r = cuCtxGetDevice_v2(&device, hCtx);
+    return r == CUDA_SUCCESS ? cuDeviceGetDevResource(device, resource, type) : r;
+}

@@ -269,6 +269,8 @@ int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a)
         return (int)capability % 10;
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
         return (int)sg_engine_threads(d->engine);
+    case CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH:
+        return capability >= 90;
     case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
         return d->ordinal + 1;
     case CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID:

@@ -280,6 +280,8 @@ struct sd_kernel {
     struct sg_kernel *kernel;
     const struct sg_kernel_info *info;
     int max_dynamic_shared, carveout, cache;
+    int cluster[3];            /* CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_*; zeros for none */
+    int large_clusters, policy; /* NON_PORTABLE_CLUSTER_SIZE_ALLOWED, CLUSTER_SCHEDULING_POLICY_PREFERENCE */
 };
 
 void sd_modules_end(struct sd_context *c);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PORTABLE_CLUSTER = 8 }; /* blocks of a cluster that every device with clusters takes */
 #define MOST_STACK ((size_t)512 << 10) /* local memory that a thread can have; whatever the limit says */
 
 struct sd_kernel *sd_kernel(const void *handle)
@@ -43,6 +44,20 @@ static CUresult attribute(const struct sd_kernel *k, CUfunction_attribute a, int
         break;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         *value = k->carveout;
+        break;
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
+        *value = i->function->explicitcluster && !k->cluster[0];
+        break;
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH:
+        *value = k->cluster[a - CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH];
+        break;
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+        *value = k->large_clusters;
+        break;
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+        *value = k->policy;
         break;
     default:
         *value = 0;
@@ -88,9 +103,22 @@ CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int v
         if (value < -1 || value > 100) return CUDA_ERROR_INVALID_VALUE;
         k->carveout = value;
         return CUDA_SUCCESS;
-    default:
-        return (unsigned)attrib < CU_FUNC_ATTRIBUTE_MAX ? hawser_abi_not_supported("setting this kernel attribute")
-                                                        : CUDA_ERROR_INVALID_VALUE;
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH: /* what the kernel itself says cannot be changed */
+        if (k->info->function->reqnctapercluster[0]) return CUDA_ERROR_NOT_PERMITTED;
+        if (value < 0) return CUDA_ERROR_INVALID_VALUE;
+        k->cluster[attrib - CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH] = value;
+        return CUDA_SUCCESS;
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+        k->large_clusters = value != 0;
+        return CUDA_SUCCESS;
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+        if ((unsigned)value > CU_CLUSTER_SCHEDULING_POLICY_LOAD_BALANCING) return CUDA_ERROR_INVALID_VALUE;
+        k->policy = value;
+        return CUDA_SUCCESS;
+    default: /* the rest can be asked for only */
+        return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
@@ -221,6 +249,7 @@ static CUresult fault_result(enum sg_fault_kind kind)
         [SG_FAULT_DEADLOCK] = CUDA_ERROR_LAUNCH_TIMEOUT,
         [SG_FAULT_INVALID_VALUE] = CUDA_ERROR_INVALID_VALUE,
         [SG_FAULT_COOPERATIVE_SIZE] = CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+        [SG_FAULT_CLUSTER_SIZE] = CUDA_ERROR_INVALID_CLUSTER_SIZE,
         [SG_FAULT_NO_MEMORY] = CUDA_ERROR_OUT_OF_MEMORY,
     };
     return (unsigned)kind < sizeof results / sizeof *results ? results[kind] : CUDA_ERROR_UNKNOWN;
@@ -292,9 +321,35 @@ static CUresult check(const struct sd_device *d, const struct sd_kernel *k, cons
     return CUDA_SUCCESS;
 }
 
+/* The blocks of a cluster that a launch asks for, by its attributes or the kernel's; 1, 1, 1 for none. */
+static CUresult find_cluster(const struct sd_kernel *k, const CUlaunchConfig *l, uint32_t cluster[3])
+{
+    const unsigned grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
+    bool given = k->cluster[0] != 0;
+    for (int i = 0; i < 3; i++)
+        cluster[i] = given && k->cluster[i] ? (uint32_t)k->cluster[i] : 1;
+    for (unsigned i = 0; i < l->numAttrs; i++) {
+        if (l->attrs[i].id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) continue;
+        uint32_t wanted[3] = {l->attrs[i].value.clusterDim.x, l->attrs[i].value.clusterDim.y,
+                              l->attrs[i].value.clusterDim.z};
+        if (given && memcmp(wanted, cluster, sizeof wanted)) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+        memcpy(cluster, wanted, sizeof wanted);
+        given = true;
+    }
+    if (!given && k->info->function->explicitcluster) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    uint64_t blocks = 1;
+    for (int i = 0; i < 3; i++) {
+        if (!cluster[i] || cluster[i] > SG_MAX_CLUSTER || grid[i] % cluster[i]) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+        blocks *= cluster[i];
+    }
+    return blocks > (k->large_clusters ? SG_MAX_CLUSTER : PORTABLE_CLUSTER) ? CUDA_ERROR_INVALID_CLUSTER_SIZE
+                                                                            : CUDA_SUCCESS;
+}
+
 static CUresult launch(const CUlaunchConfig *config, const void *f, void **params, void **extra,
                        bool cooperative)
 {
+    uint32_t cluster[3];
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(config->hStream, &c, &s);
@@ -304,6 +359,7 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
     if (!k) return CUDA_ERROR_INVALID_HANDLE;
     if (params && extra) return CUDA_ERROR_INVALID_VALUE;
     r = check(c->device, k, config, cooperative);
+    if (r == CUDA_SUCCESS) r = find_cluster(k, config, cluster);
     if (r != CUDA_SUCCESS) return r;
     struct launch *l = calloc(1, sizeof *l + k->info->param_bytes);
     if (!l) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -312,6 +368,7 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
     l->kernel = k;
     l->p = (struct sg_launch_params){.grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
                                      .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
+                                     .cluster = {cluster[0], cluster[1], cluster[2]},
                                      .dynamic_shared = config->sharedMemBytes,
                                      .params = l->params,
                                      .param_bytes = k->info->param_bytes,
@@ -355,10 +412,6 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **ker
         switch (a->id) {
         case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
             cooperative = a->value.cooperative != 0;
-            break;
-        case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-            if (a->value.clusterDim.x * a->value.clusterDim.y * a->value.clusterDim.z > 1)
-                return hawser_abi_not_supported("launches in clusters of blocks");
             break;
         case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
         case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
@@ -412,5 +465,39 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamicSmemSize, CUfunc
     size_t each = 228 * 1024 / (size_t)numBlocks;
     if (each > SG_MAX_SHARED_BYTES) each = SG_MAX_SHARED_BYTES;
     *dynamicSmemSize = each > k->info->shared_bytes ? each - k->info->shared_bytes : 0;
+    return CUDA_SUCCESS;
+}
+
+/* A cluster takes turns on one CPU thread, like a block: as many as threads, by as many as fit. */
+CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config)
+{
+    struct sd_context *c;
+    struct sd_kernel *k;
+    uint32_t cluster[3];
+    int blocks = 0;
+    CUresult r = sd_current(&c);
+    if (r == CUDA_SUCCESS) r = named(func, numClusters, &k);
+    if (r != CUDA_SUCCESS) return r;
+    if (!config || (config->numAttrs && !config->attrs)) return CUDA_ERROR_INVALID_VALUE;
+    r = check(c->device, k, config, false);
+    if (r == CUDA_SUCCESS) r = find_cluster(k, config, cluster);
+    if (r == CUDA_SUCCESS)
+        r = cuOccupancyMaxActiveBlocksPerMultiprocessor(
+            &blocks, func, (int)(config->blockDimX * config->blockDimY * config->blockDimZ), config->sharedMemBytes);
+    if (r != CUDA_SUCCESS) return r;
+    int each = blocks / (int)(cluster[0] * cluster[1] * cluster[2]);
+    *numClusters = (each > 0 ? each : blocks > 0) * (int)sg_engine_threads(c->device->engine);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config)
+{
+    struct sd_kernel *k;
+    CUresult r = named(func, clusterSize, &k);
+    if (r != CUDA_SUCCESS) return r;
+    if (!config || (config->numAttrs && !config->attrs)) return CUDA_ERROR_INVALID_VALUE;
+    bool fits = config->sharedMemBytes <= (unsigned)k->max_dynamic_shared &&
+                (uint64_t)config->blockDimX * config->blockDimY * config->blockDimZ <= k->info->max_threads;
+    *clusterSize = !fits ? 0 : k->large_clusters ? SG_MAX_CLUSTER : PORTABLE_CLUSTER;
     return CUDA_SUCCESS;
 }

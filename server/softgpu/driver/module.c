@@ -364,6 +364,10 @@ static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_ker
     k->module = m;
     k->kernel = kernel;
     k->info = sg_kernel_info(kernel);
+    for (int i = 0; k->info->function->reqnctapercluster[0] && i < 3; i++) {
+        uint32_t n = k->info->function->reqnctapercluster[i];
+        k->cluster[i] = n ? (int)n : 1;
+    }
     k->max_dynamic_shared = 48 * 1024 - (int)k->info->shared_bytes;
     if (k->max_dynamic_shared < 0) k->max_dynamic_shared = 0;
     k->carveout = -1;

@@ -1,5 +1,5 @@
 // atom and red. Global and generic memory by the processor's own atomic operations (a loop of
-// compare-and-swap for what it lacks); shared memory plainly, since a block lives on one thread.
+// compare-and-swap for what it lacks); shared memory plainly, since a cluster of blocks lives on one thread.
 #include "round.h"
 
 typedef unsigned __int128 u128;
@@ -72,12 +72,8 @@ static u128 result(const struct sg_insn *insn, u128 old, u128 b, u128 c) {
 static uint8_t *target(struct warp *w, const struct op *op, uint32_t i, unsigned bytes, bool *mine) {
     if (op->n) {
         uint32_t at = ((const uint32_t *)(w->R + op->a))[i] + (uint32_t)op->imm;
-        if (at + (uint64_t)bytes > w->shared_size)
-            sg_raise(w, op, SG_FAULT_ADDRESS, i, at, "address outside the block's shared memory");
-        if (at & (bytes - 1))
-            sg_raise(w, op, SG_FAULT_MISALIGNED, i, at, "misaligned atomic in shared memory");
-        *mine = true;
-        return w->shared + at;
+        *mine = true; // or of a block on the same thread
+        return sg_shared(w, op, i, at, bytes, bytes);
     }
     uint64_t at = ((const uint64_t *)(w->R + op->a))[i] + (uint64_t)op->imm;
     uint8_t *p = sg_translate(w, op, i, at, bytes, bytes);

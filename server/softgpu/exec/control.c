@@ -283,11 +283,10 @@ static bool arrive(struct warp *w, const struct op *op, uint32_t *id) {
     return complete(blk, *id);
 }
 
-// op->unit: the unit right behind the barrier.
-const struct op *sg_op_bar_sync(struct warp *w, const struct op *op) {
+// The active lanes wait until a barrier is done. op->unit: the unit right behind it.
+static const struct op *wait_at(struct warp *w, const struct op *op, bool done, uint32_t id) {
     struct frame *f = w->f;
-    uint32_t id, waiting = w->exec, others = w->mask & ~w->exec;
-    bool done = arrive(w, op, &id);
+    uint32_t waiting = w->exec, others = w->mask & ~w->exec;
     if (done && !others) return op + 1;
     if (waiting == f->live) {
         w->pc = op + 1;
@@ -303,10 +302,42 @@ const struct op *sg_op_bar_sync(struct warp *w, const struct op *op) {
     return sg_next(w);
 }
 
+// op->unit: the unit right behind the barrier.
+const struct op *sg_op_bar_sync(struct warp *w, const struct op *op) {
+    uint32_t id;
+    bool done = arrive(w, op, &id);
+    return wait_at(w, op, done, id);
+}
+
 const struct op *sg_op_bar_arrive(struct warp *w, const struct op *op) {
     uint32_t id;
     arrive(w, op, &id);
     return op + 1;
+}
+
+// ---- the barrier of a cluster: all threads of all its blocks, which are on this worker ----------
+
+static void complete_cluster(struct block *first) {
+    struct cluster *c = &first->cluster;
+    if (c->arrived < c->live || !c->arrived) return;
+    c->arrived = 0;
+    c->phase++;
+    for (uint32_t i = 0; i < first->launch->cluster; i++)
+        for (uint32_t k = 0; k < first[i].nwarps; k++) release_warp(&first[i].warps[k], CLUSTER_BARRIER + 1);
+}
+
+const struct op *sg_op_cluster_arrive(struct warp *w, const struct op *op) {
+    struct block *first = w->blk->first;
+    w->cluster_phase = first->cluster.phase;
+    first->cluster.arrived += (uint32_t)__builtin_popcount(w->exec);
+    complete_cluster(first);
+    return op + 1;
+}
+
+// op->unit: the unit right behind it.
+const struct op *sg_op_cluster_wait(struct warp *w, const struct op *op) {
+    bool done = w->blk->first->cluster.phase != w->cluster_phase;
+    return wait_at(w, op, done, CLUSTER_BARRIER);
 }
 
 // n: enum sg_atom; d: result.
@@ -332,6 +363,8 @@ const struct op *sg_op_exit(struct warp *w, const struct op *op) {
     w->live &= ~gone;
     for (struct frame *f = w->f; f; f = f->prev) f->live &= ~gone;
     w->blk->threads_live -= (uint32_t)__builtin_popcount(gone);
+    w->blk->first->cluster.live -= (uint32_t)__builtin_popcount(gone);
+    if (w->blk->first->cluster.arrived) complete_cluster(w->blk->first);
     w->mask = w->exec = w->mask & ~gone;
     for (uint32_t id = 0; id < 16; id++)
         if (w->blk->barriers[id].arrived && !w->blk->barriers[id].expected) complete(w->blk, id);
@@ -373,6 +406,7 @@ void sg_start_warp(struct warp *w, const struct code *code, bool fresh) {
     w->carry = 0;
     if (code->kernel->calls) memset(w->last_error, 0, sizeof w->last_error);
     w->force = false;
+    w->cluster_phase = 0;
     w->state = WARP_READY;
     w->pc = code->units[0].full;
 }

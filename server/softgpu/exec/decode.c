@@ -457,11 +457,8 @@ static void decode_body(struct decoder *d, const struct sg_insn *insn) {
     case SG_OP_BARRIER:
         if (insn->mode == SG_BAR_WARP_SYNC) break;
         if (is_cluster_barrier(insn)) {
-            // A cluster is one block here: waiting is a barrier of the block, arriving nothing.
-            if (insn->mode == SG_BAR_CLUSTER_ARRIVE) break;
-            struct op *op = sg_emit(d, sg_op_bar_sync);
-            op->a = sg_constant(d, 15, 4);
-            op->unit = d->next_unit;
+            bool arrival = insn->mode == SG_BAR_CLUSTER_ARRIVE;
+            sg_emit(d, arrival ? sg_op_cluster_arrive : sg_op_cluster_wait)->unit = d->next_unit;
             break;
         }
         decode_barrier(d, insn);

@@ -216,6 +216,17 @@ static enum sg_fault_kind check(struct launch *launch, struct sg_fault *fault) {
     if (p->cooperative &&
         blocks > sg_cooperative_limit(launch->engine, (uint32_t)threads))
         return refuse(fault, SG_FAULT_COOPERATIVE_SIZE, "too many blocks to be resident together");
+    launch->cluster = 1;
+    for (int i = 0; i < 3; i++) {
+        uint32_t wanted = fn->reqnctapercluster[0] && !fn->reqnctapercluster[i] ? 1 : fn->reqnctapercluster[i];
+        uint32_t *given = &launch->p.cluster[i];
+        if (!*given) *given = wanted ? wanted : 1;
+        if ((wanted && *given != wanted) || p->grid[i] % *given || *given > SG_MAX_CLUSTER)
+            return refuse(fault, SG_FAULT_CLUSTER_SIZE, "the grid cannot be made of such clusters");
+        launch->cluster *= *given;
+    }
+    if (launch->cluster > SG_MAX_CLUSTER)
+        return refuse(fault, SG_FAULT_CLUSTER_SIZE, "a cluster has too many blocks");
     launch->threads = (uint32_t)threads;
     launch->warps = (uint32_t)(threads + SG_WARP - 1) / SG_WARP;
     launch->shared_bytes = (uint32_t)shared;
@@ -337,6 +348,7 @@ const char *sg_fault_name(enum sg_fault_kind kind) {
         [SG_FAULT_DEADLOCK] = "deadlock at barriers",
         [SG_FAULT_INVALID_VALUE] = "invalid launch value",
         [SG_FAULT_COOPERATIVE_SIZE] = "cooperative launch too large",
+        [SG_FAULT_CLUSTER_SIZE] = "invalid cluster size",
         [SG_FAULT_NO_MEMORY] = "out of memory",
     };
     return kind < sizeof names / sizeof *names ? names[kind] : "unknown fault";

@@ -23,6 +23,7 @@ enum {
     SG_MAX_SHARED_BYTES = 227 * 1024, // static and dynamic, per block
     SG_MAX_PARAM_BYTES = 32764,
     SG_MAX_WORKERS = 256,
+    SG_MAX_CLUSTER = 16, // blocks
 };
 
 // ---- engine -----------------------------------------------------------------------------------
@@ -124,6 +125,7 @@ enum sg_fault_kind {
     // The launch was refused before any thread ran:
     SG_FAULT_INVALID_VALUE,    // -> CUDA_ERROR_INVALID_VALUE
     SG_FAULT_COOPERATIVE_SIZE, // -> CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE
+    SG_FAULT_CLUSTER_SIZE,     // -> CUDA_ERROR_INVALID_CLUSTER_SIZE
     SG_FAULT_NO_MEMORY,        // -> CUDA_ERROR_OUT_OF_MEMORY
 };
 
@@ -139,6 +141,7 @@ struct sg_fault {
 
 struct sg_launch_params {
     uint32_t grid[3], block[3]; // all at least 1
+    uint32_t cluster[3];        // blocks of a cluster; zeros for what the kernel says, or none
     uint32_t dynamic_shared;    // bytes
     const void *params;         // the packed parameter buffer; read before sg_launch returns
     size_t param_bytes;         // at least sg_kernel_info.param_bytes

@@ -20,10 +20,8 @@ typedef struct { u128 v[2]; } u256;
     } \
     static inline T *place_shared_##T(struct warp *w, const struct op *op, uint32_t i) { \
         uint32_t at = ((const uint32_t *)(w->R + op->a))[i] + (uint32_t)op->imm; \
-        if (__builtin_expect(at + (uint64_t)sizeof(T) > w->shared_size, 0)) \
-            sg_raise(w, op, SG_FAULT_ADDRESS, i, at, "address outside the block's shared memory"); \
-        if (__builtin_expect(at & (sizeof(T) - 1), 0)) \
-            sg_raise(w, op, SG_FAULT_MISALIGNED, i, at, "misaligned address in shared memory"); \
+        if (__builtin_expect(at + (uint64_t)sizeof(T) > w->shared_size || at & (sizeof(T) - 1), 0)) \
+            return sg_shared(w, op, i, at, sizeof(T), sizeof(T)); \
         return (T *)(w->shared + at); \
     } \
     static inline T *place_local_##T(struct warp *w, const struct op *op, uint32_t i) { \

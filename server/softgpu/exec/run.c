@@ -98,6 +98,13 @@ _Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind 
 
 // ---- addresses --------------------------------------------------------------------------------
 
+struct block *sg_shared_owner(const struct warp *w, uint64_t address) {
+    struct block *first = w->blk->first;
+    for (uint32_t i = 0; i < w->blk->launch->cluster; i++)
+        if (address - (uintptr_t)first[i].shared < w->shared_size) return &first[i];
+    return NULL;
+}
+
 void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes) {
     if (address >= w->lo && address < w->hi && bytes <= w->hi - address) return (void *)address;
     uint64_t at = address - (uintptr_t)w->shared;
@@ -106,6 +113,8 @@ void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes) {
     uint64_t local = w->local_stride * SG_WARP;
     if (at < local && bytes <= local - at) return (void *)address;
     const struct launch *launch = w->blk->launch;
+    const struct block *owner = launch->cluster > 1 ? sg_shared_owner(w, address) : NULL;
+    if (owner && bytes <= (uintptr_t)owner->shared + w->shared_size - address) return (void *)address;
     at = address - (uintptr_t)launch->params;
     if (at < launch->param_bytes && bytes <= launch->param_bytes - at) return (void *)address;
     for (uint32_t i = 0; i < launch->nranges; i++) {
@@ -125,10 +134,16 @@ void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t 
 }
 
 void *sg_shared(struct warp *w, const struct op *op, uint32_t lane, uint32_t at, uint64_t bytes, uint64_t align) {
-    if (at + bytes > w->shared_size)
+    uint32_t rank = at >> RANK_SHIFT, offset = at;
+    uint8_t *shared = w->shared;
+    if (rank && rank <= w->blk->launch->cluster) {
+        shared = w->blk->first[rank - 1].shared;
+        offset &= (1u << RANK_SHIFT) - 1;
+    }
+    if (offset + bytes > w->shared_size)
         sg_raise(w, op, SG_FAULT_ADDRESS, lane, at, "address outside the block's shared memory");
-    if (at & (align - 1)) sg_raise(w, op, SG_FAULT_MISALIGNED, lane, at, "misaligned address in shared memory");
-    return w->shared + at;
+    if (offset & (align - 1)) sg_raise(w, op, SG_FAULT_MISALIGNED, lane, at, "misaligned address in shared memory");
+    return shared + offset;
 }
 
 // ---- layout of a worker's memory ----------------------------------------------------------------
@@ -223,17 +238,36 @@ static void place_block(struct block *blk, struct worker *worker, struct launch 
     }
 }
 
-static void start_block(struct block *blk, uint64_t index, bool fresh) {
+static void start_block(struct block *blk, bool fresh) {
     const struct launch *launch = blk->launch;
-    blk->ctaid[0] = (uint32_t)(index % launch->p.grid[0]);
-    blk->ctaid[1] = (uint32_t)(index / launch->p.grid[0] % launch->p.grid[1]);
-    blk->ctaid[2] = (uint32_t)(index / launch->p.grid[0] / launch->p.grid[1]);
     blk->threads_live = launch->threads;
     blk->warps_done = 0;
     blk->done = false;
     for (int i = 0; i < 16; i++) blk->barriers[i] = (struct barrier){.all = 1};
     for (uint32_t i = 0; i < blk->nwarps; i++)
         sg_start_warp(&blk->warps[i], launch->kernel->main, fresh);
+}
+
+// A cluster, which is mostly one block. index: of the first block, if all were counted cluster by cluster.
+static void start_cluster(struct block *first, uint64_t index, bool fresh) {
+    const struct launch *launch = first->launch;
+    const uint32_t *size = launch->p.cluster;
+    uint64_t rest = index / launch->cluster;
+    uint32_t at[3];
+    for (int i = 0; i < 3; i++) {
+        at[i] = (uint32_t)(rest % (launch->p.grid[i] / size[i])) * size[i];
+        rest /= launch->p.grid[i] / size[i];
+    }
+    first->cluster = (struct cluster){.live = launch->threads * launch->cluster, .phase = 1};
+    for (uint32_t rank = 0; rank < launch->cluster; rank++) {
+        struct block *blk = &first[rank];
+        blk->first = first;
+        blk->rank = rank;
+        blk->ctaid[0] = at[0] + rank % size[0];
+        blk->ctaid[1] = at[1] + rank / size[0] % size[1];
+        blk->ctaid[2] = at[2] + rank / size[0] / size[1];
+        start_block(blk, fresh);
+    }
 }
 
 // ---- running ------------------------------------------------------------------------------------
@@ -256,42 +290,52 @@ static bool turn(struct worker *worker, struct block *blk) {
     return ran;
 }
 
-// One more block among those that take turns, where there is room. False if there is none, or no block left.
+static bool all_done(const struct block *first) {
+    for (uint32_t i = 0; i < first->launch->cluster; i++)
+        if (!first[i].done) return false;
+    return true;
+}
+
+// One more cluster among those that take turns, where there is room. False if there is none, or no block left.
 static bool join(struct worker *worker, struct launch *launch, const struct layout *l) {
-    uint32_t slot = 0;
-    while (slot < worker->nblocks && !worker->blocks[slot].done) slot++;
+    uint32_t slot = 0, n = launch->cluster;
+    while (slot < worker->nblocks && !all_done(&worker->blocks[slot])) slot += n;
     if (slot == worker->capacity || launch->failed) return false;
-    uint64_t index = atomic_fetch_add(&launch->next, 1);
+    uint64_t index = atomic_fetch_add(&launch->next, n);
     if (index >= launch->nblocks) return false;
-    if (slot == worker->nblocks)
-        place_block(&worker->blocks[worker->nblocks++], worker, launch, l, worker->memory + slot * l->block);
-    start_block(&worker->blocks[slot], index, true);
+    for (; worker->nblocks < slot + n; worker->nblocks++)
+        place_block(&worker->blocks[worker->nblocks], worker, launch, l, worker->memory + worker->nblocks * l->block);
+    start_cluster(&worker->blocks[slot], index, true);
     return true;
 }
 
 // The blocks wait, it seems, for what later blocks do, which hardware would have started too: after so many rounds in
-// which no block has ended, another one joins.
+// which no block has ended, others join.
 enum { PATIENCE = 100 };
 
 static void run_resident(struct worker *worker, struct launch *launch, const struct layout *l, uint32_t n) {
     unsigned rounds = 0;
     for (uint32_t left = n; left;) {
+        bool any = false; // blocks of a cluster wait for each other; others alone
         for (uint32_t i = 0; i < worker->nblocks; i++) {
             struct block *blk = &worker->blocks[i];
             if (blk->done) continue;
             bool ran = turn(worker, blk);
+            any |= ran;
             if (blk->warps_done == blk->nwarps) {
-                blk->done = true;
+                blk->done = any = true;
                 left--;
                 rounds = 0;
-            } else if (!ran) {
+            } else if (!ran && launch->cluster == 1) {
                 sg_raise(&blk->warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0,
                          "all threads of a block wait at barriers");
             }
         }
+        if (!any)
+            sg_raise(&worker->blocks[0].warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0, "all threads of clusters wait at barriers");
         if (++rounds < PATIENCE) continue;
         rounds = 0;
-        if (join(worker, launch, l)) left++;
+        if (join(worker, launch, l)) left += launch->cluster;
     }
 }
 
@@ -323,11 +367,18 @@ static bool may_spin(const struct sg_kernel *kernel) {
 // How many blocks take turns on a worker from the start, and at most.
 static uint32_t blocks_at_once(struct worker *worker, const struct launch *launch) {
     unsigned team = worker->engine->nworkers;
-    uint64_t share = (launch->nblocks + team - 1) / team, most = sg_cooperative_limit(worker->engine, launch->threads) / team;
-    if (launch->p.cooperative) return worker->capacity = (uint32_t)share;
-    if (most > launch->nblocks) most = launch->nblocks;
-    worker->capacity = may_spin(launch->kernel) ? (uint32_t)(most > 32 ? 32 : most) : 1;
-    return 1;
+    uint64_t clusters = launch->nblocks / launch->cluster, share = (clusters + team - 1) / team;
+    uint64_t most = sg_cooperative_limit(worker->engine, launch->threads) / team / launch->cluster;
+    if (!launch->p.cooperative) {
+        if (most > 32) most = 32;
+        if (most > clusters) most = clusters;
+        if (most < 1 || !may_spin(launch->kernel)) most = 1;
+        share = 1;
+    } else {
+        most = share;
+    }
+    worker->capacity = (uint32_t)most * launch->cluster;
+    return (uint32_t)share * launch->cluster;
 }
 
 // Left by a jump when a kernel faults.
@@ -345,10 +396,10 @@ static void run_all(struct worker *worker, struct launch *launch) {
     bool fresh = true;
     for (;;) {
         uint32_t n = 0;
-        for (; n < resident && !launch->failed; n++) {
-            uint64_t index = atomic_fetch_add(&launch->next, 1);
+        for (; n < resident && !launch->failed; n += launch->cluster) {
+            uint64_t index = atomic_fetch_add(&launch->next, launch->cluster);
             if (index >= launch->nblocks) break;
-            start_block(&worker->blocks[n], index, fresh);
+            start_cluster(&worker->blocks[n], index, fresh);
         }
         if (n == 0) break;
         worker->nblocks = n;

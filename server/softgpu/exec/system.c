@@ -25,14 +25,17 @@ static uint64_t uniform_sreg(const struct warp *w, enum sg_sreg sreg) {
         return w->blk->ctaid[sreg - SG_SREG_CTAID_X];
     case SG_SREG_NCTAID_X: case SG_SREG_NCTAID_Y: case SG_SREG_NCTAID_Z:
         return l->p.grid[sreg - SG_SREG_NCTAID_X];
-    // A cluster is one block.
     case SG_SREG_CLUSTERID_X: case SG_SREG_CLUSTERID_Y: case SG_SREG_CLUSTERID_Z:
-        return w->blk->ctaid[sreg - SG_SREG_CLUSTERID_X];
+        return w->blk->ctaid[sreg - SG_SREG_CLUSTERID_X] / l->p.cluster[sreg - SG_SREG_CLUSTERID_X];
     case SG_SREG_NCLUSTERID_X: case SG_SREG_NCLUSTERID_Y: case SG_SREG_NCLUSTERID_Z:
-        return l->p.grid[sreg - SG_SREG_NCLUSTERID_X];
+        return l->p.grid[sreg - SG_SREG_NCLUSTERID_X] / l->p.cluster[sreg - SG_SREG_NCLUSTERID_X];
+    case SG_SREG_CLUSTER_CTAID_X: case SG_SREG_CLUSTER_CTAID_Y: case SG_SREG_CLUSTER_CTAID_Z:
+        return w->blk->ctaid[sreg - SG_SREG_CLUSTER_CTAID_X] % l->p.cluster[sreg - SG_SREG_CLUSTER_CTAID_X];
     case SG_SREG_CLUSTER_NCTAID_X: case SG_SREG_CLUSTER_NCTAID_Y: case SG_SREG_CLUSTER_NCTAID_Z:
-    case SG_SREG_CLUSTER_NCTARANK:
-        return 1;
+        return l->p.cluster[sreg - SG_SREG_CLUSTER_NCTAID_X];
+    case SG_SREG_CLUSTER_CTARANK: return w->blk->rank;
+    case SG_SREG_CLUSTER_NCTARANK: return l->cluster;
+    case SG_SREG_IS_EXPLICIT_CLUSTER: return l->cluster > 1;
     case SG_SREG_WARPID: return w->id;
     case SG_SREG_NWARPID: return l->warps;
     case SG_SREG_SMID: return w->blk->worker->index;
@@ -120,13 +123,28 @@ static uint64_t window(const struct warp *w, const struct op *op, unsigned i, ui
     }
 }
 
+// A generic address in the shared memory of a cluster, from one of the shared::cluster window and back.
+static uint64_t from_cluster(const struct warp *w, uint64_t at) {
+    uint32_t rank = (uint32_t)at >> RANK_SHIFT;
+    if (!rank || rank > w->blk->launch->cluster) return (uintptr_t)w->shared + at;
+    return (uintptr_t)w->blk->first[rank - 1].shared + (at & ((1u << RANK_SHIFT) - 1));
+}
+
+static uint64_t to_cluster(const struct warp *w, uint64_t at) {
+    const struct block *owner = sg_shared_owner(w, at);
+    if (!owner || owner == w->blk) return at - (uintptr_t)w->shared;
+    return (uint64_t)(owner->rank + 1) << RANK_SHIFT | (at - (uintptr_t)owner->shared);
+}
+
 HANDLER(cvta) {
     unsigned bytes = sg_type_bytes(op->insn->type);
     bool to = op->insn->flags & SG_F_TO;
+    bool clustered = op->insn->space == SG_SHARED_CLUSTER && w->blk->launch->cluster > 1;
     HOST_LANES(i) {
         uint64_t v = 0, size, base = window(w, op, i, &size);
         memcpy(&v, w->R + op->a + i * bytes, bytes);
-        v = to ? v - base : v + base;
+        if (clustered) v = to ? to_cluster(w, v) : from_cluster(w, v);
+        else v = to ? v - base : v + base;
         memcpy(w->R + op->d + i * bytes, &v, bytes);
     }
     return op + 1;
@@ -138,7 +156,7 @@ HANDLER(isspacep) {
     HOST_LANES(i) {
         bool inside;
         if (op->insn->space == SG_GLOBAL || op->insn->space == SG_CONST) {
-            inside = sg_reach(w, a[i], 1) && a[i] - (uintptr_t)w->shared >= w->shared_size &&
+            inside = sg_reach(w, a[i], 1) && !sg_shared_owner(w, a[i]) &&
                      a[i] - (uintptr_t)w->local >= w->local_stride * SG_WARP;
             if (inside && op->insn->space == SG_CONST) {
                 inside = false;
@@ -147,6 +165,8 @@ HANDLER(isspacep) {
                     inside = module->symbols[s]->space == SG_CONST &&
                              a[i] - module->symbols[s]->address < module->symbols[s]->size;
             }
+        } else if (op->insn->space == SG_SHARED_CLUSTER) {
+            inside = sg_shared_owner(w, a[i]) != NULL;
         } else {
             uint64_t size, base = window(w, op, i, &size);
             inside = a[i] - base < size;
@@ -248,15 +268,32 @@ HANDLER(stackrestore) {
     return op + 1;
 }
 
-HANDLER(zero) {
+// Addresses without a space are generic ones.
+HANDLER(getctarank) {
     unsigned bytes = sg_type_bytes(op->insn->type);
-    memset(w->R + op->d, 0, (bytes ? bytes : 4) * SG_WARP);
+    HOST_LANES(i) {
+        uint64_t at = 0;
+        memcpy(&at, w->R + op->a + i * bytes, bytes);
+        if (op->insn->space == SG_SHARED_CLUSTER) at = from_cluster(w, at);
+        const struct block *owner = sg_shared_owner(w, at);
+        VEC(uint32_t, d)[i] = owner ? owner->rank : 0;
+    }
     return op + 1;
 }
 
 HANDLER(mapa) {
     unsigned bytes = sg_type_bytes(op->insn->type);
-    memmove(w->R + op->d, w->R + op->a, bytes * SG_WARP);
+    bool generic = op->insn->space != SG_SHARED_CLUSTER;
+    HOST_LANES(i) {
+        uint64_t at = 0;
+        uint32_t rank = VEC(uint32_t, b)[i] % w->blk->launch->cluster;
+        memcpy(&at, w->R + op->a + i * bytes, bytes);
+        if (!generic) at = from_cluster(w, at);
+        const struct block *owner = sg_shared_owner(w, at);
+        uint64_t offset = owner ? at - (uintptr_t)owner->shared : 0;
+        at = generic ? (uintptr_t)w->blk->first[rank].shared + offset : (uint64_t)(rank + 1) << RANK_SHIFT | offset;
+        memcpy(w->R + op->d + i * bytes, &at, bytes);
+    }
     return op + 1;
 }
 
@@ -289,7 +326,7 @@ sg_handler sg_pick_system(const struct sg_insn *insn) {
     case SG_OP_STACKSAVE: return stacksave;
     case SG_OP_STACKRESTORE: return stackrestore;
     case SG_OP_MAPA: return mapa;
-    case SG_OP_GETCTARANK: return zero;
+    case SG_OP_GETCTARANK: return getctarank;
     case SG_OP_ACTIVEMASK: return activemask;
     default: return NULL;
     }

@@ -131,6 +131,7 @@ struct warp {
     uint32_t back_edges;
     bool force;          // the next .sync goes on with the lanes there are
     uint8_t waits_for;   // 1 + barrier at which all of the warp waits
+    uint32_t cluster_phase; // at its last arrival at the cluster's barrier
     uint8_t *memory;     // frames
     size_t memory_size;
     uint32_t tid[3][SG_WARP];
@@ -144,9 +145,21 @@ struct barrier {
     uint32_t result_popc, result_all, result_any;
 };
 
+// The blocks of a cluster lie one after the other on one worker. Their shared memory has addresses of its own in the
+// shared::cluster window: the rank of the block plus one from bit 24 up, so that offsets below stay the block's own.
+enum { RANK_SHIFT = 24, CLUSTER_BARRIER = 16 /* behind those of a block */ };
+
+struct cluster {
+    uint32_t live, arrived; // threads
+    uint32_t phase;         // of its barrier
+};
+
 struct block {
     struct launch *launch;
     struct worker *worker;
+    struct block *first;    // of its cluster
+    uint32_t rank;          // in it
+    struct cluster cluster; // of the first block
     uint32_t ctaid[3];
     uint32_t nwarps, threads_live, warps_done;
     struct warp *warps;
@@ -188,6 +201,7 @@ struct launch {
     uint64_t nblocks;
     _Atomic uint64_t next;
     uint32_t threads, warps, shared_bytes;
+    uint32_t cluster; // blocks of one; next goes in such steps
     _Atomic int failed;
     struct sg_fault fault;
     uint32_t running; // workers inside, under the engine's lock
@@ -285,10 +299,12 @@ _Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind 
 // windows, parameters, registered ranges. Raises a fault if there is none, or if misaligned.
 void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address,
                    uint64_t bytes, uint64_t align);
-// The same for an offset into the block's shared memory.
+// The same for an offset into the block's shared memory, or an address of the cluster's.
 void *sg_shared(struct warp *w, const struct op *op, uint32_t lane, uint32_t at, uint64_t bytes, uint64_t align);
 // The same without raising: NULL.
 void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes);
+// The block of the cluster whose shared memory has this host address, or NULL.
+struct block *sg_shared_owner(const struct warp *w, uint64_t address);
 
 // Picks up pending lanes of the current frame.
 const struct op *sg_next(struct warp *w);
@@ -307,6 +323,8 @@ const struct op *sg_op_unguard(struct warp *w, const struct op *op);
 const struct op *sg_op_bar_sync(struct warp *w, const struct op *op);
 const struct op *sg_op_bar_arrive(struct warp *w, const struct op *op);
 const struct op *sg_op_bar_result(struct warp *w, const struct op *op);
+const struct op *sg_op_cluster_arrive(struct warp *w, const struct op *op);
+const struct op *sg_op_cluster_wait(struct warp *w, const struct op *op);
 const struct op *sg_op_converge(struct warp *w, const struct op *op);
 // The warp's first frame, at the start of w->memory; `fresh` writes the constants too.
 void sg_start_warp(struct warp *w, const struct code *code, bool fresh);
