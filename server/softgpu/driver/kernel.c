@@ -321,8 +321,9 @@ static CUresult check(const struct sd_device *d, const struct sd_kernel *k, cons
     return CUDA_SUCCESS;
 }
 
-/* The blocks of a cluster that a launch asks for, by its attributes or the kernel's; 1, 1, 1 for none. */
-static CUresult find_cluster(const struct sd_kernel *k, const CUlaunchConfig *l, uint32_t cluster[3])
+/* The blocks of a cluster that a launch asks for, by its attributes or the kernel's; 1, 1, 1 for none. *fits: whether
+ * there can be one. */
+static CUresult find_cluster(const struct sd_kernel *k, const CUlaunchConfig *l, uint32_t cluster[3], bool *fits)
 {
     const unsigned grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
     bool given = k->cluster[0] != 0;
@@ -339,17 +340,18 @@ static CUresult find_cluster(const struct sd_kernel *k, const CUlaunchConfig *l,
     if (!given && k->info->function->explicitcluster) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
     uint64_t blocks = 1;
     for (int i = 0; i < 3; i++) {
-        if (!cluster[i] || cluster[i] > SG_MAX_CLUSTER || grid[i] % cluster[i]) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-        blocks *= cluster[i];
+        if (!cluster[i] || grid[i] % cluster[i]) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+        if (blocks <= SG_MAX_CLUSTER) blocks *= cluster[i];
     }
-    return blocks > (k->large_clusters ? SG_MAX_CLUSTER : PORTABLE_CLUSTER) ? CUDA_ERROR_INVALID_CLUSTER_SIZE
-                                                                            : CUDA_SUCCESS;
+    *fits = blocks <= SG_MAX_CLUSTER;
+    return blocks > PORTABLE_CLUSTER && !k->large_clusters ? CUDA_ERROR_INVALID_CLUSTER_SIZE : CUDA_SUCCESS;
 }
 
 static CUresult launch(const CUlaunchConfig *config, const void *f, void **params, void **extra,
                        bool cooperative)
 {
     uint32_t cluster[3];
+    bool fits = true;
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(config->hStream, &c, &s);
@@ -359,7 +361,8 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
     if (!k) return CUDA_ERROR_INVALID_HANDLE;
     if (params && extra) return CUDA_ERROR_INVALID_VALUE;
     r = check(c->device, k, config, cooperative);
-    if (r == CUDA_SUCCESS) r = find_cluster(k, config, cluster);
+    if (r == CUDA_SUCCESS) r = find_cluster(k, config, cluster, &fits);
+    if (r == CUDA_SUCCESS && !fits) r = CUDA_ERROR_INVALID_CLUSTER_SIZE;
     if (r != CUDA_SUCCESS) return r;
     struct launch *l = calloc(1, sizeof *l + k->info->param_bytes);
     if (!l) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -474,18 +477,19 @@ CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const C
     struct sd_context *c;
     struct sd_kernel *k;
     uint32_t cluster[3];
+    bool fits = true;
     int blocks = 0;
     CUresult r = sd_current(&c);
     if (r == CUDA_SUCCESS) r = named(func, numClusters, &k);
     if (r != CUDA_SUCCESS) return r;
     if (!config || (config->numAttrs && !config->attrs)) return CUDA_ERROR_INVALID_VALUE;
     r = check(c->device, k, config, false);
-    if (r == CUDA_SUCCESS) r = find_cluster(k, config, cluster);
-    if (r == CUDA_SUCCESS)
+    if (r == CUDA_SUCCESS) r = find_cluster(k, config, cluster, &fits);
+    if (r == CUDA_SUCCESS && fits)
         r = cuOccupancyMaxActiveBlocksPerMultiprocessor(
             &blocks, func, (int)(config->blockDimX * config->blockDimY * config->blockDimZ), config->sharedMemBytes);
     if (r != CUDA_SUCCESS) return r;
-    int each = blocks / (int)(cluster[0] * cluster[1] * cluster[2]);
+    int each = blocks ? blocks / (int)(cluster[0] * cluster[1] * cluster[2]) : 0;
     *numClusters = (each > 0 ? each : blocks > 0) * (int)sg_engine_threads(c->device->engine);
     return CUDA_SUCCESS;
 }
