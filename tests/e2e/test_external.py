@@ -103,6 +103,25 @@ def tests(build):
             assert f"{version // 1000}.{version % 1000 // 10}.".startswith(release + "."), r
         assert len(said) == 4
 
+    # ---- nvcc
+
+    def nvcc_as_the_program_runs():
+        """As PyCUDA and CuPy's nvcc backend have it: machine code becomes PTX, in the file where it is expected."""
+        nvcc = os.path.join(toolkit(), "bin", "nvcc")
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "k.cu"), "w", encoding="ascii") as f:
+                f.write('extern "C" __global__ void k(int *x) { x[threadIdx.x]++; }')
+            os.mkdir(os.path.join(folder, "d"))
+            for arguments, made in ((["--cubin", "-arch", "sm_120", "k.cu"], "k.cubin"),
+                                    (["-cubin", "-gencode", "arch=compute_90,code=sm_90", "-o", "some", "k.cu"], "some"),
+                                    (["-cubin", "-arch=sm_90a", "-odir", "d", "k.cu"], "d/k.cubin"),
+                                    (["-fatbin", "-arch=sm_90", "k.cu"], "k.fatbin")):
+                r = run([*hawser, nvcc, *arguments], env=build.env(), cwd=folder, timeout=300)
+                assert r.returncode == 0 and r.stdout == "", r
+                with open(os.path.join(folder, made), "rb") as f:
+                    text = f.read()
+                assert (b".visible .entry k(" in text) == (made != "k.fatbin"), (made, text[:100])
+
     # ---- Python
 
     def python(name, *packages, **env):
@@ -228,6 +247,7 @@ def tests(build):
             yield f"external/{name}/{way}", library(name, way)
     yield "external/names of the newest cuda.h", newest_names
     yield "external/runtimes of CUDA 11, 12, 13.0 and 13.5 on one host", runtimes_on_one_host
+    yield "external/nvcc as the program runs", nvcc_as_the_program_runs
     yield "external/Numba", python("numba_kernels.py", "numba")
     yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
