@@ -16,7 +16,7 @@
 
 /* Protocol version: guest and host must agree on the major number. */
 #define HAWSER_PROTOCOL_MAJOR 1
-#define HAWSER_PROTOCOL_MINOR 0
+#define HAWSER_PROTOCOL_MINOR 1 /* 1: images and link inputs of more than one frame */
 
 /* Bulk bytes that may be under way before a post waits for the worker to take some. */
 #define HAWSER_BULK_WINDOW ((uint64_t)256 << 20)

@@ -53,17 +53,16 @@ CUresult serve_LinkAdd(struct served *c, const ProtobufCMessage *msg)
     unsigned n = 0;
     CUresult r = served_handle(c, HAWSER_LINKER, m->object, (void **)&l);
     if (r != CUDA_SUCCESS) return r;
-    if (c->n_frames != 1) return CUDA_ERROR_INVALID_VALUE;
+    size_t size = 0;
+    unsigned frame = 0;
+    for (unsigned i = 0; i < c->n_frames; i++)
+        size += c->frames[i].size;
     for (; n < m->n_options && n < m->n_values && n < OPTIONS; n++) {
         names[n] = (CUjit_option)m->options[n];
         values[n] = (void *)(uintptr_t)m->values[n];
     }
-    /* Text must end; the frame need not. */
-    size_t size = c->frames[0].size;
-    char *data = aligned_alloc(64, (size + 64) / 64 * 64);
-    if (!data) return CUDA_ERROR_OUT_OF_MEMORY;
-    memset(data + size / 64 * 64, 0, 64);
-    memcpy(data, c->frames[0].data, size);
+    char *data = served_image(c, &frame, size);
+    if (!data) return CUDA_ERROR_INVALID_VALUE;
     r = c->driver->cuLinkAddData_v2(l->state, (CUjitInputType)m->type, data, size, *m->name ? m->name : NULL, n, names,
                                     values);
     free(data);

@@ -72,18 +72,31 @@ struct image {
     unsigned n_parts;
 };
 
+char *served_image(const struct served *c, unsigned *frame, size_t size)
+{
+    size_t there = 0, at = 0;
+    for (unsigned i = *frame; i < c->n_frames && there < size; i++)
+        there += c->frames[i].size;
+    char *copy = there == size && size ? aligned_alloc(64, (size + 64) / 64 * 64) : NULL;
+    if (!copy) return NULL;
+    for (; at < size; at += c->frames[(*frame)++].size)
+        memcpy(copy + at, c->frames[*frame].data, c->frames[*frame].size);
+    memset(copy + size, 0, (size + 64) / 64 * 64 - size);
+    return copy;
+}
+
 static CUresult rebuild(struct served *c, const Hawser__Load *m, struct image *image, void **out)
 {
+    unsigned frame = 0;
     memset(image, 0, sizeof *image);
-    if (c->n_frames == 0) return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < c->n_frames; i++) {
-        size_t size = (c->frames[i].size + 64) / 64 * 64; /* at least one byte more: the NUL */
-        char *copy = aligned_alloc(64, size);
-        if (!copy) return CUDA_ERROR_OUT_OF_MEMORY;
-        memcpy(copy, c->frames[i].data, c->frames[i].size);
-        memset(copy + c->frames[i].size, 0, size - c->frames[i].size);
+    while (frame < c->n_frames && image->n_parts < HAWSER_MAX_FRAMES) {
+        if (m->n_sizes && image->n_parts == m->n_sizes) return CUDA_ERROR_INVALID_VALUE;
+        size_t size = m->n_sizes ? m->sizes[image->n_parts] : c->frames[frame].size;
+        char *copy = served_image(c, &frame, size);
+        if (!copy) return CUDA_ERROR_INVALID_VALUE;
         image->parts[image->n_parts++] = copy;
     }
+    if (!image->n_parts || (m->n_sizes && image->n_parts != m->n_sizes)) return CUDA_ERROR_INVALID_VALUE;
     *out = image->parts[0];
     if (m->kind == HAWSER_IMAGE_WRAPPER) {
         image->wrapper.magic = 0x466243b1;

@@ -101,7 +101,9 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     struct shim_object *o = linker_of(state);
     if (!o) return CUDA_ERROR_INVALID_HANDLE;
     if (!data || !size) return CUDA_ERROR_INVALID_VALUE;
-    if (size > HAWSER_MAX_FRAME_SIZE) return hawser_abi_not_supported("link inputs of more than 64 MiB");
+    struct hawser_frame frames[HAWSER_MAX_FRAMES];
+    unsigned n_frames = shim_image_frames(data, size, frames, HAWSER_MAX_FRAMES - 2);
+    if (!n_frames) return hawser_abi_not_supported("a link input of this size");
     r = shim_options_read(numOptions, options, optionValues, &extra);
     if (r != CUDA_SUCCESS) return r;
     m.object = o->id;
@@ -110,8 +112,7 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     m.n_options = m.n_values = extra.n;
     m.options = extra.names;
     m.values = extra.values;
-    struct hawser_frame f = {.data = data, .size = size};
-    r = shim_call(&c, &m.base, &f, 1, (ProtobufCMessage **)&reply);
+    r = shim_call(&c, &m.base, frames, n_frames, (ProtobufCMessage **)&reply);
     if (reply) {
         shim_log_give(&o->linker->options.error, reply->error_log);
         shim_log_give(&o->linker->options.info, reply->info_log);

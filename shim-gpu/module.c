@@ -47,6 +47,19 @@ static struct shim_image *image_of(const Hawser__LoadReply *reply)
     return image;
 }
 
+unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room)
+{
+    unsigned n = 0;
+    bool many = shim_host()->protocol_minor >= 1;
+    for (size_t at = 0; at < size; at += HAWSER_MAX_FRAME_SIZE) {
+        size_t rest = size - at;
+        if (n == room || (rest > HAWSER_MAX_FRAME_SIZE && !many)) return 0;
+        frames[n++] = (struct hawser_frame){.data = (char *)data + at,
+                                            .size = rest < HAWSER_MAX_FRAME_SIZE ? rest : HAWSER_MAX_FRAME_SIZE};
+    }
+    return n;
+}
+
 static CUresult load(enum hawser_object_kind kind, const void *code, struct shim_options *o, void **out)
 {
     struct shim_call c;
@@ -58,19 +71,19 @@ static CUresult load(enum hawser_object_kind kind, const void *code, struct shim
     struct shim_object *made = NULL;
     Hawser__LoadReply *reply = NULL;
     struct hawser_frame frames[HAWSER_MAX_FRAMES];
+    uint64_t sizes[HAWSER_IMAGE_MAX_PARTS];
+    unsigned n_frames = 0;
     r = hawser_image_measure(code, image);
     if (r != CUDA_SUCCESS) goto out;
-    if (image->n_parts > HAWSER_MAX_FRAMES - 2) {
-        r = hawser_abi_not_supported("images of more than 128 linked parts");
-        goto out;
-    }
     for (unsigned i = 0; i < image->n_parts; i++) {
-        if (image->part[i].size > HAWSER_MAX_FRAME_SIZE) {
-            r = hawser_abi_not_supported("module images of more than 64 MiB");
+        unsigned n = shim_image_frames(image->part[i].data, image->part[i].size, frames + n_frames,
+                                       HAWSER_MAX_FRAMES - 2 - n_frames);
+        if (!n) {
+            r = hawser_abi_not_supported("an image of so many parts, or so large ones");
             goto out;
         }
-        frames[i] = (struct hawser_frame){.data = (void *)image->part[i].data,
-                                          .size = image->part[i].size};
+        sizes[i] = image->part[i].size;
+        n_frames += n;
     }
     made = shim_object_new(kind, kind == HAWSER_MODULE ? &c : NULL);
     if (!made) {
@@ -87,7 +100,9 @@ static CUresult load(enum hawser_object_kind kind, const void *code, struct shim
     m.values = o->values;
     m.error_log = o->error.text ? o->error.size : 0;
     m.info_log = o->info.text ? o->info.size : 0;
-    r = shim_call(&c, &m.base, frames, image->n_parts, (ProtobufCMessage **)&reply);
+    m.n_sizes = n_frames > image->n_parts ? image->n_parts : 0;
+    m.sizes = sizes;
+    r = shim_call(&c, &m.base, frames, n_frames, (ProtobufCMessage **)&reply);
     if (reply) {
         shim_log_give(&o->error, reply->error_log);
         shim_log_give(&o->info, reply->info_log);

@@ -248,6 +248,9 @@ void shim_image_free(struct shim_image *image);
 
 /* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. size may be NULL. */
 char *shim_file_bytes(const char *name, size_t *size);
+/* An image or link input as frames, which point into it: how many, 0 for more than there is room for, or more than
+ * this host takes. */
+unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room);
 
 /* ---- JIT options (linker.c) ---- */
 
