@@ -115,7 +115,23 @@ EXPECT(diverged_sum)
 #define TWO {1, 1, 1}, {64, 1, 1}, 64, 64
 #define ONE {1, 1, 1}, {32, 1, 1}, 32, 32
 
+EXPECT(sums_of_halves)
+{
+    EACH(32) for (uint32_t k = 0; k < 16; k++) out[i] += in[i / 16 * 16 + k];
+}
+
 const struct kernel_case warp_cases[] = {
+    {"halves_of_a_warp_come_to_a_shuffle_at_different_times",
+     KERNEL("    ld.global.u32 %v, [%x];\n    shr.u32 %r1, %t, 4;\n    shl.b32 %r1, %r1, 4;\n    mov.u32 %r2, 0xffff;\n"
+            "    shl.b32 %r2, %r2, %r1;\n    rem.u32 %r3, %t, 3;\n    setp.ne.u32 %p1, %r3, 0;\n    setp.lt.or.u32 %p1, %t, 16, %p1;\n"
+            "    @%p1 bra meet;\n    mov.u32 %r5, 0;\n"
+            "again:\n    ld.volatile.global.u32 %r6, [%x];\n    add.u32 %r5, %r5, 1;\n    setp.lt.u32 %p2, %r5, 5000;\n    @%p2 bra again;\n"
+            "meet:\n"
+            "    shfl.sync.bfly.b32 %r4, %v, 8, 31, %r2;\n    add.u32 %v, %v, %r4;\n"
+            "    shfl.sync.bfly.b32 %r4, %v, 4, 31, %r2;\n    add.u32 %v, %v, %r4;\n"
+            "    shfl.sync.bfly.b32 %r4, %v, 2, 31, %r2;\n    add.u32 %v, %v, %r4;\n"
+            "    shfl.sync.bfly.b32 %r4, %v, 1, 31, %r2;\n    add.u32 %v, %v, %r4;\n" STORE("%v")),
+     {1, 1, 1}, {32, 1, 1}, 32, 32, sums_of_halves, 0, 0, 0},
     {"shfl_down_keeps_the_own_value_at_the_end", KERNEL(LOAD "    shfl.sync.down.b32 %r1, %v, 3, 31, -1;\n" STORE("%r1")), TWO,
      shfl_down, 0, 0, 0},
     {"shfl_up_keeps_the_own_value_at_the_start", KERNEL(LOAD "    shfl.sync.up.b32 %r1, %v, 5, 0, -1;\n" STORE("%r1")), TWO,

@@ -218,19 +218,21 @@ const struct op *sg_op_unguard(struct warp *w, const struct op *op) {
 
 // ---- .sync operations -------------------------------------------------------------------------
 
-// Stands before a .sync operation in masked code; op->a holds the member mask.
+// Stands before a .sync operation in masked code; op->a holds the member masks, which may differ: the lanes whose
+// members are all here go on, the others wait for theirs.
 const struct op *sg_op_converge(struct warp *w, const struct op *op) {
     struct frame *f = w->f;
     bool force = w->force;
     w->force = false;
-    uint32_t mask = w->mask | take_pending(f, op->unit);
-    uint32_t members = ((const uint32_t *)(w->R + op->a))[__builtin_ctz(mask)];
+    uint32_t mask = w->mask | take_pending(f, op->unit), ready = 0;
+    const uint32_t *members = (const uint32_t *)(w->R + op->a);
     w->mask = w->exec = mask;
     if (mask == f->live) return f->code->units[op->unit].full;
-    if (!force && (members & f->live & ~mask) && f->npending) {
-        add_pending(f, op->unit, mask, PARKED);
-        return sg_next(w);
-    }
+    SG_ACTIVE(i, mask) ready |= (uint32_t)!(members[i] & f->live & ~mask) << i;
+    if (ready == mask || (force && !ready) || (!ready && !f->npending)) return op + 1;
+    add_pending(f, op->unit, mask & ~ready, PARKED);
+    if (!ready) return sg_next(w);
+    w->mask = w->exec = ready;
     return op + 1;
 }
 
