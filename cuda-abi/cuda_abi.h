@@ -20,6 +20,7 @@
 #ifndef HAWSER_CUDA_ABI_H
 #define HAWSER_CUDA_ABI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cuda.h>
@@ -67,6 +68,19 @@ void hawser_abi_notify(CUdevice device, const CUasyncNotificationInfo *info);
 
 /* A line for the error log that programs can read (cuLogs…). */
 void hawser_abi_record(int error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a kernel says of its clusters: CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_* (zeros for none), CLUSTER_SIZE_MUST_BE_SET,
+ * NON_PORTABLE_CLUSTER_SIZE_ALLOWED. */
+struct hawser_clusters {
+    unsigned required[3];
+    bool must_be_set, large;
+};
+/* Blocks of a cluster: what every device with clusters takes, and what one may take (CUDA C++ Programming Guide). */
+enum { HAWSER_PORTABLE_CLUSTER = 8, HAWSER_MAX_CLUSTER = 16 };
+
+/* The cluster that a launch asks for, by its attributes or the kernel's; 1, 1, 1 for none. *fits: whether there can be
+ * one. CUDA_ERROR_INVALID_CLUSTER_SIZE where the kernel forbids it or the grid is not made of such. */
+CUresult hawser_abi_cluster(const struct hawser_clusters *k, const CUlaunchConfig *l, unsigned cluster[3], bool *fits);
 
 /* A 2D copy as the 3D copy of one slice. */
 void hawser_abi_copy_box(const CUDA_MEMCPY2D *p, CUDA_MEMCPY3D *out);

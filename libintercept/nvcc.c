@@ -36,7 +36,7 @@ __attribute__((constructor)) static void prepare(int argc, char **argv)
 {
     bool cubin = false, named = false;
     const char *name = NULL, *folder = NULL, *source;
-    size_t length = 0;
+    size_t length = 0, sources = 0;
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     if (argc < 2 || strcmp(slash ? slash + 1 : argv[0], "nvcc")) return;
     for (int i = 1; i < argc; i++) {
@@ -45,10 +45,12 @@ __attribute__((constructor)) static void prepare(int argc, char **argv)
         named |= is(argv[i], "-o", "--output-file") || !strncmp(argv[i], "--output-file=", 14);
         if (is(argv[i], "-odir", "--output-directory")) folder = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strncmp(argv[i], "--output-directory=", 19)) folder = argv[i] + 19;
-        if (n) name = source;
-        if (n) length = n;
+        if (!n) continue;
+        sources++;
+        name = source;
+        length = n;
     }
-    if (!cubin || !length || !hawser_guest_software()) return;
+    if (!cubin || !sources || (sources > 1 && !named) || !hawser_guest_software()) return;
     const char *given = getenv("NVCC_APPEND_FLAGS");
     char *text = NULL;
     size_t size = 0;

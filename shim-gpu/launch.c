@@ -8,8 +8,6 @@
 
 #define PARAMS_ON_STACK 4096
 
-enum { PORTABLE_CLUSTER = 8, MAX_CLUSTER = 16 }; /* blocks: of every device that has clusters; where a kernel allows it */
-
 /* CUDA finds these at once, so they must not come late. */
 static CUresult check_shape(const CUlaunchConfig *l, const struct shim_kernel *k, CUdevice device)
 {
@@ -57,32 +55,17 @@ static CUresult check_attributes(const CUlaunchConfig *l)
     return CUDA_SUCCESS;
 }
 
-/* The cluster that the launch or its kernel asks for must be one, and the grid made of such. */
 static CUresult check_cluster(const CUlaunchConfig *l, const struct shim_kernel *k)
 {
-    const unsigned grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
-    unsigned cluster[3], blocks = 1;
+    bool fits = true;
+    unsigned cluster[3];
+    struct hawser_clusters c = {
+        .must_be_set = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET),
+        .large = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED)};
     for (int i = 0; i < 3; i++)
-        cluster[i] = (unsigned)shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH + i);
-    bool required = cluster[0] != 0;
-    bool wanted = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET) && !required;
-    for (unsigned i = 0; i < l->numAttrs; i++) {
-        if (l->attrs[i].id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) continue;
-        unsigned given[3] = {l->attrs[i].value.clusterDim.x, l->attrs[i].value.clusterDim.y,
-                             l->attrs[i].value.clusterDim.z};
-        if (required && memcmp(given, cluster, sizeof given)) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-        if (!given[0] || !given[1] || !given[2]) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-        memcpy(cluster, given, sizeof given);
-        wanted = false;
-    }
-    if (wanted) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-    for (int i = 0; i < 3; i++) {
-        if (!cluster[i]) cluster[i] = 1;
-        if (cluster[i] > MAX_CLUSTER || grid[i] % cluster[i]) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-        blocks *= cluster[i];
-    }
-    bool large = shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED);
-    return blocks > (large ? MAX_CLUSTER : PORTABLE_CLUSTER) ? CUDA_ERROR_INVALID_CLUSTER_SIZE : CUDA_SUCCESS;
+        c.required[i] = (unsigned)shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH + i);
+    CUresult r = hawser_abi_cluster(&c, l, cluster, &fits);
+    return r == CUDA_SUCCESS && !fits ? CUDA_ERROR_INVALID_CLUSTER_SIZE : r;
 }
 
 /* The parameters as one buffer: from the array by the kernel's layout, or given packed in extra. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PORTABLE_CLUSTER = 8 }; /* blocks of a cluster that every device with clusters takes */
 #define MOST_STACK ((size_t)512 << 10) /* local memory that a thread can have; whatever the limit says */
 
 struct sd_kernel *sd_kernel(const void *handle)
@@ -321,30 +320,14 @@ static CUresult check(const struct sd_device *d, const struct sd_kernel *k, cons
     return CUDA_SUCCESS;
 }
 
-/* The blocks of a cluster that a launch asks for, by its attributes or the kernel's; 1, 1, 1 for none. *fits: whether
- * there can be one. */
+_Static_assert((int)HAWSER_MAX_CLUSTER == (int)SG_MAX_CLUSTER, "what the engine takes");
+
 static CUresult find_cluster(const struct sd_kernel *k, const CUlaunchConfig *l, uint32_t cluster[3], bool *fits)
 {
-    const unsigned grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
-    bool given = k->cluster[0] != 0;
+    struct hawser_clusters c = {.must_be_set = k->info->function->explicitcluster, .large = k->large_clusters};
     for (int i = 0; i < 3; i++)
-        cluster[i] = given && k->cluster[i] ? (uint32_t)k->cluster[i] : 1;
-    for (unsigned i = 0; i < l->numAttrs; i++) {
-        if (l->attrs[i].id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) continue;
-        uint32_t wanted[3] = {l->attrs[i].value.clusterDim.x, l->attrs[i].value.clusterDim.y,
-                              l->attrs[i].value.clusterDim.z};
-        if (given && memcmp(wanted, cluster, sizeof wanted)) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-        memcpy(cluster, wanted, sizeof wanted);
-        given = true;
-    }
-    if (!given && k->info->function->explicitcluster) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-    uint64_t blocks = 1;
-    for (int i = 0; i < 3; i++) {
-        if (!cluster[i] || grid[i] % cluster[i]) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-        if (blocks <= SG_MAX_CLUSTER) blocks *= cluster[i];
-    }
-    *fits = blocks <= SG_MAX_CLUSTER;
-    return blocks > PORTABLE_CLUSTER && !k->large_clusters ? CUDA_ERROR_INVALID_CLUSTER_SIZE : CUDA_SUCCESS;
+        c.required[i] = (unsigned)k->cluster[i];
+    return hawser_abi_cluster(&c, l, cluster, fits);
 }
 
 static CUresult launch(const CUlaunchConfig *config, const void *f, void **params, void **extra,
@@ -502,6 +485,6 @@ CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, c
     if (!config || (config->numAttrs && !config->attrs)) return CUDA_ERROR_INVALID_VALUE;
     bool fits = config->sharedMemBytes <= (unsigned)k->max_dynamic_shared &&
                 (uint64_t)config->blockDimX * config->blockDimY * config->blockDimZ <= k->info->max_threads;
-    *clusterSize = !fits ? 0 : k->large_clusters ? SG_MAX_CLUSTER : PORTABLE_CLUSTER;
+    *clusterSize = !fits ? 0 : k->large_clusters ? HAWSER_MAX_CLUSTER : HAWSER_PORTABLE_CLUSTER;
     return CUDA_SUCCESS;
 }
