@@ -173,11 +173,13 @@ def tests(build):
                    LD_LIBRARY_PATH="")() # its own cuDNN
 
     def jax():
-        if os.path.exists(os.path.join(toolkit(), "lib64", "libcudnn.so.9")):
-            python("jax_functions.py", "jax[cuda13-local]")()
+        libraries = [os.path.join(toolkit(), "lib64", name) for name in ("libcudnn.so.9", "libnccl.so.2")]
+        if os.path.exists(libraries[0]):
+            devices = "2" if os.path.exists(libraries[1]) else "1"
+            python("jax_functions.py", "jax[cuda13-local]", HAWSER_SOFTGPU_DEVICES=devices)()
         else:
             large("JAX and what it needs are 3 GB")
-            python("jax_functions.py", "jax[cuda13]")()
+            python("jax_functions.py", "jax[cuda13]", HAWSER_SOFTGPU_DEVICES="2")()
 
     def tensorflow():
         large("TensorFlow and what it needs are 4 GB")

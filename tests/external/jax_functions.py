@@ -1,5 +1,5 @@
-"""JAX on its GPU backend beside its CPU backend: XLA's own kernels, and what it leaves to cuBLAS, cuDNN, cuFFT, cuSOLVER
-and CUB."""
+"""JAX on its GPU backend beside its CPU backend: XLA's own kernels, and what it leaves to cuBLAS, cuDNN, cuFFT, cuSOLVER,
+CUB and, with several devices, NCCL."""
 
 import jax
 import jax.numpy as jnp
@@ -64,4 +64,8 @@ def train(weights, x, y):
 x, y, first, second = floats(64, 16), floats(64, 4), floats(16, 8), floats(8, 4)
 same(lambda a, b, x, y: train((a, b), x, y), first, second, x, y, most=1e-3)
 same(jax.vmap(lambda v: jax.jacfwd(lambda u: jnp.sin(u) * u)(v)), floats(4, 5))
+if len(jax.devices("gpu")) > 1:  # NCCL
+    parts = floats(len(jax.devices("gpu")), 1000)
+    for total in jax.pmap(lambda v: lax.psum(v, "device"), axis_name="device")(parts):
+        numpy.testing.assert_allclose(total, parts.sum(0), rtol=1e-5, atol=1e-5)
 print("ok")
