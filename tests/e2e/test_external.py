@@ -168,11 +168,16 @@ def tests(build):
             assert r.returncode == 0 and r.stdout.splitlines()[-1:] == ["ok"], f"{r.stdout[-3000:]}{r.stderr[-3000:]}"
             assert "kernel_gpu_integrator_shade_surface" in open(summary.name).read()
 
+    def own_libraries(*packages):
+        """Those of NVIDIA's that came with the packages, and not the toolkit's."""
+        folder = glob.escape(python_package(*packages))
+        return ":".join(sorted(glob.glob(os.path.join(folder, "nvidia", "*", "lib"))))
+
     def torch():
         large("PyTorch and what it needs are 5 GB")
         with tempfile.TemporaryDirectory() as folder:
             python("torch_compiled.py", "torch", "numpy", TRITON_CACHE_DIR=folder, TORCHINDUCTOR_CACHE_DIR=folder,
-                   LD_LIBRARY_PATH="")() # its own cuDNN
+                   LD_LIBRARY_PATH=own_libraries("torch", "numpy"))()
 
     def jax():
         libraries = [os.path.join(toolkit(), "lib64", name) for name in ("libcudnn.so.9", "libnccl.so.2")]
@@ -185,9 +190,8 @@ def tests(build):
 
     def tensorflow():
         large("TensorFlow and what it needs are 4 GB")
-        folder = python_package("tensorflow[and-cuda]")
-        libraries = glob.glob(os.path.join(glob.escape(folder), "nvidia", "*", "lib")) # of which it finds not all itself
-        python("tensorflow_functions.py", "tensorflow[and-cuda]", LD_LIBRARY_PATH=":".join(libraries))()
+        python("tensorflow_functions.py", "tensorflow[and-cuda]",
+               LD_LIBRARY_PATH=own_libraries("tensorflow[and-cuda]"))() # it does not find all of them itself
 
     def halide():
         system = "/usr/bin/python3"
