@@ -2,13 +2,6 @@
 #include "served.h"
 #include "trace.h"
 
-static _Atomic int n_contexts; /* created, and not destroyed since */
-
-bool served_several_contexts(void)
-{
-    return n_contexts > 1;
-}
-
 CUresult serve_ContextCreate(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__ContextCreate *m = (const Hawser__ContextCreate *)msg;
@@ -26,7 +19,6 @@ CUresult serve_ContextCreate(struct served *c, const ProtobufCMessage *msg)
         CUcontext pushed;
         if (r == CUDA_SUCCESS) d->cuCtxPopCurrent_v2(&pushed);
     }
-    if (r == CUDA_SUCCESS) n_contexts++;
     return r == CUDA_SUCCESS ? served_bind(c, HAWSER_CONTEXT, m->context, context) : r;
 }
 
@@ -43,7 +35,6 @@ CUresult serve_ContextDestroy(struct served *c, const ProtobufCMessage *msg)
     staging_forget_context(c->worker, m->context);
     host_memory_forget_context(c, context);
     served_forget_context(c, m->context);
-    n_contexts -= !m->reset;
     if (!m->primary) {
         served_unbind(c, m->context);
         return d->cuCtxDestroy_v2(context);

@@ -207,9 +207,10 @@ CUresult serve_CopyIn(struct served *c, const ProtobufCMessage *msg)
         return CUDA_ERROR_INVALID_VALUE;
     r = take_block(c, size, &b);
     if (r != CUDA_SUCCESS) return r;
-    /* Programs use in one context what they have copied in another, without waiting: where CUDA takes pageable memory
-     * and its stream is idle, the copy has been made when the function returns, and so it is here. */
-    bool at_once = served_several_contexts() && c->driver->cuStreamQuery(stream) == CUDA_SUCCESS;
+    /* Programs use in one context or stream what they have copied in another, without waiting (cuFFT its tables): where
+     * CUDA takes pageable memory and its stream is idle, the copy has been made when the function returns, and so it is
+     * here. */
+    bool at_once = c->driver->cuStreamQuery(stream) == CUDA_SUCCESS;
     memcpy(b->memory, c->frames[0].data, size);
     r = copy_rows(c->driver, m->dst, m->pitch, b->memory, m->width, m->height, stream);
     CUresult recorded = c->driver->cuEventRecord(b->done, stream);

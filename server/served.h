@@ -92,11 +92,6 @@ void served_thread_gone(struct served *c, uint32_t thread);
 void served_post_failed(struct served *c, CUresult error);
 CUresult served_take_post_error(struct served *c);
 
-/* ---- context.c ---- */
-
-/* Whether the guest has more than one context. */
-bool served_several_contexts(void);
-
 /* ---- copy.c: bulk data between the lane and the device ---- */
 
 struct staging *staging_new(struct worker *w);
