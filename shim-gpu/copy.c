@@ -150,6 +150,29 @@ static CUresult sync_stream(struct shim_call *c, const struct rectangle *r)
     return shim_call(c, &m.base, NULL, 0, NULL);
 }
 
+/* A copy from pageable memory whose function has returned may still wait for its stream, where CUDA's function has
+ * waited. So this thread waits before it gives work to a stream that does not wait for that one. */
+static __thread struct {
+    uint64_t context, stream; /* zeros: nothing is owed */
+} owed;
+
+CUresult shim_settle_copy(const struct shim_call *c, const struct shim_object *stream)
+{
+    if (!owed.context || !stream) return CUDA_SUCCESS;
+    bool apart = stream->stream.flags & CU_STREAM_NON_BLOCKING || !stream->context || stream->context->id != owed.context;
+    if (!apart) return CUDA_SUCCESS;
+    struct shim_call sync = *c;
+    struct rectangle r = {.stream = owed.stream};
+    sync.who.context = owed.context;
+    owed.context = 0;
+    return sync_stream(&sync, &r);
+}
+
+bool shim_copy_owed(void)
+{
+    return owed.context != 0;
+}
+
 /* Host to host, where the copy has its place in a stream: after what was given to the stream before. */
 static CUresult copy_host(struct shim_call *c, const struct side *dst, const struct side *src,
                           const struct rectangle *r)
@@ -204,6 +227,10 @@ static CUresult copy(const struct side *dst, const struct side *src, struct rect
     else
         e = (to.where == ON_DEVICE ? copy_in : copy_host)(&c, &to, &from, r);
     bool wait = !r->async && ((to.where == ON_DEVICE && to.seen) || (to.where == ON_DEVICE && from.seen));
+    if (e == CUDA_SUCCESS && !wait && !r->async && to.where == ON_DEVICE && from.where != ON_DEVICE) {
+        owed.context = c.who.context;
+        owed.stream = r->stream;
+    }
     return e == CUDA_SUCCESS && wait ? sync_stream(&c, r) : e;
 }
 

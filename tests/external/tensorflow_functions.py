@@ -1,5 +1,5 @@
 """TensorFlow on its GPU beside its CPU: its own kernels, those it compiles as it goes, XLA's, what it leaves to cuBLAS,
-cuDNN, cuSOLVER and CUB, and the training of a model."""
+cuDNN, cuFFT, cuSOLVER and CUB, and the training of a model."""
 
 import numpy
 import tensorflow as tf
@@ -42,6 +42,7 @@ same(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), image, floats(3, 3, 3, 4))
 same(lambda x, k: tf.nn.depthwise_conv2d(x, k, [1, 1, 1, 1], "SAME"), image, floats(3, 3, 3, 2))
 same(lambda x: (tf.nn.max_pool2d(x, 2, 2, "VALID"), tf.nn.avg_pool2d(x, 2, 2, "VALID")), image)
 same(lambda x: (tf.image.resize(x, (8, 8)), tf.image.flip_left_right(x)), image)
+same(lambda x: tf.abs(tf.signal.fft(tf.cast(x[:512], tf.complex64))), line, most=2e-3)
 same(lambda p: (tf.linalg.cholesky(p), tf.linalg.inv(p), tf.linalg.svd(p, compute_uv=False)), positive, most=1e-3)
 same(tf.function(lambda x: tf.reduce_sum(tf.sin(x) * 2, 1), jit_compile=True), matrix)
 

@@ -55,6 +55,7 @@ int pool_child(int fd, const char *text);
 
 /* The name, the function, whether it runs only when it is named. */
 #define SUBTESTS(X) \
+    X("copies are there for other streams", copies_are_there_for_other_streams, false) \
     X("host functions", host_functions, false) \
     X("capture: fork and join", capture_fork_join, false) \
     X("capture: errors", capture_errors, false) \

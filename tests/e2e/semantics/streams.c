@@ -1,6 +1,8 @@
 /* Operations in streams, pools, composed functions, attributes. */
 #include "semantics.h"
 
+#include <unistd.h>
+
 void stream_values(void)
 {
     CUstream a, b;
@@ -96,6 +98,35 @@ void events_without_a_context(void)
     OK(cuCtxPushCurrent(mine));
     CHECK(device_is(x, 13));
     OK(cuEventDestroy(e));
+    OK(cuStreamDestroy(s));
+    OK(cuMemFree(x));
+}
+
+/* As cuFFT has it with its tables: what a function has copied is there for streams that do not wait for the default one,
+ * also where that one is busy. */
+static void CUDA_CB dawdle(void *unused)
+{
+    (void)unused;
+    usleep(30000);
+}
+
+void copies_are_there_for_other_streams(void)
+{
+    unsigned in[N], out[N], v = 1, n = N;
+    CUdeviceptr x = zeros();
+    CUstream s;
+    void *params[] = {&x, &v, &n};
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    for (unsigned i = 0; i < 6; i++) {
+        for (unsigned k = 0; k < N; k++)
+            in[k] = 7 * i;
+        if (i % 2) OK(cuLaunchHostFunc(NULL, dawdle, NULL));
+        OK(cuMemcpyHtoD(x, in, sizeof in));
+        OK(cuLaunchKernel(add, (N + 127) / 128, 1, 1, 128, 1, 1, 0, s, params, NULL));
+        OK(cuMemcpyDtoHAsync(out, x, sizeof out, s));
+        OK(cuStreamSynchronize(s));
+        CHECK(all_are(out, 7 * i + 1));
+    }
     OK(cuStreamDestroy(s));
     OK(cuMemFree(x));
 }
