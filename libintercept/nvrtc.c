@@ -5,7 +5,8 @@
  *
  * Reached by interposition (a library that needs libnvrtc) and by dlsym (one that opens it); a program that has
  * libnvrtc_static inside is out of reach. A process may hold several releases of NVRTC, and a program that one of them
- * has made is good for that one only: so each has its own functions here. What NVRTC takes and gives: its documentation, nvrtc.h 13.0.
+ * has made is good for that one only: so each has its own functions here. What NVRTC takes and gives: its
+ * documentation, nvrtc.h 13.0.
  */
 #include <dlfcn.h>
 #include <pthread.h>

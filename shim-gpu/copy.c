@@ -153,24 +153,24 @@ static CUresult sync_stream(struct shim_call *c, const struct rectangle *r)
 /* A copy from pageable memory whose function has returned may still wait for its stream, where CUDA's function has
  * waited. So this thread waits before it gives work to a stream that does not wait for that one. */
 static __thread struct {
-    uint64_t context, stream; /* zeros: nothing is owed */
+    uint64_t context, stream; /* the stream is a default one; zeros: nothing is owed */
 } owed;
 
-CUresult shim_settle_copy(const struct shim_call *c, const struct shim_object *stream)
+CUresult shim_settle_copy(const struct shim_call *c, CUstream stream)
 {
-    if (!owed.context || !stream) return CUDA_SUCCESS;
-    bool apart = stream->stream.flags & CU_STREAM_NON_BLOCKING || !stream->context || stream->context->id != owed.context;
-    if (!apart) return CUDA_SUCCESS;
+    uint64_t id;
+    if (!owed.context || shim_handle(HAWSER_STREAM, stream, &id) != CUDA_SUCCESS) return CUDA_SUCCESS;
+    const struct shim_object *o = id > SHIM_STREAM_PER_THREAD ? shim_object(HAWSER_STREAM, stream) : NULL;
+    uint64_t context = o && o->context ? o->context->id : c->context->id;
+    bool waits = id == owed.stream || id == SHIM_STREAM_LEGACY || owed.stream == SHIM_STREAM_LEGACY;
+    if (o && o->stream.flags & CU_STREAM_NON_BLOCKING) waits = false;
+    if (waits && context == owed.context) return CUDA_SUCCESS;
     struct shim_call sync = *c;
     struct rectangle r = {.stream = owed.stream};
     sync.who.context = owed.context;
     owed.context = 0;
-    return sync_stream(&sync, &r);
-}
-
-bool shim_copy_owed(void)
-{
-    return owed.context != 0;
+    CUresult e = sync_stream(&sync, &r);
+    return e == CUDA_ERROR_INVALID_CONTEXT ? CUDA_SUCCESS : e; /* destroyed since, and all in it */
 }
 
 /* Host to host, where the copy has its place in a stream: after what was given to the stream before. */

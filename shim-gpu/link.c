@@ -163,14 +163,15 @@ CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context)
 CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stream)
 {
     CUresult r = shim_enter(c, function, true);
-    if (r == CUDA_SUCCESS && shim_copy_owed()) r = shim_settle_copy(c, shim_object(HAWSER_STREAM, stream));
-    if (r != CUDA_ERROR_INVALID_CONTEXT) return r;
-    const struct shim_object *o = shim_object(HAWSER_STREAM, stream);
-    if (!o || !o->context || o->context->kind != HAWSER_CONTEXT) return r;
-    c->context = o->context;
-    c->who.thread = shim_thread_id();
-    c->who.context = o->context->id;
-    return shim_settle_copy(c, o);
+    if (r == CUDA_ERROR_INVALID_CONTEXT) {
+        const struct shim_object *o = shim_object(HAWSER_STREAM, stream);
+        if (!o || !o->context || o->context->kind != HAWSER_CONTEXT) return r;
+        c->context = o->context;
+        c->who.thread = shim_thread_id();
+        c->who.context = o->context->id;
+        r = CUDA_SUCCESS;
+    }
+    return r == CUDA_SUCCESS ? shim_settle_copy(c, stream) : r;
 }
 
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,

@@ -44,10 +44,9 @@ struct shim_call {
 /* To be called first by every function that uses the session: checks that there is one, that this is
  * not a forked child, and, with need_context, that a living context is current. */
 CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context);
-/* Whether this thread has copied from pageable memory without waiting for the copy's stream; and the wait, if the given
- * stream would not wait itself. Called by shim_enter_stream. */
-bool shim_copy_owed(void);
-CUresult shim_settle_copy(const struct shim_call *c, const struct shim_object *stream);
+/* Waits for what this thread has copied from pageable memory, if the given stream would not wait itself. Called by
+ * shim_enter_stream; c->context is set. */
+CUresult shim_settle_copy(const struct shim_call *c, CUstream stream);
 
 /* The same for a function that works in a stream: where no context is current, that of a stream of the program's own
  * is used. The default streams have none. */

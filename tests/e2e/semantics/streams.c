@@ -110,13 +110,12 @@ static void CUDA_CB dawdle(void *unused)
     usleep(30000);
 }
 
-void copies_are_there_for_other_streams(void)
+static void copied_for(unsigned flags, CUdeviceptr x)
 {
     unsigned in[N], out[N], v = 1, n = N;
-    CUdeviceptr x = zeros();
     CUstream s;
     void *params[] = {&x, &v, &n};
-    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&s, flags));
     for (unsigned i = 0; i < 6; i++) {
         for (unsigned k = 0; k < N; k++)
             in[k] = 7 * i;
@@ -128,6 +127,39 @@ void copies_are_there_for_other_streams(void)
         CHECK(all_are(out, 7 * i + 1));
     }
     OK(cuStreamDestroy(s));
+}
+
+/* Also those of another context; and a context that is gone is no cause for another's streams to fail. */
+static void copied_for_context(CUdeviceptr x)
+{
+    unsigned in[N], out[N];
+    CUcontext here, other;
+    CUdeviceptr y;
+    for (unsigned k = 0; k < N; k++)
+        in[k] = 5;
+    OK(cuCtxGetCurrent(&here));
+    OK(cuCtxCreate(&other, NULL, 0, device));
+    OK(cuMemAlloc(&y, sizeof in));
+    OK(cuCtxSetCurrent(here));
+    OK(cuLaunchHostFunc(NULL, dawdle, NULL));
+    OK(cuMemcpyHtoD(x, in, sizeof in));
+    OK(cuCtxSetCurrent(other));
+    OK(cuMemcpyDtoH(out, x, sizeof out));
+    CHECK(all_are(out, 5));
+    OK(cuMemcpyHtoD(y, in, sizeof in));
+    OK(cuCtxDestroy(other));
+    OK(cuCtxSetCurrent(here));
+    OK(cuMemsetD32(x, 6, N));
+    OK(cuMemcpyDtoH(out, x, sizeof out));
+    CHECK(all_are(out, 6));
+}
+
+void copies_are_there_for_other_streams(void)
+{
+    CUdeviceptr x = zeros();
+    copied_for(CU_STREAM_NON_BLOCKING, x);
+    copied_for(CU_STREAM_DEFAULT, x);
+    copied_for_context(x);
     OK(cuMemFree(x));
 }
 
