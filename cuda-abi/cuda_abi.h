@@ -40,8 +40,42 @@ void hawser_abi_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Whether functions may be called: CUDA_SUCCESS after cuInit, else the error that says why not. */
 CUresult hawser_abi_ready(void);
 
-/* Whether the device's kernels set the values of conditional nodes as graph/conditional.c keeps them. */
+/* Whether the handle of a conditional node's value is the address of its 4 bytes, as it is on the software GPU. */
 int hawser_abi_conditionals(void);
+
+/* A node of a graph that another process runs. */
+struct hawser_far_node {
+    uint64_t index;  /* from 0, in the order in which they are told */
+    uint64_t body;   /* which body of the conditional nodes told so far it is in, from 1; 0 for none */
+    bool change;     /* no new node: another one's new parameters */
+    bool disabled, cooperative;
+    const CUgraphNodeParams *p;
+    const CUlaunchAttribute *attributes;
+    unsigned n_attributes;
+    const uint64_t *after;       /* the nodes that it depends on, by index */
+    const CUgraphEdgeData *data; /* n_after */
+    size_t n_after;
+};
+
+/* Graphs in another process, by numbers; given by a library whose devices are there. */
+struct hawser_far_graphs {
+    uint64_t (*create)(void);
+    void (*drop)(uint64_t graph);
+    /* The handle for a conditional node of a graph and all in it. */
+    CUresult (*handle)(uint64_t graph, CUcontext context, unsigned initial, unsigned flags,
+                       CUgraphConditionalHandle *out);
+    void (*handle_gone)(CUgraphConditionalHandle handle);
+    /* Whether it can be run there. */
+    bool (*fits)(const CUgraphNodeParams *p);
+    /* CUDA_SUCCESS does not say that it could be added: ready does. */
+    CUresult (*node)(uint64_t graph, const struct hawser_far_node *n);
+    /* All nodes, or changes, have been told. */
+    CUresult (*ready)(uint64_t graph, uint64_t flags);
+    CUresult (*launch)(uint64_t graph, CUstream stream);
+};
+
+/* NULL where there is no other process, or it has no graphs. */
+const struct hawser_far_graphs *hawser_abi_far_graphs(void);
 
 /* Calls fn(copy of arg) when the stream has come to this place, before it goes on; what fn itself asks of the
  * stream is done there and then. Either in the stream's turn or, by waiting for the stream, at once. */

@@ -107,6 +107,11 @@ void host_memory_push(struct worker *w);
 /* The context ends: its memory stays, unknown to the driver, until the guest frees it. */
 void host_memory_forget_context(struct served *c, CUcontext context);
 
+/* ---- texture.c ---- */
+
+/* The copy that a message tells, with the driver's arrays. */
+CUresult served_copy(struct served *c, const Hawser__CopyArray *m, CUDA_MEMCPY3D *out);
+
 /* ---- output.c: what kernels print ---- */
 
 /* Makes the process's stdout and stderr pipes whose bytes go to the guest; the log keeps the old stderr. 0 or

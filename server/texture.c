@@ -66,22 +66,29 @@ CUresult serve_TextureDestroy(struct served *c, const ProtobufCMessage *msg)
                       : c->driver->cuTexObjectDestroy((CUtexObject)(uintptr_t)handle);
 }
 
+CUresult served_copy(struct served *c, const Hawser__CopyArray *m, CUDA_MEMCPY3D *out)
+{
+    CUresult r = CUDA_SUCCESS;
+    if (m->copy.len != sizeof *out) return CUDA_ERROR_INVALID_VALUE;
+    memcpy(out, m->copy.data, sizeof *out);
+    /* Never a host address: the worker's own memory is not the guest's to copy. */
+    if ((out->srcMemoryType != CU_MEMORYTYPE_ARRAY && out->srcMemoryType != CU_MEMORYTYPE_DEVICE) ||
+        (out->dstMemoryType != CU_MEMORYTYPE_ARRAY && out->dstMemoryType != CU_MEMORYTYPE_DEVICE))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (out->srcMemoryType == CU_MEMORYTYPE_ARRAY)
+        r = served_handle(c, HAWSER_ARRAY, m->src_array, (void **)&out->srcArray);
+    if (r == CUDA_SUCCESS && out->dstMemoryType == CU_MEMORYTYPE_ARRAY)
+        r = served_handle(c, HAWSER_ARRAY, m->dst_array, (void **)&out->dstArray);
+    return r;
+}
+
 CUresult serve_CopyArray(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__CopyArray *m = (const Hawser__CopyArray *)msg;
     CUDA_MEMCPY3D d;
     CUstream stream;
     CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (m->copy.len != sizeof d) return CUDA_ERROR_INVALID_VALUE;
-    memcpy(&d, m->copy.data, sizeof d);
-    /* Never a host address: the worker's own memory is not the guest's to copy. */
-    if ((d.srcMemoryType != CU_MEMORYTYPE_ARRAY && d.srcMemoryType != CU_MEMORYTYPE_DEVICE) ||
-        (d.dstMemoryType != CU_MEMORYTYPE_ARRAY && d.dstMemoryType != CU_MEMORYTYPE_DEVICE))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (r == CUDA_SUCCESS && d.srcMemoryType == CU_MEMORYTYPE_ARRAY)
-        r = served_handle(c, HAWSER_ARRAY, m->src_array, (void **)&d.srcArray);
-    if (r == CUDA_SUCCESS && d.dstMemoryType == CU_MEMORYTYPE_ARRAY)
-        r = served_handle(c, HAWSER_ARRAY, m->dst_array, (void **)&d.dstArray);
+    if (r == CUDA_SUCCESS) r = served_copy(c, m, &d);
     return r == CUDA_SUCCESS ? c->driver->cuMemcpy3DAsync_v2(&d, stream) : r;
 }
 

@@ -369,20 +369,28 @@ static bool in_array(const struct shim_object *o, const CUDA_MEMCPY3D *p, size_t
            p->Depth <= depth - z;
 }
 
+/* *d must outlive the message. */
+static void array_message(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const struct shim_object *src,
+                          const struct shim_object *dst)
+{
+    hawser__copy_array__init(m);
+    d->srcArray = d->dstArray = NULL;
+    d->srcHost = d->dstHost = NULL;
+    m->copy = (ProtobufCBinaryData){sizeof *d, (uint8_t *)d};
+    m->src_array = src ? src->id : 0;
+    m->dst_array = dst ? dst->id : 0;
+}
+
 static CUresult post_array(const CUDA_MEMCPY3D *p, const struct shim_object *src, const struct shim_object *dst,
                            CUstream stream)
 {
     struct shim_call c;
     CUDA_MEMCPY3D d = *p;
-    Hawser__CopyArray m = HAWSER__COPY_ARRAY__INIT;
+    Hawser__CopyArray m;
+    array_message(&m, &d, src, dst);
     CUresult r = shim_enter_stream(&c, HAWSER_FN_CopyArray, stream);
     if (r == CUDA_SUCCESS) r = shim_copy_stream(&c, stream, &m.stream);
     if (r != CUDA_SUCCESS) return r;
-    d.srcArray = d.dstArray = NULL;
-    d.srcHost = d.dstHost = NULL;
-    m.copy = (ProtobufCBinaryData){sizeof d, (uint8_t *)&d};
-    m.src_array = src ? src->id : 0;
-    m.dst_array = dst ? dst->id : 0;
     r = shim_mirror_post(&c);
     return r == CUDA_SUCCESS ? shim_post(&c, &m.base, NULL, 0) : r;
 }
@@ -403,6 +411,37 @@ static CUresult plain_side(CUmemorytype type, const void *on_host, CUdeviceptr o
     *start = s.address;
     *reached = shim_range_reached(s.address, rows) && (s.where == ON_DEVICE || shim_range_shared(s.address));
     return s.where == ON_DEVICE && !*reached ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCPY3D *p)
+{
+    bool from_array = p->srcMemoryType == CU_MEMORYTYPE_ARRAY, to_array = p->dstMemoryType == CU_MEMORYTYPE_ARRAY;
+    struct shim_object *src = from_array ? shim_object(HAWSER_ARRAY, p->srcArray) : NULL;
+    struct shim_object *dst = to_array ? shim_object(HAWSER_ARRAY, p->dstArray) : NULL;
+    const size_t from[3] = {p->srcXInBytes, p->srcY, p->srcZ}, to[3] = {p->dstXInBytes, p->dstY, p->dstZ};
+    bool src_reached = true, dst_reached = true;
+    *d = *p;
+    if (from_array ? !src || !in_array(src, p, p->srcXInBytes, p->srcY, p->srcZ)
+                   : plain_side(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcPitch, p->srcHeight, p, from,
+                                &d->srcDevice, &src_reached) != CUDA_SUCCESS)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (to_array ? !dst || !in_array(dst, p, p->dstXInBytes, p->dstY, p->dstZ)
+                 : plain_side(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstPitch, p->dstHeight, p, to,
+                              &d->dstDevice, &dst_reached) != CUDA_SUCCESS)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!src_reached || !dst_reached) return CUDA_ERROR_NOT_SUPPORTED;
+    if (!from_array) {
+        d->srcXInBytes = d->srcY = d->srcZ = 0, d->srcMemoryType = CU_MEMORYTYPE_DEVICE;
+        d->srcPitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
+        d->srcHeight = p->srcHeight ? p->srcHeight : p->Height;
+    }
+    if (!to_array) {
+        d->dstXInBytes = d->dstY = d->dstZ = 0, d->dstMemoryType = CU_MEMORYTYPE_DEVICE;
+        d->dstPitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
+        d->dstHeight = p->dstHeight ? p->dstHeight : p->Height;
+    }
+    array_message(m, d, src, dst);
+    return CUDA_SUCCESS;
 }
 
 static CUresult copy_array(const CUDA_MEMCPY3D *p, CUstream stream, bool async)

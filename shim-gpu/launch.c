@@ -6,8 +6,6 @@
 
 #include "cuda_abi.h"
 
-#define PARAMS_ON_STACK 4096
-
 /* CUDA finds these at once, so they must not come late. */
 static CUresult check_shape(const CUlaunchConfig *l, const struct shim_kernel *k, CUdevice device)
 {
@@ -69,13 +67,13 @@ static CUresult check_cluster(const CUlaunchConfig *l, const struct shim_kernel 
 }
 
 /* The parameters as one buffer: from the array by the kernel's layout, or given packed in extra. */
-static CUresult pack_params(const struct shim_kernel *k, void **params, void **extra, uint8_t *stack,
+static CUresult pack_params(const struct shim_kernel *k, void **params, void **extra, uint8_t *small,
                             ProtobufCBinaryData *out)
 {
-    out->data = stack;
+    out->data = small;
     out->len = k->param_bytes;
     if (params) {
-        if (out->len > PARAMS_ON_STACK && !(out->data = malloc(out->len))) return CUDA_ERROR_OUT_OF_MEMORY;
+        if (out->len > SHIM_SMALL_PARAMS && !(out->data = malloc(out->len))) return CUDA_ERROR_OUT_OF_MEMORY;
         memset(out->data, 0, out->len);
         for (unsigned i = 0; i < k->n_params; i++) {
             if (!params[i]) return CUDA_ERROR_INVALID_VALUE;
@@ -100,39 +98,53 @@ static CUresult pack_params(const struct shim_kernel *k, void **params, void **e
     return CUDA_SUCCESS;
 }
 
+CUresult shim_launch_fill(struct shim_launch *out, const CUlaunchConfig *l, CUfunction f, void **params, void **extra,
+                          CUdevice device)
+{
+    hawser__launch__init(&out->m);
+    out->m.params.data = out->small;
+    const struct shim_object *o = shim_object(HAWSER_FUNCTION, f);
+    if (!o) return CUDA_ERROR_INVALID_HANDLE;
+    if (params && extra) return CUDA_ERROR_INVALID_VALUE;
+    const struct shim_kernel *k = o->function.kernel;
+    CUresult r = check_shape(l, k, device);
+    if (r == CUDA_SUCCESS) r = check_attributes(l);
+    if (r == CUDA_SUCCESS) r = check_cluster(l, k);
+    if (r == CUDA_SUCCESS) r = pack_params(k, params, extra, out->small, &out->m.params);
+    out->packed = params && out->m.params.data != out->small ? out->m.params.data : NULL;
+    const uint64_t grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
+    const uint64_t block[3] = {l->blockDimX, l->blockDimY, l->blockDimZ};
+    memcpy(out->grid, grid, sizeof grid);
+    memcpy(out->block, block, sizeof block);
+    out->m.function = o->id;
+    out->m.n_grid = out->m.n_block = 3;
+    out->m.grid = out->grid;
+    out->m.block = out->block;
+    out->m.shared = l->sharedMemBytes;
+    out->m.attributes.data = (uint8_t *)l->attrs;
+    out->m.attributes.len = l->numAttrs * sizeof *l->attrs;
+    return r;
+}
+
 static CUresult launch(const CUlaunchConfig *l, CUfunction f, void **params, void **extra,
                        bool cooperative)
 {
     struct shim_call c;
-    Hawser__Launch m = HAWSER__LAUNCH__INIT;
+    struct shim_launch launch;
+    uint64_t stream = 0;
     CUresult r = shim_enter_stream(&c, HAWSER_FN_Launch, l->hStream);
     if (r != CUDA_SUCCESS) return r;
-    struct shim_object *o = shim_object(HAWSER_FUNCTION, f);
-    if (!o) return CUDA_ERROR_INVALID_HANDLE;
-    if (params && extra) return CUDA_ERROR_INVALID_VALUE;
-    const struct shim_kernel *k = o->function.kernel;
-    r = shim_handle(HAWSER_STREAM, l->hStream, &m.stream);
-    const struct shim_object *s = m.stream > SHIM_STREAM_PER_THREAD ? shim_object(HAWSER_STREAM, l->hStream) : NULL;
+    if (!shim_object(HAWSER_FUNCTION, f)) return CUDA_ERROR_INVALID_HANDLE;
+    r = shim_handle(HAWSER_STREAM, l->hStream, &stream);
+    const struct shim_object *s = stream > SHIM_STREAM_PER_THREAD ? shim_object(HAWSER_STREAM, l->hStream) : NULL;
     if (s && !s->stream.green && s->context != c.context) r = CUDA_ERROR_INVALID_HANDLE; /* copies may go there */
-    if (r == CUDA_SUCCESS) r = check_shape(l, k, c.context->ctx.device);
-    if (r == CUDA_SUCCESS) r = check_attributes(l);
-    if (r == CUDA_SUCCESS) r = check_cluster(l, k);
     if (r != CUDA_SUCCESS) return r;
-    uint8_t stack[PARAMS_ON_STACK];
-    r = pack_params(k, params, extra, stack, &m.params);
-    uint64_t grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
-    uint64_t block[3] = {l->blockDimX, l->blockDimY, l->blockDimZ};
-    m.function = o->id;
-    m.n_grid = m.n_block = 3;
-    m.grid = grid;
-    m.block = block;
-    m.shared = l->sharedMemBytes;
-    m.attributes.data = (uint8_t *)l->attrs;
-    m.attributes.len = l->numAttrs * sizeof *l->attrs;
-    m.cooperative = cooperative;
+    r = shim_launch_fill(&launch, l, f, params, extra, c.context->ctx.device);
+    launch.m.stream = stream;
+    launch.m.cooperative = cooperative;
     if (r == CUDA_SUCCESS) r = shim_mirror_post(&c);
-    if (r == CUDA_SUCCESS) r = shim_post(&c, &m.base, NULL, 0);
-    if (params && m.params.data != stack) free(m.params.data);
+    if (r == CUDA_SUCCESS) r = shim_post(&c, &launch.m.base, NULL, 0);
+    free(launch.packed);
     return r;
 }
 

@@ -225,7 +225,6 @@ CUresult hawser_abi_ready(void)
     return shim_initialized();
 }
 
-/* The kernels of NVIDIA's devices know conditional values that only their own driver can make. */
 int hawser_abi_conditionals(void)
 {
     return host && host->n_devices && host->devices[0]->software;

@@ -206,6 +206,9 @@ struct shim_transfer *shim_transfer_begin(void *dst, size_t pitch, size_t width,
 /* Ends one that is not "later"; the result of its pushes. */
 CUresult shim_transfer_end(struct shim_transfer *t);
 void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size);
+/* A copy that the host can make by itself, as the message for it, all but the stream; it points to *d. Else
+ * CUDA_ERROR_NOT_SUPPORTED, as for memory of this process that the host does not share. */
+CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCPY3D *p);
 /* Waits until no pending transfer touches [address, address + size). */
 void shim_transfer_settle(const void *address, size_t size);
 /* Wakes all who wait: no push will come any more. */
@@ -255,6 +258,20 @@ char *shim_file_bytes(const char *name, size_t *size);
 /* An image or link input as frames, which point into it: how many, 0 for more than there is room for, or more than
  * this host takes. */
 unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room);
+
+/* ---- Launches (launch.c) ---- */
+
+enum { SHIM_SMALL_PARAMS = 4096 };
+struct shim_launch {
+    Hawser__Launch m;
+    uint64_t grid[3], block[3];
+    uint8_t small[SHIM_SMALL_PARAMS];
+    void *packed; /* to be freed, also after an error */
+};
+/* Checks a launch on that device, and packs its parameters; all but the stream and whether it is cooperative. It
+ * points into what it was made of. */
+CUresult shim_launch_fill(struct shim_launch *out, const CUlaunchConfig *l, CUfunction f, void **params, void **extra,
+                          CUdevice device);
 
 /* ---- JIT options (linker.c) ---- */
 

@@ -1,6 +1,7 @@
 /*
- * Values that decide conditional nodes. A value is 4 bytes of device memory, and its handle is their address:
- * what cudaGraphSetConditional comes to in a kernel on the software GPU.
+ * Values that decide conditional nodes. On the software GPU a value is 4 bytes of device memory, and its handle is their
+ * address: what cudaGraphSetConditional comes to in a kernel there. NVIDIA's driver has its own. The process that has the
+ * devices makes them where there is one.
  */
 #include "graph.h"
 
@@ -31,15 +32,21 @@ bool graph_conditionals_copy(const struct graph *from, struct graph *to)
     return true;
 }
 
+static void value_free(struct graph_value *v)
+{
+    if (v->address && v->far)
+        hawser_abi_far_graphs()->handle_gone(v->address);
+    else if (v->address)
+        hawser_direct_cuMemFree_v2(v->address);
+    free(v);
+}
+
 void graph_conditionals_free(struct graph *g)
 {
     while (g->conditionals) {
         struct graph_conditional *c = g->conditionals;
         g->conditionals = c->next;
-        if (--c->value->references == 0) {
-            hawser_direct_cuMemFree_v2(c->value->address);
-            free(c->value);
-        }
+        if (--c->value->references == 0) value_free(c->value);
         free(c);
     }
 }
@@ -52,33 +59,47 @@ CUresult graph_conditionals_assign(const struct graph *g, CUstream stream)
     return r;
 }
 
+static CUresult make_far(CUgraph hGraph, CUcontext context, unsigned flags, struct graph_value *v)
+{
+    uint64_t id;
+    graph_enter();
+    struct graph *g = graph_of(hGraph);
+    CUresult r = g && !g->executable ? graph_whole_of(g, &id) : CUDA_ERROR_INVALID_VALUE;
+    graph_leave();
+    CUgraphConditionalHandle handle = 0;
+    v->far = true;
+    if (!context && r == CUDA_SUCCESS) r = cuCtxGetCurrent(&context);
+    if (r == CUDA_SUCCESS) r = hawser_abi_far_graphs()->handle(id, context, v->initial, flags, &handle);
+    v->address = handle;
+    return r;
+}
+
+static CUresult make_here(struct graph_value *v)
+{
+    CUresult r = hawser_direct_cuMemAlloc_v2(&v->address, sizeof(unsigned));
+    return r == CUDA_SUCCESS ? hawser_direct_cuMemsetD32_v2(v->address, 0, 1) : r;
+}
+
 CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *pHandle_out, CUgraph hGraph, CUcontext ctx,
                                         unsigned int defaultLaunchValue, unsigned int flags)
 {
     CUresult r = hawser_abi_ready();
-    (void)ctx;
     if (r != CUDA_SUCCESS) return r;
     if (!pHandle_out || flags & ~(unsigned)CU_GRAPH_COND_ASSIGN_DEFAULT) return CUDA_ERROR_INVALID_VALUE;
-    if (!hawser_abi_conditionals()) return hawser_abi_not_supported("conditional nodes on this device");
+    if (!hawser_abi_far_graphs() && !hawser_abi_conditionals())
+        return hawser_abi_not_supported("conditional nodes on this device");
     struct graph_value *v = calloc(1, sizeof *v);
     if (!v) return CUDA_ERROR_OUT_OF_MEMORY;
     v->initial = defaultLaunchValue;
     v->assign = flags & CU_GRAPH_COND_ASSIGN_DEFAULT;
-    r = hawser_direct_cuMemAlloc_v2(&v->address, sizeof(unsigned));
-    if (r == CUDA_SUCCESS) r = hawser_direct_cuMemsetD32_v2(v->address, 0, 1);
-    if (r != CUDA_SUCCESS) {
-        free(v);
-        return r;
-    }
+    r = hawser_abi_far_graphs() ? make_far(hGraph, ctx, flags, v) : make_here(v);
     graph_enter();
     struct graph *g = graph_of(hGraph);
-    if (!g || g->executable || !attach(g, v)) r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS && (!g || g->executable || !attach(g, v))) r = CUDA_ERROR_INVALID_VALUE;
     graph_leave();
-    if (r == CUDA_SUCCESS) {
+    if (r == CUDA_SUCCESS)
         *pHandle_out = v->address;
-    } else {
-        hawser_direct_cuMemFree_v2(v->address);
-        free(v);
-    }
+    else
+        value_free(v);
     return r;
 }

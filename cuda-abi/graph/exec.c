@@ -163,6 +163,15 @@ static bool single(const struct graph *g)
     return false;
 }
 
+static bool has_bodies(struct graph *g)
+{
+    for (struct graph_node *n = g->first; n; n = n->next)
+        if (n->p.type == CU_GRAPH_NODE_TYPE_CONDITIONAL ||
+            (n->p.type == CU_GRAPH_NODE_TYPE_GRAPH && has_bodies((struct graph *)n->p.graph.graph)))
+            return true;
+    return false;
+}
+
 static void exec_unref(struct graph_exec *e)
 {
     if (--e->references) return;
@@ -203,16 +212,23 @@ static CUresult instantiate(CUgraphExec *out, CUgraph hGraph, unsigned long long
     }
     if (r == CUDA_SUCCESS) {
         e->flags = flags & ~(unsigned long long)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD;
-        e->references = 1;
+        e->references = e->patience = 1;
+        e->bodies = has_bodies(g);
+        if (e->bodies) graph_whole_share(g, e->graph);
         if (single(g)) {
             e->source = g;
             g->instance = e;
         }
-        *out = (CUgraphExec)e;
     } else {
         free(e);
     }
     graph_leave();
+    if (r != CUDA_SUCCESS) return r;
+    r = graph_whole_made(e);
+    if (r == CUDA_SUCCESS)
+        *out = (CUgraphExec)e;
+    else
+        cuGraphExecDestroy((CUgraphExec)e);
     return r;
 }
 
@@ -284,6 +300,13 @@ static CUresult mark_memory(const struct graph_exec *e)
     return CUDA_SUCCESS;
 }
 
+static CUresult launch_nodes(const struct graph_exec *e, CUstream stream)
+{
+    bool host_written = false;
+    CUresult r = graph_conditionals_assign(e->graph, stream);
+    return r == CUDA_SUCCESS ? graph_replay(e->graph, stream, &host_written) : r;
+}
+
 CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
 {
     CUresult r = hawser_abi_ready();
@@ -300,12 +323,13 @@ CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
     graph_leave();
     if (!e || r != CUDA_SUCCESS) return r;
     unsigned flags;
-    bool host_written = false;
+    bool whole = false;
     r = cuStreamGetFlags(hStream, &flags); /* an empty graph's stream must be good too */
-    if (r == CUDA_SUCCESS) r = graph_conditionals_assign(e->graph, hStream);
-    if (r == CUDA_SUCCESS) r = graph_replay(e->graph, hStream, &host_written);
+    if (r == CUDA_SUCCESS) r = graph_whole_due(e, &whole);
+    if (r == CUDA_SUCCESS) r = whole ? graph_whole_launch(e, hStream) : launch_nodes(e, hStream);
     /* Conditional nodes are still to be decided; their graph must stay until then. */
-    if (!e->graph->conditionals || hawser_abi_run_in_stream(hStream, release, &e, sizeof e) != CUDA_SUCCESS)
+    if (whole || !e->graph->conditionals ||
+        hawser_abi_run_in_stream(hStream, release, &e, sizeof e) != CUDA_SUCCESS)
         release(&e);
     return r;
 }
@@ -330,7 +354,10 @@ static CUresult enabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned *get
     n = e && n ? graph_clone_of(e->graph, n->origin) : NULL;
     bool ok = n && (n->p.type == CU_GRAPH_NODE_TYPE_KERNEL || n->p.type == CU_GRAPH_NODE_TYPE_MEMSET ||
                     n->p.type == CU_GRAPH_NODE_TYPE_MEMCPY);
-    if (ok && set) n->disabled = !*set;
+    if (ok && set && n->disabled == (*set != 0)) {
+        n->disabled = !*set;
+        n->changed = e->changed = true;
+    }
     if (ok && get) *get = !n->disabled;
     graph_leave();
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -408,6 +435,9 @@ static CUresult take_over(struct graph *old, struct graph *new)
             r = take_over(inside[j], fresh[j]);
         if (!count && a->p.type != CU_GRAPH_NODE_TYPE_MEM_ALLOC && a->p.type != CU_GRAPH_NODE_TYPE_MEM_FREE)
             r = graph_node_set(a, &b->p, true);
+        if (a->cooperative != b->cooperative || a->n_attributes != b->n_attributes ||
+            (a->n_attributes && memcmp(a->attributes, b->attributes, a->n_attributes * sizeof *a->attributes)))
+            a->reattributed = true;
         a->cooperative = b->cooperative;
         for (unsigned i = 0; i < b->n_attributes && r == CUDA_SUCCESS; i++)
             if (!graph_attribute_set(a, &b->attributes[i])) r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -429,6 +459,7 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph, CUgraphExe
     struct graph_exec *e = graph_exec_of(hGraphExec);
     struct graph *g = graph_of(hGraph);
     CUresult r = e && g ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    if (e && g) e->changed = true;
     if (r == CUDA_SUCCESS) r = graph_update(e->graph, g, resultInfo);
     if (r == CUDA_SUCCESS) resultInfo->result = CU_GRAPH_EXEC_UPDATE_SUCCESS;
     graph_leave();

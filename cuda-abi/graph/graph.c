@@ -137,6 +137,7 @@ void graph_free(struct graph *g)
     }
     graph_users_drop(g);
     graph_conditionals_free(g);
+    graph_whole_drop(g);
     graph_table_remove(GRAPH, g);
     free(g->order);
     graph_bury(g);

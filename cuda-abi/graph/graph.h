@@ -54,6 +54,10 @@ struct graph_node {
     bool cooperative;
     size_t param_bytes;           /* kernel nodes: of the packed parameters */
     uint64_t mark;                /* used by walks */
+    uint64_t far;                 /* in an executable graph that is run whole: its number there, the last of a child
+                                     graph's */
+    bool changed;                 /* in an executable graph, since it was told there */
+    bool reattributed;            /* and what no executable graph of the driver's can take */
     struct graph_memory *memory;  /* allocation nodes */
 };
 
@@ -73,6 +77,7 @@ struct graph {
     bool executable;              /* (in) an executable graph's copy: not the program's to name */
     struct graph_node **order;    /* executable: all nodes, each after those it depends on */
     struct graph_exec *instance;  /* of a graph that may have only one */
+    struct graph_whole *whole;    /* what it is to the process that has the devices, or NULL */
 };
 
 struct graph_exec {
@@ -80,6 +85,10 @@ struct graph_exec {
     uint64_t flags;
     unsigned references;          /* handle and launches under way */
     struct graph *source;         /* set while the source must not be instantiated again */
+    bool bodies;                  /* it has conditional nodes */
+    bool whole, changed;          /* it is run whole; not as it was told (whole.c) */
+    unsigned launches;            /* since it was made or changed */
+    unsigned patience;            /* how many launches it is not told for */
 };
 
 /* A value that kernels set and conditional nodes read. */
@@ -87,6 +96,7 @@ struct graph_value {
     CUdeviceptr address;          /* of 4 bytes; the handle that kernels get */
     unsigned initial;
     bool assign;                  /* set to initial at every launch */
+    bool far;                     /* the handle is another process's */
     unsigned references;          /* graphs */
 };
 
@@ -162,6 +172,19 @@ bool graph_conditionals_copy(const struct graph *from, struct graph *to);
 void graph_conditionals_free(struct graph *g);
 /* Gives the values of a graph that is launched their initial values. */
 CUresult graph_conditionals_assign(const struct graph *g, CUstream stream);
+
+/* ---- running whole (whole.c): without the lock where it does not say otherwise ---- */
+
+/* Under the lock. What the graph that g is in is to the process that has the devices; its number in *id. */
+CUresult graph_whole_of(struct graph *g, uint64_t *id);
+/* Under the lock. to is from's copy in an executable graph. */
+void graph_whole_share(const struct graph *from, struct graph *to);
+void graph_whole_drop(struct graph *g);
+/* An executable graph has been made. */
+CUresult graph_whole_made(struct graph_exec *e);
+/* It is launched: *whole says how. */
+CUresult graph_whole_due(struct graph_exec *e, bool *whole);
+CUresult graph_whole_launch(const struct graph_exec *e, CUstream stream);
 
 /* ---- launching (exec.c) ---- */
 

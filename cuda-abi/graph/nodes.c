@@ -130,6 +130,7 @@ CUresult graph_node_set(struct graph_node *n, const CUgraphNodeParams *p, bool e
     }
     n->p = fresh.p;
     n->param_bytes = fresh.param_bytes;
+    n->changed = true;
     graph_params_drop(&old);
     return CUDA_SUCCESS;
 }
@@ -143,6 +144,7 @@ static CUresult set(CUgraphExec hExec, bool exec, CUgraphNode hNode, CUgraphNode
     if (n && exec) n = e ? graph_clone_of(e->graph, n->origin) : NULL;
     CUresult r = n && n->p.type == type && (exec || !n->graph->executable) ? graph_node_set(n, p, exec)
                                                                            : CUDA_ERROR_INVALID_VALUE;
+    if (e) e->changed = true;
     graph_leave();
     return r;
 }

@@ -14,7 +14,8 @@
 #define FUNCTIONS(X)                                                                                \
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2)        \
     X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleGetFunction)              \
-    X(cuLaunchKernel) X(cuCtxSynchronize) X(cuMemGetInfo_v2) X(cuDeviceGetAttribute)
+    X(cuLaunchKernel) X(cuCtxSynchronize) X(cuMemGetInfo_v2) X(cuDeviceGetAttribute)                \
+    X(cuGraphCreate) X(cuGraphAddKernelNode_v2) X(cuGraphInstantiateWithFlags) X(cuGraphLaunch)
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
@@ -45,7 +46,9 @@ static CUfunction empty;
 static CUdeviceptr small, large;
 static char word[4];
 static char *bulk;
+static CUgraphExec graph;
 #define BULK ((size_t)64 << 20)
+#define GRAPH_NODES 100
 
 static void launch(void)
 {
@@ -63,6 +66,32 @@ static void launch_and_synchronize(void)
 {
     launch();
     synchronize();
+}
+
+static void launch_graph(void)
+{
+    need(p_cuGraphLaunch(graph, NULL), "graph");
+}
+
+static void launch_graph_and_synchronize(void)
+{
+    launch_graph();
+    synchronize();
+}
+
+/* Kernels one after another. */
+static void make_graph(void)
+{
+    unsigned b = 1;
+    void *params[] = {&small, &b};
+    CUgraph g;
+    CUgraphNode node;
+    CUDA_KERNEL_NODE_PARAMS_v2 k = {.func = empty, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
+                                    .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
+    need(p_cuGraphCreate(&g, 0), "graph");
+    for (int i = 0; i < GRAPH_NODES; i++)
+        need(p_cuGraphAddKernelNode_v2(&node, g, &node, i > 0, &k), "node");
+    need(p_cuGraphInstantiateWithFlags(&graph, g, 0), "graph");
 }
 
 static void memory_info(void)
@@ -135,6 +164,9 @@ int main(void)
     bulk = malloc(BULK);
     memset(bulk, 1, BULK);
     launch_and_synchronize();
+    make_graph();
+    launch_graph_and_synchronize();
+    launch_graph_and_synchronize();
     bulk_to_device();
     const struct {
         const char *name;
@@ -145,6 +177,8 @@ int main(void)
                  {"synchronize, nothing under way", synchronize, 2000},
                  {"launch (posted)", launch, 2000},
                  {"launch and synchronize", launch_and_synchronize, 1000},
+                 {"launch a graph of 100 kernels (posted)", launch_graph, 200},
+                 {"launch such a graph and synchronize", launch_graph_and_synchronize, 200},
                  {"copy 4 bytes to the device", word_to_device, 2000},
                  {"copy 4 bytes from the device", word_from_device, 2000}};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {

@@ -1,6 +1,7 @@
 """CUDA's semantics (semantics/), on the software GPU directly and through every lane, with either default stream, and
 with host memory that guest and host do not share."""
 
+import re
 import shutil
 
 from harness import Daemon, Skip, free_port, run
@@ -54,6 +55,16 @@ def tests(build):
             assert r.returncode == 0 and r.stdout == "ok descriptors that are closed\n", r
         return go
 
+    def run_whole(subtest, launches):
+        """The host's driver gets the graphs themselves: its worker's log tells of each launch."""
+        def go():
+            command = [build.bin("hawser"), "run", "--device", "soft", build.program("semantics"), subtest]
+            r = run(command, env=build.env(HAWSER_LOG="debug"), timeout=300)
+            assert r.returncode == 0 and r.stdout == f"ok {subtest}\n", r
+            seen = len(re.findall(r"hawser-worker.* GraphLaunch -> 0\n", r.stderr))
+            assert seen == launches, (seen, r.stderr[-2000:])
+        return go
+
     def tcp():
         return f"tcp://127.0.0.1:{free_port()}"
 
@@ -67,5 +78,9 @@ def tests(build):
             yield f"{name}/two devices, {lane}", by_name(name, "several devices", lane, {"HAWSER_SOFTGPU_DEVICES": "2"})
             yield f"{name}/notifications, {lane}", by_name(name, "notifications", lane,
                                                            {"HAWSER_SOFTGPU_MEM": "64M", "HAWSER_SOFTGPU_BUDGET": "16M"})
+    # Of the first: all but the first of three launches, then fewer as the graph is changed again and again.
+    for subtest, launches in (("graph launched again", 6), ("graph conditions", 3),
+                              ("graph conditions inside others", 7), ("graph conditions and host functions", 0)):
+        yield f"semantics/run whole, {subtest}", run_whole(subtest, launches)
     for lane in ("software GPU directly", "private server"):
         yield f"semantics/few descriptors, {lane}", few_descriptors("semantics", lane)

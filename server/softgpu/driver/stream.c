@@ -153,6 +153,11 @@ int hawser_abi_conditionals(void)
     return 1;
 }
 
+const struct hawser_far_graphs *hawser_abi_far_graphs(void)
+{
+    return NULL;
+}
+
 /* ---- enqueueing ---- */
 
 /* In its stream's own turn a task is done at once. Its place is the end of that turn. */

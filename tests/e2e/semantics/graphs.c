@@ -1,7 +1,7 @@
-/* Graphs made by hand, their memory and conditions, user objects. */
+/* Graphs made by hand, their memory, user objects. */
 #include "semantics.h"
 
-static CUDA_KERNEL_NODE_PARAMS add_params(void **params)
+CUDA_KERNEL_NODE_PARAMS add_params(void **params)
 {
     return (CUDA_KERNEL_NODE_PARAMS){.func = add, .gridDimX = (N + 127) / 128, .gridDimY = 1, .gridDimZ = 1,
                                      .blockDimX = 128, .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
@@ -178,56 +178,6 @@ void graph_memory(void)
     OK(cuCtxSynchronize());
     OK(cuGraphExecDestroy(exec));
     OK(cuGraphDestroy(graph));
-}
-
-/* How kernels set a condition is the business of CUDA's device runtime, which a real GPU would want linked in. */
-static const char condition_ptx[] =
-    ".version 8.0\n.target sm_70\n.address_size 64\n"
-    ".extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);\n"
-    /* *counter -= 1; the condition becomes the counter */
-    ".visible .entry count_down(.param .u64 handle, .param .u64 counter)\n{\n"
-    "    .reg .b32 %r<3>;\n    .reg .b64 %rd<3>;\n"
-    "    ld.param.u64 %rd1, [handle];\n    ld.param.u64 %rd2, [counter];\n"
-    "    ld.global.u32 %r1, [%rd2];\n    add.s32 %r2, %r1, -1;\n    st.global.u32 [%rd2], %r2;\n"
-    "    { .param .b64 p0; st.param.b64 [p0], %rd1; .param .b32 p1; st.param.b32 [p1], %r2;\n"
-    "    call.uni cudaGraphSetConditional, (p0, p1); }\n    ret;\n}\n";
-
-void graph_conditions(void)
-{
-    CUmodule conditions;
-    CUfunction count_down;
-    if (!software()) return;
-    OK(cuModuleLoadData(&conditions, condition_ptx));
-    OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
-    CUgraph graph;
-    CUgraphNode loop, body;
-    CUgraphExec exec;
-    CUgraphConditionalHandle handle;
-    CUdeviceptr x = zeros(), counter;
-    unsigned v = 7, n = N;
-    OK(cuMemAlloc(&counter, 4));
-    OK(cuMemsetD32(counter, 5, 1));
-    OK(cuGraphCreate(&graph, 0));
-    OK(cuGraphConditionalHandleCreate(&handle, graph, context, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
-    CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
-                           .conditional = {.handle = handle, .type = CU_GRAPH_COND_TYPE_WHILE, .size = 1,
-                                           .ctx = context}};
-    OK(cuGraphAddNode(&loop, graph, NULL, NULL, 0, &p));
-    CUgraph inside = p.conditional.phGraph_out[0];
-    void *params[] = {&x, &v, &n}, *decide[] = {&handle, &counter};
-    CUDA_KERNEL_NODE_PARAMS k = add_params(params);
-    OK(cuGraphAddKernelNode(&body, inside, NULL, 0, &k));
-    CUDA_KERNEL_NODE_PARAMS d = {.func = count_down, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
-                                 .blockDimY = 1, .blockDimZ = 1, .kernelParams = decide};
-    OK(cuGraphAddKernelNode(&body, inside, &body, 1, &d));
-    OK(cuGraphInstantiate(&exec, graph, 0));
-    OK(cuGraphLaunch(exec, NULL));
-    OK(cuCtxSynchronize());
-    CHECK(device_is(x, 35));
-    OK(cuGraphExecDestroy(exec));
-    OK(cuGraphDestroy(graph));
-    OK(cuMemFree(x));
-    OK(cuMemFree(counter));
 }
 
 static void destroyed(void *arg)

@@ -32,6 +32,8 @@ extern CUmodule module;
 extern CUfunction add; /* x[i] += v for i < n */
 
 CUresult run_add(CUdeviceptr x, unsigned v, CUstream s);
+/* The same as a node of a graph; params: x, v, n. */
+CUDA_KERNEL_NODE_PARAMS add_params(void **params);
 bool all_are(const unsigned *x, unsigned v);
 /* What device memory holds. */
 bool device_is(CUdeviceptr x, unsigned v);
@@ -66,6 +68,9 @@ int pool_child(int fd, const char *text);
     X("graph copies what its host function wrote", graph_copies_what_its_host_function_wrote, false) \
     X("graph memory", graph_memory, false) \
     X("graph conditions", graph_conditions, false) \
+    X("graph conditions inside others", graph_conditions_inside_others, false) \
+    X("graph conditions and host functions", graph_conditions_and_host_functions, false) \
+    X("graph launched again", graph_launched_again, false) \
     X("user objects", user_objects, false) \
     X("managed memory", managed_memory, false) \
     X("mapped memory", mapped_memory, false) \

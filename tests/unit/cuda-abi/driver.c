@@ -29,6 +29,11 @@ int hawser_abi_conditionals(void)
     return 0;
 }
 
+const struct hawser_far_graphs *hawser_abi_far_graphs(void)
+{
+    return NULL;
+}
+
 CUresult hawser_abi_watch(CUdevice device, int on)
 {
     (void)device, (void)on;

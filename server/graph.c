@@ -1,0 +1,312 @@
+/*
+ * Serving graphs that the driver keeps: a guest sends one that it launches again and again, or whose conditional nodes
+ * only the driver can run, and from then on a launch is one call. Graphs have the guest's numbers; their nodes are named
+ * by the order in which they came.
+ */
+#include "served.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ATTRIBUTES 64
+#define MAX_BODIES (1 << 16) /* of one node */
+
+struct node {
+    CUgraphNode handle;
+    bool inside;   /* a body: it goes with the node that it is a body of */
+    bool disabled;
+};
+
+struct graph {
+    struct graph *next;
+    uint64_t id;
+    CUgraph handle;
+    CUgraphExec exec;
+    struct node *node;
+    size_t n, room;
+    CUgraph *body;
+    size_t n_bodies;
+    CUresult result; /* the first failure that no GraphReady has told yet */
+};
+
+/* Of the one guest. A graph's own fields are used by one call at a time: the guest waits for GraphReady. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct graph *graphs;
+
+static bool driver_has_graphs(const struct cuda_driver *d)
+{
+    return d->cuGraphCreate && d->cuGraphDestroy && d->cuGraphAddNode_v2 && d->cuGraphExecNodeSetParams &&
+           d->cuGraphInstantiateWithFlags && d->cuGraphLaunch && d->cuGraphExecDestroy && d->cuGraphDestroyNode &&
+           d->cuGraphConditionalHandleCreate && d->cuGraphKernelNodeSetAttribute && d->cuGraphNodeSetEnabled;
+}
+
+static struct graph **place(uint64_t id)
+{
+    struct graph **p = &graphs;
+    while (*p && (*p)->id != id)
+        p = &(*p)->next;
+    return p;
+}
+
+static struct graph *find(uint64_t id)
+{
+    pthread_mutex_lock(&lock);
+    struct graph *g = *place(id);
+    pthread_mutex_unlock(&lock);
+    return g;
+}
+
+static CUresult find_or_make(struct served *c, uint64_t id, struct graph **out)
+{
+    if (!driver_has_graphs(c->driver)) return CUDA_ERROR_NOT_SUPPORTED;
+    if ((*out = find(id))) return CUDA_SUCCESS;
+    struct graph *g = calloc(1, sizeof *g);
+    if (!g) return CUDA_ERROR_OUT_OF_MEMORY;
+    g->id = id;
+    CUresult r = c->driver->cuGraphCreate(&g->handle, 0);
+    if (r != CUDA_SUCCESS) {
+        free(g);
+        return r;
+    }
+    pthread_mutex_lock(&lock);
+    g->next = graphs;
+    graphs = g;
+    pthread_mutex_unlock(&lock);
+    *out = g;
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_GraphHandle(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__GraphHandle *m = (const Hawser__GraphHandle *)msg;
+    Hawser__GraphHandleReply reply = HAWSER__GRAPH_HANDLE_REPLY__INIT;
+    CUgraphConditionalHandle handle = 0;
+    CUcontext context = NULL;
+    struct graph *g;
+    CUresult r = m->context ? served_handle(c, HAWSER_CONTEXT, m->context, (void **)&context) : CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS) r = find_or_make(c, m->graph, &g);
+    if (r == CUDA_SUCCESS)
+        r = c->driver->cuGraphConditionalHandleCreate(&handle, g->handle, context, (unsigned)m->initial,
+                                                      (unsigned)m->flags);
+    reply.handle = handle;
+    if (r == CUDA_SUCCESS) served_reply(c, &reply.base);
+    return r;
+}
+
+/* ---- nodes ---- */
+
+/* What a kernel node's parameters point to. */
+struct launch_room {
+    size_t size;
+    void *extra[5];
+};
+
+static CUresult fill_kernel(struct served *c, const Hawser__Launch *l, CUcontext context, struct launch_room *room,
+                            CUDA_KERNEL_NODE_PARAMS_v3 *k)
+{
+    struct object o;
+    if (!l || l->n_grid != 3 || l->n_block != 3) return CUDA_ERROR_INVALID_VALUE;
+    if (!served_object(c, HAWSER_FUNCTION, l->function, &o)) return CUDA_ERROR_INVALID_HANDLE;
+    *room = (struct launch_room){.size = l->params.len};
+    void *extra[5] = {CU_LAUNCH_PARAM_BUFFER_POINTER, l->params.data, CU_LAUNCH_PARAM_BUFFER_SIZE, &room->size,
+                      CU_LAUNCH_PARAM_END};
+    memcpy(room->extra, extra, sizeof extra);
+    *k = (CUDA_KERNEL_NODE_PARAMS_v3){.func = o.is_kernel ? NULL : o.handle,
+                                      .kern = o.is_kernel ? o.handle : NULL,
+                                      .gridDimX = (unsigned)l->grid[0],
+                                      .gridDimY = (unsigned)l->grid[1],
+                                      .gridDimZ = (unsigned)l->grid[2],
+                                      .blockDimX = (unsigned)l->block[0],
+                                      .blockDimY = (unsigned)l->block[1],
+                                      .blockDimZ = (unsigned)l->block[2],
+                                      .sharedMemBytes = (unsigned)l->shared,
+                                      .extra = l->params.len ? room->extra : NULL,
+                                      .ctx = context};
+    return CUDA_SUCCESS;
+}
+
+static CUresult fill_copy(struct served *c, const Hawser__CopyArray *copy, CUcontext context,
+                          CUDA_MEMCPY_NODE_PARAMS *p)
+{
+    CUresult r = copy ? served_copy(c, copy, &p->copyParams) : CUDA_ERROR_INVALID_VALUE;
+    p->copyCtx = context;
+    return r;
+}
+
+static CUresult fill(struct served *c, const Hawser__GraphNode *m, struct launch_room *room, CUgraphNodeParams *p)
+{
+    CUcontext context = NULL;
+    uint64_t id = m->context ? m->context : c->context;
+    CUresult r = id ? served_handle(c, HAWSER_CONTEXT, id, (void **)&context) : CUDA_SUCCESS;
+    if (r != CUDA_SUCCESS) return r;
+    p->type = (CUgraphNodeType)m->kind;
+    switch (p->type) {
+    case CU_GRAPH_NODE_TYPE_KERNEL:
+        return fill_kernel(c, m->launch, context, room, &p->kernel);
+    case CU_GRAPH_NODE_TYPE_MEMCPY:
+        return fill_copy(c, m->copy, context, &p->memcpy);
+    case CU_GRAPH_NODE_TYPE_MEMSET:
+        if (m->params.len != sizeof p->memset) return CUDA_ERROR_INVALID_VALUE;
+        memcpy(&p->memset, m->params.data, sizeof p->memset);
+        p->memset.ctx = context;
+        return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+        if (m->params.len != sizeof p->conditional) return CUDA_ERROR_INVALID_VALUE;
+        memcpy(&p->conditional, m->params.data, sizeof p->conditional);
+        p->conditional.phGraph_out = NULL;
+        p->conditional.ctx = context;
+        return p->conditional.size <= MAX_BODIES ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    case CU_GRAPH_NODE_TYPE_EMPTY:
+        return CUDA_SUCCESS;
+    default:
+        return CUDA_ERROR_NOT_SUPPORTED;
+    }
+}
+
+static bool make_room(struct graph *g)
+{
+    if (g->n < g->room) return true;
+    size_t room = g->room ? g->room * 2 : 16;
+    struct node *more = realloc(g->node, room * sizeof *more);
+    if (!more) return false;
+    g->node = more;
+    g->room = room;
+    return true;
+}
+
+static CUresult keep_bodies(struct graph *g, const CUDA_CONDITIONAL_NODE_PARAMS *p)
+{
+    CUgraph *more = realloc(g->body, (g->n_bodies + p->size) * sizeof *more);
+    if (!more) return CUDA_ERROR_OUT_OF_MEMORY;
+    g->body = more;
+    for (unsigned i = 0; i < p->size; i++)
+        more[g->n_bodies++] = p->phGraph_out[i];
+    return CUDA_SUCCESS;
+}
+
+static CUresult set_attributes(struct served *c, CUgraphNode node, const Hawser__Launch *l)
+{
+    CUlaunchAttribute attributes[MAX_ATTRIBUTES + 1];
+    size_t n = l->attributes.len / sizeof *attributes;
+    if (n > MAX_ATTRIBUTES) return CUDA_ERROR_INVALID_VALUE;
+    if (n) memcpy(attributes, l->attributes.data, n * sizeof *attributes);
+    if (l->cooperative)
+        attributes[n++] = (CUlaunchAttribute){.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1};
+    CUresult r = CUDA_SUCCESS;
+    for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++)
+        if (attributes[i].id != CU_LAUNCH_ATTRIBUTE_IGNORE)
+            r = c->driver->cuGraphKernelNodeSetAttribute(node, attributes[i].id, &attributes[i].value);
+    return r;
+}
+
+static CUresult add(struct served *c, struct graph *g, const Hawser__GraphNode *m, CUgraphNodeParams *p)
+{
+    size_t n = m->n_after;
+    if (m->index != g->n || m->body > g->n_bodies || (m->edges.len && m->edges.len != n * sizeof(CUgraphEdgeData)))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUgraphNode *after = calloc(n + 1, sizeof *after), node;
+    CUgraphEdgeData *edges = calloc(n + 1, sizeof *edges);
+    CUresult r = after && edges && make_room(g) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++) {
+        if (m->after[i] >= g->n) r = CUDA_ERROR_INVALID_VALUE;
+        else after[i] = g->node[m->after[i]].handle;
+    }
+    if (r == CUDA_SUCCESS && m->edges.len) memcpy(edges, m->edges.data, m->edges.len);
+    if (r == CUDA_SUCCESS)
+        r = c->driver->cuGraphAddNode_v2(&node, m->body ? g->body[m->body - 1] : g->handle, after,
+                                         m->edges.len ? edges : NULL, n, p);
+    if (r == CUDA_SUCCESS) {
+        g->node[g->n++] = (struct node){.handle = node, .inside = m->body != 0, .disabled = m->disabled};
+        if (p->type == CU_GRAPH_NODE_TYPE_KERNEL) r = set_attributes(c, node, m->launch);
+        if (p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL) r = keep_bodies(g, &p->conditional);
+    }
+    free(after);
+    free(edges);
+    return r;
+}
+
+static CUresult change(struct served *c, struct graph *g, const Hawser__GraphNode *m, CUgraphNodeParams *p)
+{
+    if (m->index >= g->n || !g->exec) return CUDA_ERROR_INVALID_VALUE;
+    struct node *n = &g->node[m->index];
+    CUresult r = p->type == CU_GRAPH_NODE_TYPE_EMPTY ? CUDA_SUCCESS
+                                                     : c->driver->cuGraphExecNodeSetParams(g->exec, n->handle, p);
+    if (r != CUDA_SUCCESS || n->disabled == m->disabled) return r;
+    n->disabled = m->disabled;
+    return c->driver->cuGraphNodeSetEnabled(g->exec, n->handle, !m->disabled);
+}
+
+static CUresult drop_exec(struct served *c, struct graph *g)
+{
+    CUresult r = g->exec ? c->driver->cuGraphExecDestroy(g->exec) : CUDA_SUCCESS;
+    g->exec = NULL;
+    return r;
+}
+
+/* The graph itself stays: handles of conditional nodes belong to it. */
+static CUresult empty(struct served *c, struct graph *g)
+{
+    CUresult r = drop_exec(c, g);
+    for (; g->n; g->n--)
+        if (!g->node[g->n - 1].inside && r == CUDA_SUCCESS)
+            r = c->driver->cuGraphDestroyNode(g->node[g->n - 1].handle);
+    g->n_bodies = 0;
+    g->result = CUDA_SUCCESS;
+    return r;
+}
+
+CUresult serve_GraphNode(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__GraphNode *m = (const Hawser__GraphNode *)msg;
+    CUgraphNodeParams p = {0};
+    struct launch_room room;
+    struct graph *g;
+    CUresult r = find_or_make(c, m->graph, &g);
+    if (r != CUDA_SUCCESS) return CUDA_SUCCESS; /* GraphReady finds no graph */
+    if (!m->change && m->index == 0 && g->n) r = empty(c, g);
+    if (r == CUDA_SUCCESS) r = g->result;
+    if (r == CUDA_SUCCESS) r = fill(c, m, &room, &p);
+    if (r == CUDA_SUCCESS) r = (m->change ? change : add)(c, g, m, &p);
+    if (g->result == CUDA_SUCCESS) g->result = r;
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_GraphReady(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__GraphReady *m = (const Hawser__GraphReady *)msg;
+    struct graph *g = find(m->graph);
+    if (!g) return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult r = g->result;
+    g->result = CUDA_SUCCESS;
+    if (r != CUDA_SUCCESS || g->exec) return r;
+    r = c->driver->cuGraphInstantiateWithFlags(&g->exec, g->handle, m->flags);
+    if (r != CUDA_SUCCESS) g->exec = NULL;
+    for (size_t i = 0; i < g->n && r == CUDA_SUCCESS; i++)
+        if (g->node[i].disabled) r = c->driver->cuGraphNodeSetEnabled(g->exec, g->node[i].handle, 0);
+    return r;
+}
+
+CUresult serve_GraphLaunch(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__GraphLaunch *m = (const Hawser__GraphLaunch *)msg;
+    struct graph *g = find(m->graph);
+    CUstream stream;
+    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
+    if (r != CUDA_SUCCESS) return r;
+    return g && g->exec ? c->driver->cuGraphLaunch(g->exec, stream) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult serve_GraphGone(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__GraphGone *m = (const Hawser__GraphGone *)msg;
+    pthread_mutex_lock(&lock);
+    struct graph **p = place(m->graph), *g = *p;
+    if (g) *p = g->next;
+    pthread_mutex_unlock(&lock);
+    if (!g) return CUDA_SUCCESS; /* it could not be made */
+    CUresult r = drop_exec(c, g), destroyed = c->driver->cuGraphDestroy(g->handle);
+    free(g->node);
+    free(g->body);
+    free(g);
+    return r == CUDA_SUCCESS ? destroyed : r;
+}
