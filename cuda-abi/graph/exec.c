@@ -172,6 +172,24 @@ static bool has_bodies(struct graph *g)
     return false;
 }
 
+/* Whether nodes name other contexts than *one, which is the first that any names. */
+static bool several_contexts(struct graph *g, CUcontext *one)
+{
+    for (struct graph_node *n = g->first; n; n = n->next) {
+        unsigned count;
+        struct graph **inside = graph_inside(n, &count);
+        CUcontext c = n->p.type == CU_GRAPH_NODE_TYPE_KERNEL   ? n->p.kernel.ctx
+                      : n->p.type == CU_GRAPH_NODE_TYPE_MEMCPY ? n->p.memcpy.copyCtx
+                      : n->p.type == CU_GRAPH_NODE_TYPE_MEMSET ? n->p.memset.ctx
+                                                               : NULL;
+        if (c && *one && c != *one) return true;
+        if (c) *one = c;
+        for (unsigned i = 0; i < count; i++)
+            if (several_contexts(inside[i], one)) return true;
+    }
+    return false;
+}
+
 static void exec_unref(struct graph_exec *e)
 {
     if (--e->references) return;
@@ -212,7 +230,9 @@ static CUresult instantiate(CUgraphExec *out, CUgraph hGraph, unsigned long long
     }
     if (r == CUDA_SUCCESS) {
         e->flags = flags & ~(unsigned long long)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD;
-        e->references = e->patience = 1;
+        CUcontext one = NULL;
+        e->references = 1;
+        e->patience = several_contexts(g, &one) ? 0 : 1; /* a stream takes kernels of its own context only */
         e->bodies = has_bodies(g);
         if (e->bodies) graph_whole_share(g, e->graph);
         if (single(g)) {

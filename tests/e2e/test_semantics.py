@@ -75,7 +75,8 @@ def tests(build):
         yield f"{name}/tcp", served(name, tcp)
         yield f"{name}/tcp, no shared memory", served(name, tcp, HAWSER_SHARED_MEMORY="0")
         for lane in ("software GPU directly", "private server", "tcp", "no shared memory"):
-            yield f"{name}/two devices, {lane}", by_name(name, "several devices", lane, {"HAWSER_SOFTGPU_DEVICES": "2"})
+            for subtest in ("several devices", "graph of two devices"):
+                yield f"{name}/{subtest}, {lane}", by_name(name, subtest, lane, {"HAWSER_SOFTGPU_DEVICES": "2"})
             yield f"{name}/notifications, {lane}", by_name(name, "notifications", lane,
                                                            {"HAWSER_SOFTGPU_MEM": "64M", "HAWSER_SOFTGPU_BUDGET": "16M"})
     # Of the first: all but the first of three launches, then fewer as the graph is changed again and again.

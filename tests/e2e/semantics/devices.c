@@ -88,3 +88,50 @@ void several_devices(void)
     OK(cuStreamDestroy(s0));
     OK(cuMemFree(x));
 }
+
+/* A stream of one device takes no kernel of the other's, a graph does. */
+void graph_of_two_devices(void)
+{
+    CUcontext there;
+    CUmodule other_module;
+    CUfunction other_add;
+    CUdevice second;
+    CUgraph graph;
+    CUgraphNode node;
+    CUgraphExec exec;
+    CUstream s;
+    CUdeviceptr x = zeros(), y;
+    unsigned v = 3, n = N;
+    OK(cuDeviceGet(&second, 1));
+    OK(cuDevicePrimaryCtxRetain(&there, second));
+    OK(cuCtxPushCurrent(there));
+    OK(cuModuleLoadData(&other_module, ptx));
+    OK(cuModuleGetFunction(&other_add, other_module, "add"));
+    y = zeros();
+    OK(cuCtxPopCurrent(NULL));
+    void *here_params[] = {&x, &v, &n}, *there_params[] = {&y, &v, &n};
+    CUDA_KERNEL_NODE_PARAMS k = add_params(here_params);
+    k.ctx = context;
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddKernelNode(&node, graph, NULL, 0, &k));
+    k = add_params(there_params);
+    k.func = other_add;
+    k.ctx = there;
+    OK(cuGraphAddKernelNode(&node, graph, &node, 1, &k));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    for (int i = 0; i < 3; i++)
+        OK(cuGraphLaunch(exec, s));
+    OK(cuStreamSynchronize(s));
+    CHECK(device_is(x, 9));
+    OK(cuCtxPushCurrent(there));
+    CHECK(device_is(y, 9));
+    OK(cuMemFree(y));
+    OK(cuModuleUnload(other_module));
+    OK(cuCtxPopCurrent(NULL));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuStreamDestroy(s));
+    OK(cuDevicePrimaryCtxRelease(second));
+    OK(cuMemFree(x));
+}

@@ -80,6 +80,7 @@ int pool_child(int fd, const char *text);
     X("virtual memory", virtual_memory, false) \
     X("memory as a descriptor", memory_as_a_descriptor, false) \
     X("several devices", several_devices, true) \
+    X("graph of two devices", graph_of_two_devices, true) \
     X("notifications", notifications, true) \
     X("other processes", other_processes, false) \
     X("descriptors that are closed", descriptors_that_are_closed, true) \
