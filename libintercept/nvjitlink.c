@@ -55,6 +55,7 @@ struct link {
     void *real;
     struct functions f;
     bool software, lto;
+    uintptr_t registers;           /* the most that a thread may have; 0 for no limit */
     unsigned n_lto;                /* inputs that nvJitLink itself has */
     struct input *inputs, **end;   /* for the driver's linker, in their order */
     char *image;                   /* what has come of it */
@@ -90,7 +91,7 @@ struct driver {
     int (*complete)(void *state, void **image, size_t *size);
     int (*destroy)(void *state);
 };
-enum { JIT_ERROR_LOG_BUFFER = 5, JIT_ERROR_LOG_BUFFER_SIZE = 6 }; /* CUjit_option */
+enum { JIT_MAX_REGISTERS, JIT_ERROR_LOG_BUFFER = 5, JIT_ERROR_LOG_BUFFER_SIZE = 6 }; /* CUjit_option */
 
 static bool find_driver(struct driver *d)
 {
@@ -121,10 +122,10 @@ static int driver_type(const struct input *in)
 
 static int link_inputs(struct link *h, const struct driver *d)
 {
-    int options[] = {JIT_ERROR_LOG_BUFFER, JIT_ERROR_LOG_BUFFER_SIZE};
-    void *values[] = {h->error, (void *)sizeof h->error}, *state, *image;
+    int options[] = {JIT_ERROR_LOG_BUFFER, JIT_ERROR_LOG_BUFFER_SIZE, JIT_MAX_REGISTERS};
+    void *values[] = {h->error, (void *)sizeof h->error, (void *)h->registers}, *state, *image;
     size_t size;
-    if (d->create(2, options, values, &state)) return INTERNAL;
+    if (d->create(h->registers ? 3 : 2, options, values, &state)) return INTERNAL;
     int r = 0;
     for (struct input *in = h->inputs; in && !r; in = in->next)
         r = d->add(state, driver_type(in), in->data, in->size, in->name, 0, NULL, NULL);
@@ -161,18 +162,16 @@ static bool find_functions(struct functions *f, const char *release, const void 
     static const char *const names[] = {"Create", "Destroy", "AddData", "AddFile", "Complete", "GetLinkedCubinSize",
                                         "GetLinkedPtxSize", "GetErrorLogSize", "GetInfoLogSize", "GetLinkedCubin",
                                         "GetLinkedPtx", "GetErrorLog", "GetInfoLog"};
-    void *found[sizeof names / sizeof *names], *from = NULL; /* which stays */
+    void *found[sizeof names / sizeof *names];
+    char name[64];
+    const char *prefix = *release ? "__" : "";
+    snprintf(name, sizeof name, "%snvJitLink%s%s", prefix, names[0], release);
+    void *create = hawser_find_for(caller, name, ours, "libnvJitLink");
+    void *from = create ? hawser_owner(create) : library; /* which stays */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%snvJitLink%s%s", *release ? "__" : "", names[i], release);
-        if (i == 0) {
-            void *create = hawser_find_for(caller, name, ours, "libnvJitLink");
-            from = create ? hawser_owner(create) : library;
-            found[0] = create ? create : from ? hawser_real_dlsym(from, name) : NULL;
-        } else {
-            found[i] = hawser_real_dlsym(from, name);
-        }
-        if (!from || !found[i]) return false;
+        snprintf(name, sizeof name, "%snvJitLink%s%s", prefix, names[i], release);
+        found[i] = from ? hawser_real_dlsym(from, name) : NULL;
+        if (!found[i]) return false;
     }
     memcpy(f, found, sizeof found);
     return true;
@@ -193,6 +192,7 @@ static int create_software(struct link *h, uint32_t n, const char **options)
         changed[i] = options[i];
         if (!strncmp(options[i], "-arch=", 6)) at = i;
         h->lto |= !strcmp(options[i], "-lto");
+        if (!strncmp(options[i], "-maxrregcount=", 14)) h->registers = strtoul(options[i] + 14, NULL, 10);
         ptx |= !strcmp(options[i], "-ptx");
     }
     if (h->lto && !ptx) changed[length++] = "-ptx";

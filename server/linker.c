@@ -61,8 +61,9 @@ CUresult serve_LinkAdd(struct served *c, const ProtobufCMessage *msg)
         names[n] = (CUjit_option)m->options[n];
         values[n] = (void *)(uintptr_t)m->values[n];
     }
-    char *data = served_image(c, &frame, size);
-    if (!data) return CUDA_ERROR_INVALID_VALUE;
+    char *data;
+    r = served_image(c, &frame, size, &data);
+    if (r != CUDA_SUCCESS) return r;
     r = c->driver->cuLinkAddData_v2(l->state, (CUjitInputType)m->type, data, size, *m->name ? m->name : NULL, n, names,
                                     values);
     free(data);

@@ -72,17 +72,19 @@ struct image {
     unsigned n_parts;
 };
 
-char *served_image(const struct served *c, unsigned *frame, size_t size)
+CUresult served_image(const struct served *c, unsigned *frame, size_t size, char **out)
 {
     size_t there = 0, at = 0;
     for (unsigned i = *frame; i < c->n_frames && there < size; i++)
         there += c->frames[i].size;
-    char *copy = there == size && size ? aligned_alloc(64, (size + 64) / 64 * 64) : NULL;
-    if (!copy) return NULL;
+    if (there != size || !size) return CUDA_ERROR_INVALID_VALUE;
+    char *copy = aligned_alloc(64, (size + 64) / 64 * 64);
+    if (!copy) return CUDA_ERROR_OUT_OF_MEMORY;
     for (; at < size; at += c->frames[(*frame)++].size)
         memcpy(copy + at, c->frames[*frame].data, c->frames[*frame].size);
     memset(copy + size, 0, (size + 64) / 64 * 64 - size);
-    return copy;
+    *out = copy;
+    return CUDA_SUCCESS;
 }
 
 static CUresult rebuild(struct served *c, const Hawser__Load *m, struct image *image, void **out)
@@ -92,8 +94,9 @@ static CUresult rebuild(struct served *c, const Hawser__Load *m, struct image *i
     while (frame < c->n_frames && image->n_parts < HAWSER_MAX_FRAMES) {
         if (m->n_sizes && image->n_parts == m->n_sizes) return CUDA_ERROR_INVALID_VALUE;
         size_t size = m->n_sizes ? m->sizes[image->n_parts] : c->frames[frame].size;
-        char *copy = served_image(c, &frame, size);
-        if (!copy) return CUDA_ERROR_INVALID_VALUE;
+        char *copy;
+        CUresult r = served_image(c, &frame, size, &copy);
+        if (r != CUDA_SUCCESS) return r;
         image->parts[image->n_parts++] = copy;
     }
     if (!image->n_parts || (m->n_sizes && image->n_parts != m->n_sizes)) return CUDA_ERROR_INVALID_VALUE;

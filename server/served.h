@@ -55,8 +55,8 @@ extern const serve_function hawser_cuda_serve[], hawser_nvml_serve[];
 /* The call's reply message; packed at once. */
 void served_reply(struct served *c, const ProtobufCMessage *reply);
 /* The bytes of the next bulk frames, from *frame on, that make up size bytes: as the driver wants images, aligned and
- * with a NUL behind; to be freed. NULL when memory is short or the frames have other sizes. */
-char *served_image(const struct served *c, unsigned *frame, size_t size);
+ * with a NUL behind; to be freed. CUDA_ERROR_INVALID_VALUE when the frames have other sizes. */
+CUresult served_image(const struct served *c, unsigned *frame, size_t size, char **out);
 
 /* ---- objects.c: what the guest's ids mean ---- */
 

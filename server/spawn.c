@@ -6,18 +6,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
 
-/* In the child: only what may be called between fork and exec. */
+/* In the child: only what may be called between fork and exec.
+ *
+ * A worker's mappings, and with them the addresses that NVIDIA's driver gives to device memory, go where old kernels put
+ * them (from a third of the address space upwards): a guest has its own at the top, so what it has there is never taken
+ * for device memory. Where that is forbidden (seccomp in some containers), they lie at random beside the guest's. */
 static void become_worker(const char *path, char **argv, int control)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     fcntl(control, F_SETFD, 0);
+    int now = personality(0xffffffff);
+    if (now != -1) personality((unsigned long)now | ADDR_COMPAT_LAYOUT);
     execv(path, argv);
     _exit(127);
 }

@@ -124,6 +124,23 @@ def tests(build):
                     text = f.read()
                 assert (b".visible .entry k(" in text) == (made != "k.fatbin"), (made, text[:100])
 
+    def registers():
+        """As many as the assembler says, and no block that would need more of them than there are."""
+        program = os.path.join(build.folder, "tests", "external", "registers")
+        if not os.path.exists(program):
+            raise Skip("it was not built: nvcc is missing")
+        with tempfile.TemporaryDirectory() as folder:
+            r = run([os.path.join(toolkit(), "bin", "nvcc"), "-cubin", "-arch=sm_80", "-Xptxas", "-v", "-o",
+                     os.path.join(folder, "cubin"), source("registers.cu")], timeout=300)
+        want = {name: int(n) for name, n in
+                re.findall(r"Compiling entry function '(\w+)'.*?Used (\d+) registers", r.stderr, re.S)}
+        r = run([*hawser, program], env=build.env(), timeout=300)
+        assert r.returncode == 0, r
+        told = {name: (int(n), int(threads)) for name, n, threads in (l.split() for l in r.stdout.splitlines())}
+        assert {name: n for name, (n, _) in told.items()} == want and want["many"] > 64, (told, want)
+        for n, threads in told.values():
+            assert threads == min(1024, 65536 // (-(-n // 8) * 8 * 32) * 32), told
+
     # ---- Python
 
     def python(name, *packages, **env):
@@ -255,6 +272,7 @@ def tests(build):
             yield f"external/{name}/{way}", library(name, way)
     yield "external/names of the newest cuda.h", newest_names
     yield "external/runtimes of CUDA 11, 12, 13.0 and 13.5 on one host", runtimes_on_one_host
+    yield "external/registers of machine code", registers
     yield "external/nvcc as the program runs", nvcc_as_the_program_runs
     yield "external/Numba", python("numba_kernels.py", "numba")
     yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings")

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 
-from harness import Daemon, free_port, run, until
+from harness import Daemon, Skip, free_port, run, until
 
 ILLEGAL_ADDRESS, ASSERT, SYSTEM_NOT_READY, OUT_OF_MEMORY, HOST_GONE = 700, 710, 802, 2, 46
 INVALID_VALUE, INVALID_HANDLE, INVALID_IMAGE, INVALID_PTX, UNSUPPORTED_PTX = 1, 400, 200, 218, 222
@@ -158,6 +158,23 @@ def tests(build):
             assert "greeting" in d.log, d.log
             assert through(d, "vector").returncode == 0
 
+    def libc_of(pid):
+        with open(f"/proc/{pid}/maps", encoding="ascii") as f:
+            return min(int(l.split("-")[0], 16) for l in f if l.rstrip().endswith("/libc.so.6"))
+
+    def a_worker_maps_where_guests_do_not():
+        """NVIDIA's driver puts device memory beside its process's mappings, and a guest tells memory by its address."""
+        with Daemon(build) as d:
+            p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True)
+            assert p.stdout.readline() == "holding\n"
+            here, there = libc_of(p.pid), libc_of(d.workers()[0])
+            p.kill()
+            p.wait()
+        if subprocess.run(["setarch", "-L", "true"], check=False).returncode:
+            raise Skip("personality() is forbidden here")
+        assert there < 0x300000000000 < 0x700000000000 < here, (hex(there), hex(here))
+
     def a_killed_guest_leaves_no_worker():
         with Daemon(build) as d:
             p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
@@ -194,5 +211,5 @@ def tests(build):
             assert os.listdir(d.folder) == ["log"], os.listdir(d.folder)
 
     for name, f in list(locals().items()):
-        if callable(f) and name not in ("build", "through", "load_text"):
+        if callable(f) and name not in ("build", "through", "load_text", "libc_of"):
             yield f"failures/{name}", f

@@ -297,6 +297,7 @@ enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag);
 char *sd_file_bytes(const char *name, size_t *size);
 /* What linked texts begin with, and each of their parts (linker.c): comments in PTX. */
 #define SD_LINKED_HEAD "//hawser-linked\n"
+#define SD_LINKED_LIMIT "//hawser-registers " /* a number, where CU_JIT_MAX_REGISTERS was asked for */
 #define SD_LINKED_PART "\n//hawser-linked-part\n"
 
 /* A living module or library by its handle. */

@@ -70,6 +70,12 @@ CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     find_logs(l, numOptions, options, optionValues);
+    char limit[64];
+    for (unsigned i = 0; i < numOptions; i++)
+        if (options[i] == CU_JIT_MAX_REGISTERS) {
+            int n = snprintf(limit, sizeof limit, SD_LINKED_LIMIT "%u\n", (unsigned)(uintptr_t)optionValues[i]);
+            append(l, limit, (size_t)n);
+        }
     if (l->error && l->error_size) *l->error = 0;
     if (l->info && l->info_size) *l->info = 0;
     if (l->error_filled) *l->error_filled = NULL;

@@ -89,13 +89,19 @@ static CUresult open_linked(const char *text, struct sg_image *image, struct sg_
 {
     struct sg_text texts[HAWSER_IMAGE_MAX_PARTS];
     unsigned n = 0;
+    const char *limit = text + strlen(SD_LINKED_HEAD);
+    uint32_t maxnreg = 0;
+    if (!strncmp(limit, SD_LINKED_LIMIT, strlen(SD_LINKED_LIMIT)))
+        maxnreg = (uint32_t)strtoul(limit + strlen(SD_LINKED_LIMIT), NULL, 10);
     for (const char *at = strstr(text, SD_LINKED_PART); at && n < HAWSER_IMAGE_MAX_PARTS;) {
         at += strlen(SD_LINKED_PART);
         const char *end = strstr(at, SD_LINKED_PART);
         texts[n++] = (struct sg_text){at, end ? (size_t)(end - at) : strlen(at)};
         at = end;
     }
-    return sd_code_result(sg_image_open(texts, n, sd_capability(), image, diag));
+    enum sg_code code = sg_image_open(texts, n, sd_capability(), image, diag);
+    image->maxnreg = maxnreg;
+    return sd_code_result(code);
 }
 
 CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag)
@@ -120,13 +126,16 @@ CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag 
         for (unsigned i = first; i < parts->n_parts; i++)
             texts[n++] = (struct sg_text){parts->part[i].data, parts->part[i].size};
         r = sd_code_result(sg_image_open(texts, n, sd_capability(), image, diag));
+        if (r == CUDA_SUCCESS && parts->kind != HAWSER_IMAGE_PTX)
+            sg_fatbin_registers(&(struct sg_text){parts->part[0].data, parts->part[0].size}, sd_capability(),
+                                &image->registers);
     }
     free(parts);
     return r;
 }
 
-static CUresult load(struct sd_device *d, const void *code, bool library, char *log, size_t log_size,
-                     struct sd_module **out)
+static CUresult load(struct sd_device *d, const void *code, bool library, uint32_t maxnreg, char *log,
+                     size_t log_size, struct sd_module **out)
 {
     struct sg_diag diag = {0};
     struct sg_image image = {0};
@@ -146,6 +155,10 @@ static CUresult load(struct sd_device *d, const void *code, bool library, char *
     m->library = library;
     bool eager = !library && text_bytes(&image) <= SD_EAGER_TEXT;
     m->ir = sg_module_load(image.texts, image.count, &diag);
+    if (m->ir) {
+        sg_registers_tell(&image.registers, m->ir);
+        m->ir->maxnreg = maxnreg ? maxnreg : image.maxnreg;
+    }
     sg_image_close(&image);
     if (!m->ir || (eager && sd_parse_all(m->ir, &diag) != SG_OK) ||
         !(m->instance = sg_instance_create(d->engine, m->ir, &diag))) {
@@ -169,6 +182,13 @@ static void find_log(unsigned n, CUjit_option *options, void **values, char **lo
     if (*log && *size) **log = 0;
 }
 
+static uint32_t register_limit(unsigned n, const CUjit_option *options, void **values)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (options[i] == CU_JIT_MAX_REGISTERS) return (uint32_t)(uintptr_t)values[i];
+    return 0;
+}
+
 /* The filled size goes back where the buffer's size stood. */
 static void tell_log_size(unsigned n, CUjit_option *options, void **values, const char *log)
 {
@@ -188,7 +208,7 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int nu
     if (r != CUDA_SUCCESS) return r;
     if (!module || (numOptions && (!options || !optionValues))) return CUDA_ERROR_INVALID_VALUE;
     find_log(numOptions, options, optionValues, &log, &size);
-    r = load(c->device, image, false, log, size, &m);
+    r = load(c->device, image, false, register_limit(numOptions, options, optionValues), log, size, &m);
     tell_log_size(numOptions, options, optionValues, size ? log : NULL);
     if (r != CUDA_SUCCESS) return r;
     m->context = c;
@@ -231,7 +251,7 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
     if (!library || (numJitOptions && (!jitOptions || !jitOptionsValues))) return CUDA_ERROR_INVALID_VALUE;
     find_log(numJitOptions, jitOptions, jitOptionsValues, &log, &size);
     struct sd_device *d = sd_current_any(&c) == CUDA_SUCCESS ? c->device : sd_device(0);
-    r = load(d, code, true, log, size, &m);
+    r = load(d, code, true, register_limit(numJitOptions, jitOptions, jitOptionsValues), log, size, &m);
     tell_log_size(numJitOptions, jitOptions, jitOptionsValues, size ? log : NULL);
     if (r != CUDA_SUCCESS) return r;
     if (!sd_register(SD_LIBRARY, m)) {

@@ -20,6 +20,7 @@
 enum {
     SG_WARP = 32,
     SG_MAX_BLOCK_THREADS = 1024,
+    SG_BLOCK_REGISTERS = 65536, // of 32 bits, of all threads of a block
     SG_MAX_SHARED_BYTES = 227 * 1024, // static and dynamic, per block
     SG_MAX_PARAM_BYTES = 32764,
     SG_MAX_WORKERS = 256,

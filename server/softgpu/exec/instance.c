@@ -136,7 +136,9 @@ uint64_t sg_instance_texture(struct sg_instance *instance, const char *name) {
     return sym && sym->space == SG_TEX ? sym->address : 0;
 }
 
+// Machine code tells; of a text alone it is an estimate within the limits that its assembler would have kept.
 static uint32_t count_registers(const struct sg_function *fn) {
+    if (fn->registers) return fn->registers;
     // 32-bit units; PTX has far more names than hardware would use registers.
     uint64_t units = 0;
     for (uint32_t i = 0; i < fn->nregs; i++)
@@ -144,8 +146,9 @@ static uint32_t count_registers(const struct sg_function *fn) {
     uint64_t guess = 16 + units / 4;
     if (guess > 255) guess = 255;
     if (fn->maxnreg && guess > fn->maxnreg) guess = fn->maxnreg;
+    if (fn->module->maxnreg && guess > fn->module->maxnreg) guess = fn->module->maxnreg;
     uint64_t threads = fn->maxntid[0] ? (uint64_t)fn->maxntid[0] : 1024;
-    if (threads * guess > 65536) guess = 65536 / threads;
+    if (threads * guess > SG_BLOCK_REGISTERS) guess = SG_BLOCK_REGISTERS / threads;
     return (uint32_t)guess;
 }
 
@@ -159,6 +162,9 @@ static void describe(struct sg_kernel *kernel) {
         for (int i = 0; i < 3; i++) n *= limits[k][i] ? limits[k][i] : 1;
         if (limits[k][0] && n < most) most = n;
     }
+    // Warps get registers by eights a thread.
+    uint64_t per_warp = (fn->registers + 7u) / 8 * 8 * SG_WARP;
+    if (per_warp && SG_BLOCK_REGISTERS / per_warp * SG_WARP < most) most = SG_BLOCK_REGISTERS / per_warp * SG_WARP;
     *info = (struct sg_kernel_info){
         .name = fn->name,
         .function = fn,

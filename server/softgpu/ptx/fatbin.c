@@ -8,7 +8,7 @@
 #include <string.h>
 #include <zstd.h>
 
-enum { HEADER_BYTES = 16, ENTRY_BYTES = 64, KIND_PTX = 1 };
+enum { HEADER_BYTES = 16, ENTRY_BYTES = 64, KIND_PTX = 1, KIND_ELF = 2 };
 enum { MAX_PARTS = 1 << 16 };
 #define FLAG_OLD_COMPRESSION 0x1000u
 #define FLAG_LZ4 0x2000u
@@ -192,6 +192,20 @@ static enum sg_code choose(const struct sg_text *part, unsigned capability, stru
     return fail(diag, SG_NO_BINARY_FOR_GPU, "%u machine code entries and no PTX", seen);
 }
 
+void sg_fatbin_registers(const struct sg_text *fatbin, unsigned capability, struct sg_registers *registers) {
+    struct sg_fat_entry entry, best = {0};
+    struct sg_text elf;
+    struct sg_diag unused;
+    uint64_t offset = 0;
+    void *owned = NULL;
+    while (sg_fatbin_next(fatbin->bytes, fatbin->size, &offset, &entry) > 0)
+        if (entry.kind == KIND_ELF && entry.sm <= capability && (best.kind == 0 || better(&entry, &best)))
+            best = entry;
+    if (best.kind && unpack(&best, &elf, &owned, &unused) == SG_OK)
+        sg_registers_add(registers, elf.bytes, elf.size);
+    free(owned);
+}
+
 static enum sg_code open_part(const struct sg_text *part, unsigned capability, struct sg_text *text,
                               void **owned, struct sg_diag *diag) {
     switch (sg_image_kind(part->bytes, part->size)) {
@@ -259,5 +273,6 @@ void sg_image_close(struct sg_image *image) {
         free(image->owned[i]);
     free(image->texts);
     free(image->owned);
+    sg_registers_free(&image->registers);
     *image = (struct sg_image){0};
 }

@@ -6,7 +6,7 @@
 #ifndef SOFTGPU_PTX_FATBIN_H
 #define SOFTGPU_PTX_FATBIN_H
 
-#include "ir.h"
+#include "machine.h"
 
 #define SG_WRAPPER_MAGIC 0x466243b1u
 #define SG_FATBIN_MAGIC 0xba55ed50u
@@ -39,6 +39,8 @@ struct sg_image {
     struct sg_text *texts;
     size_t count;
     void **owned;
+    struct sg_registers registers; // of machine code beside them; the caller's to fill, closed with the rest
+    uint32_t maxnreg;              // the limit that a linker was given, the caller's too
 };
 
 // The texts of `parts`: each a fat binary, of which the best entry is taken, or a PTX text.
@@ -52,6 +54,9 @@ enum sg_code sg_image_open(const struct sg_text *parts, size_t nparts, unsigned 
 enum sg_code sg_image_open_memory(const void *data, unsigned capability, struct sg_image *image,
                                   struct sg_diag *diag);
 void sg_image_close(struct sg_image *image);
+
+// Adds what the machine code in a fat binary for the highest SM not above the capability tells, if there is any.
+void sg_fatbin_registers(const struct sg_text *fatbin, unsigned capability, struct sg_registers *registers);
 
 // One entry of a fat binary, for tools that list them.
 struct sg_fat_entry {

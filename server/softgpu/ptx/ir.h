@@ -564,6 +564,7 @@ struct sg_function {
     uint64_t param_bytes;            // entry: size of the parameter buffer
     uint32_t maxntid[3], reqntid[3]; // 0 if not given
     uint32_t minnctapersm, maxnreg, reqnctapercluster[3], maxclusterrank;
+    uint32_t registers; // entry: a thread's, as the machine code beside the text has them; 0 if there is none
     bool explicitcluster;
 
     // Set by the parse.
@@ -633,6 +634,7 @@ struct sg_module {
     uint32_t version; // 10 * major + minor of the newest text
     uint32_t target;  // SM number of the newest text
     bool debug;
+    uint32_t maxnreg; // what whoever loads it wants kept as the functions' own; 0 if nothing
     // Module-scope variables (global, const, shared) and functions of all texts. Memory is wanted
     // for those with space SG_GLOBAL or SG_CONST, `definition` pointing to themselves and not
     // external.

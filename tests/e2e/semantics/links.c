@@ -38,6 +38,25 @@ void links(void)
     OK(cuMemcpyDtoH(&result, x, 4));
     CHECK(result == 42);
     OK(cuModuleUnload(linked));
+    /* a limit of registers, kept by what is linked and by what is loaded at once */
+    CUjit_option limit = CU_JIT_MAX_REGISTERS;
+    void *most = (void *)(uintptr_t)16;
+    int registers;
+    OK(cuLinkCreate(1, &limit, &most, &state));
+    OK(cuLinkAddData(state, CU_JIT_INPUT_PTX, one, sizeof one, "one", 0, NULL, NULL));
+    OK(cuLinkAddData(state, CU_JIT_INPUT_PTX, two, sizeof two, "two", 0, NULL, NULL));
+    OK(cuLinkComplete(state, &image, &size));
+    OK(cuModuleLoadData(&linked, image));
+    OK(cuLinkDestroy(state));
+    OK(cuModuleGetFunction(&go, linked, "go"));
+    OK(cuFuncGetAttribute(&registers, CU_FUNC_ATTRIBUTE_NUM_REGS, go));
+    CHECK(registers > 0 && registers <= 16);
+    OK(cuModuleUnload(linked));
+    OK(cuModuleLoadDataEx(&linked, ptx, 1, &limit, &most));
+    OK(cuModuleGetFunction(&go, linked, "add"));
+    OK(cuFuncGetAttribute(&registers, CU_FUNC_ATTRIBUTE_NUM_REGS, go));
+    CHECK(registers > 0 && registers <= 16);
+    OK(cuModuleUnload(linked));
     CHECK(values[1] == NULL); /* nothing was logged */
     values[1] = (void *)(uintptr_t)sizeof log;
     OK(cuLinkCreate(2, options, values, &state));

@@ -73,7 +73,7 @@ Test(nvjitlink, a_release_s_functions_are_its_own)
     void *h;
     hawser_real_dlsym = fake_dlsym;
     cr_assert_eq(__nvJitLinkCreate_12_4(&h, 1, options), 0);
-    cr_expect_eq(asked, 13);
+    cr_expect_eq(asked, 14); /* of 13 functions: the first also to find where they are */
     cr_assert_eq(nvJitLinkDestroy(&h), 0);
 }
 
