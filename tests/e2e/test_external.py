@@ -210,6 +210,24 @@ def tests(build):
         python("tensorflow_functions.py", "tensorflow[and-cuda]",
                LD_LIBRARY_PATH=own_libraries("tensorflow[and-cuda]"))() # it does not find all of them itself
 
+    def debian_numba():
+        """Numba 0.56, with the bindings and the libNVVM of its own time."""
+        system = "/usr/bin/python3"
+        if run([system, "-c", "import numba, numpy; assert numba.__version__.startswith('0.56.')"]).returncode:
+            raise Skip("Debian 12's python3-numba is not installed (scripts/install-third-party)")
+        if run([system, "-V"]).stdout.split(".")[:2] != run([sys.executable, "-V"]).stdout.split(".")[:2]:
+            raise Skip("another Python than Debian's runs the tests")
+        nvidia = os.path.join(python_package("nvidia-cuda-nvcc-cu11", "nvidia-cuda-runtime-cu11"), "nvidia")
+        with tempfile.TemporaryDirectory() as toolkit_11: # as Numba wants to find it
+            os.mkdir(os.path.join(toolkit_11, "lib64"))
+            os.symlink(os.path.join(nvidia, "cuda_nvcc", "nvvm"), os.path.join(toolkit_11, "nvvm"))
+            os.symlink(os.path.join(nvidia, "cuda_runtime", "lib", "libcudart.so.11.0"),
+                       os.path.join(toolkit_11, "lib64", "libcudart.so"))
+            r = run([*hawser, system, source("numba_kernels.py")], timeout=600,
+                    env=build.env(PYTHONPATH=python_package("cuda-python==11.8.*"), NUMBA_CUDA_USE_NVIDIA_BINDING="1",
+                                  NVVM_IR_VER_CHK="0", CUDA_HOME=toolkit_11, HAWSER_SOFTGPU_CC="8.6"))
+        assert r.returncode == 0 and r.stdout == "ok\n", f"exit status {r.returncode}\n{r.stdout}{r.stderr[-3000:]}"
+
     def halide():
         system = "/usr/bin/python3"
         if run([system, "-c", "import halide, numpy"]).returncode:
@@ -275,6 +293,7 @@ def tests(build):
     yield "external/registers of machine code", registers
     yield "external/nvcc as the program runs", nvcc_as_the_program_runs
     yield "external/Numba", python("numba_kernels.py", "numba")
+    yield "external/Debian's Numba", debian_numba
     yield "external/numba-cuda", python("numba_cuda_kernels.py", "numba-cuda", "cuda-bindings")
     yield "external/CuPy", python("cupy_arrays.py", "cupy-cuda13x")
     yield "external/Taichi", taichi
