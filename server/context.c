@@ -1,5 +1,9 @@
-/* Serving contexts, default pools and the end of guest threads. */
+/* Serving contexts, parts of devices, default pools and the end of guest threads. */
 #include "served.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 #include "trace.h"
 
 CUresult serve_ContextCreate(struct served *c, const ProtobufCMessage *msg)
@@ -109,5 +113,28 @@ CUresult serve_PoolAttribute(struct served *c, const ProtobufCMessage *msg)
     Hawser__PoolAttributeReply reply = HAWSER__POOL_ATTRIBUTE_REPLY__INIT;
     reply.value = value;
     served_reply(c, &reply.base);
+    return r;
+}
+
+#define MAX_GROUPS 4096
+
+CUresult serve_SplitResource(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__SplitResource *m = (const Hawser__SplitResource *)msg;
+    Hawser__SplitResourceReply reply = HAWSER__SPLIT_RESOURCE_REPLY__INIT;
+    CUdevResource input, remaining, *results = NULL;
+    unsigned groups = (unsigned)m->groups;
+    if (m->input.len != sizeof input || m->groups > MAX_GROUPS) return CUDA_ERROR_INVALID_VALUE;
+    if (!c->driver->cuDevSmResourceSplitByCount) return CUDA_ERROR_NOT_SUPPORTED;
+    memcpy(&input, m->input.data, sizeof input);
+    if (m->results && !(results = calloc(groups + 1, sizeof *results))) return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult r = c->driver->cuDevSmResourceSplitByCount(results, &groups, &input, m->remaining ? &remaining : NULL,
+                                                        (unsigned)m->flags, (unsigned)m->least);
+    reply.groups = groups;
+    if (results && groups <= m->groups)
+        reply.results = (ProtobufCBinaryData){groups * sizeof *results, (uint8_t *)results};
+    if (m->remaining) reply.remaining = (ProtobufCBinaryData){sizeof remaining, (uint8_t *)&remaining};
+    if (r == CUDA_SUCCESS) served_reply(c, &reply.base);
+    free(results);
     return r;
 }

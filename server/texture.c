@@ -1,6 +1,7 @@
-/* Arrays, textures and surfaces: what the generated calls cannot carry because descriptors hold handles. */
+/* Arrays, textures, surfaces and tensor maps: what the generated calls cannot carry because descriptors hold handles. */
 #include "served.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 CUresult serve_MipmapLevel(struct served *c, const ProtobufCMessage *msg)
@@ -111,4 +112,42 @@ CUresult serve_ReferenceArray(struct served *c, const ProtobufCMessage *msg)
     reply.object = served_id(c, m->mipmap ? HAWSER_MIPMAP : HAWSER_ARRAY, array);
     served_reply(c, &reply.base);
     return CUDA_SUCCESS;
+}
+
+CUresult serve_MapArrays(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__MapArrays *m = (const Hawser__MapArrays *)msg;
+    CUstream stream;
+    size_t n = m->list.len / sizeof(CUarrayMapInfo);
+    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
+    if (r != CUDA_SUCCESS) return r;
+    if (!n || n > UINT32_MAX || m->list.len % sizeof(CUarrayMapInfo) || m->n_resources != n || m->n_memories != n)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!c->driver->cuMemMapArrayAsync) return CUDA_ERROR_NOT_SUPPORTED;
+    CUarrayMapInfo *list = malloc(m->list.len);
+    if (!list) return CUDA_ERROR_OUT_OF_MEMORY;
+    memcpy(list, m->list.data, m->list.len);
+    for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++) {
+        bool array = list[i].resourceType == CU_RESOURCE_TYPE_ARRAY;
+        r = served_handle(c, array ? HAWSER_ARRAY : HAWSER_MIPMAP, m->resources[i], (void **)&list[i].resource.array);
+        if (r == CUDA_SUCCESS && list[i].memOperationType == CU_MEM_OPERATION_TYPE_MAP)
+            r = served_handle(c, HAWSER_MEMORY, m->memories[i], (void **)&list[i].memHandle.memHandle);
+    }
+    if (r == CUDA_SUCCESS) r = c->driver->cuMemMapArrayAsync(list, (unsigned)n, stream);
+    free(list);
+    return r;
+}
+
+CUresult serve_TensorMapReplace(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__TensorMapReplace *m = (const Hawser__TensorMapReplace *)msg;
+    Hawser__TensorMapReplaceReply reply = HAWSER__TENSOR_MAP_REPLACE_REPLY__INIT;
+    CUtensorMap map;
+    if (m->map.len != sizeof map) return CUDA_ERROR_INVALID_VALUE;
+    if (!c->driver->cuTensorMapReplaceAddress) return CUDA_ERROR_NOT_SUPPORTED;
+    memcpy(&map, m->map.data, sizeof map);
+    CUresult r = c->driver->cuTensorMapReplaceAddress(&map, (void *)(uintptr_t)m->address);
+    reply.map = (ProtobufCBinaryData){sizeof map, (uint8_t *)&map};
+    if (r == CUDA_SUCCESS) served_reply(c, &reply.base);
+    return r;
 }

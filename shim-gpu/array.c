@@ -1,6 +1,7 @@
 /* CUDA arrays: descriptors are known here; the memory is the host's. Their copies are in copy.c. */
 #include "shim.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cuda_abi.h"
@@ -156,4 +157,40 @@ CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)
         shim_object_gone(mipmap->levels[i]);
     shim_object_gone(mipmap);
     return CUDA_SUCCESS;
+}
+
+/* ---- memory for sparse arrays ---- */
+
+CUresult cuMemMapArrayAsync(CUarrayMapInfo *mapInfoList, unsigned int count, CUstream hStream)
+{
+    struct shim_call c;
+    Hawser__MapArrays m = HAWSER__MAP_ARRAYS__INIT;
+    CUresult r = shim_enter_stream(&c, HAWSER_FN_MapArrays, hStream);
+    if (r == CUDA_SUCCESS) r = shim_copy_stream(&c, hStream, &m.stream);
+    if (r != CUDA_SUCCESS) return r;
+    if (!mapInfoList || !count) return CUDA_ERROR_INVALID_VALUE;
+    CUarrayMapInfo *list = calloc(count, sizeof *list);
+    uint64_t *resources = calloc(count, sizeof *resources), *memories = calloc(count, sizeof *memories);
+    if (!list || !resources || !memories) r = CUDA_ERROR_OUT_OF_MEMORY;
+    for (unsigned i = 0; i < count && r == CUDA_SUCCESS; i++) {
+        bool array = mapInfoList[i].resourceType == CU_RESOURCE_TYPE_ARRAY;
+        bool map = mapInfoList[i].memOperationType == CU_MEM_OPERATION_TYPE_MAP;
+        list[i] = mapInfoList[i];
+        list[i].resource.array = NULL;
+        list[i].memHandle.memHandle = 0;
+        r = array || list[i].resourceType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        if (r == CUDA_SUCCESS)
+            r = shim_handle(array ? HAWSER_ARRAY : HAWSER_MIPMAP, mapInfoList[i].resource.array, &resources[i]);
+        if (r == CUDA_SUCCESS && map)
+            r = shim_handle(HAWSER_MEMORY, (void *)mapInfoList[i].memHandle.memHandle, &memories[i]);
+    }
+    m.list = (ProtobufCBinaryData){count * sizeof *list, (uint8_t *)list};
+    m.n_resources = m.n_memories = count;
+    m.resources = resources;
+    m.memories = memories;
+    if (r == CUDA_SUCCESS) r = shim_call(&c, &m.base, NULL, 0, NULL);
+    free(list);
+    free(resources);
+    free(memories);
+    return r;
 }

@@ -1,4 +1,4 @@
-/* Devices: everything is answered from what the host told at the opening. */
+/* Devices: all but their parts is answered from what the host told at the opening. */
 #include "shim.h"
 
 #include <stdio.h>
@@ -215,4 +215,49 @@ CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
             return CUDA_SUCCESS;
         }
     return CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* ---- parts of a device, tensor maps: the driver's own matter ---- */
+
+CUresult cuDevSmResourceSplitByCount(CUdevResource *result, unsigned int *nbGroups, const CUdevResource *input,
+                                     CUdevResource *remaining, unsigned int useFlags, unsigned int minCount)
+{
+    struct shim_call c;
+    Hawser__SplitResource m = HAWSER__SPLIT_RESOURCE__INIT;
+    Hawser__SplitResourceReply *reply = NULL;
+    CUresult r = shim_enter(&c, HAWSER_FN_SplitResource, false);
+    if (r != CUDA_SUCCESS) return r;
+    if (!nbGroups || !input || (result && !*nbGroups)) return CUDA_ERROR_INVALID_VALUE;
+    m.input = (ProtobufCBinaryData){sizeof *input, (uint8_t *)input};
+    m.groups = result ? *nbGroups : 0;
+    m.results = result != NULL;
+    m.remaining = remaining != NULL;
+    m.flags = useFlags;
+    m.least = minCount;
+    r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
+    if (r == CUDA_SUCCESS) {
+        if (result && reply->results.len <= *nbGroups * sizeof *result)
+            memcpy(result, reply->results.data, reply->results.len);
+        if (remaining && reply->remaining.len == sizeof *remaining)
+            memcpy(remaining, reply->remaining.data, sizeof *remaining);
+        *nbGroups = (unsigned)reply->groups;
+    }
+    shim_free_reply(reply);
+    return r;
+}
+
+CUresult cuTensorMapReplaceAddress(CUtensorMap *tensorMap, void *globalAddress)
+{
+    struct shim_call c;
+    Hawser__TensorMapReplace m = HAWSER__TENSOR_MAP_REPLACE__INIT;
+    Hawser__TensorMapReplaceReply *reply = NULL;
+    CUresult r = shim_enter(&c, HAWSER_FN_TensorMapReplace, false);
+    if (r != CUDA_SUCCESS) return r;
+    if (!tensorMap || !globalAddress) return CUDA_ERROR_INVALID_VALUE;
+    m.map = (ProtobufCBinaryData){sizeof *tensorMap, (uint8_t *)tensorMap};
+    m.address = (uintptr_t)globalAddress;
+    r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
+    if (r == CUDA_SUCCESS && reply->map.len == sizeof *tensorMap) memcpy(tensorMap, reply->map.data, sizeof *tensorMap);
+    shim_free_reply(reply);
+    return r;
 }
