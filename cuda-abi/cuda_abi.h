@@ -69,8 +69,8 @@ struct hawser_far_graphs {
     bool (*fits)(const CUgraphNodeParams *p);
     /* CUDA_SUCCESS does not say that it could be added: ready does. */
     CUresult (*node)(uint64_t graph, const struct hawser_far_node *n);
-    /* All nodes, or changes, have been told. */
-    CUresult (*ready)(uint64_t graph, uint64_t flags);
+    /* All nodes, or changes, have been told. again: the executable form is to be made anew from the same nodes. */
+    CUresult (*ready)(uint64_t graph, uint64_t flags, bool again);
     CUresult (*launch)(uint64_t graph, CUstream stream);
 };
 

@@ -238,10 +238,13 @@ static CUresult change(struct served *c, struct graph *g, const Hawser__GraphNod
     return c->driver->cuGraphNodeSetEnabled(g->exec, n->handle, !m->disabled);
 }
 
+/* With what was changed in it alone. */
 static CUresult drop_exec(struct served *c, struct graph *g)
 {
     CUresult r = g->exec ? c->driver->cuGraphExecDestroy(g->exec) : CUDA_SUCCESS;
     g->exec = NULL;
+    for (size_t i = 0; i < g->n; i++)
+        g->node[i].disabled = false;
     return r;
 }
 
@@ -280,6 +283,7 @@ CUresult serve_GraphReady(struct served *c, const ProtobufCMessage *msg)
     if (!g) return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = g->result;
     g->result = CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS && m->again) r = drop_exec(c, g);
     if (r != CUDA_SUCCESS || g->exec) return r;
     r = c->driver->cuGraphInstantiateWithFlags(&g->exec, g->handle, m->flags);
     if (r != CUDA_SUCCESS) g->exec = NULL;

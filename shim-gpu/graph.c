@@ -157,13 +157,14 @@ static CUresult node(uint64_t graph, const struct hawser_far_node *n)
     return r;
 }
 
-static CUresult ready(uint64_t graph, uint64_t flags)
+static CUresult ready(uint64_t graph, uint64_t flags, bool again)
 {
     struct shim_call c;
     Hawser__GraphReady m = HAWSER__GRAPH_READY__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_GraphReady, false);
     m.graph = graph;
     m.flags = flags;
+    m.again = again;
     return r == CUDA_SUCCESS ? shim_call(&c, &m.base, NULL, 0, NULL) : r;
 }
 

@@ -234,6 +234,7 @@ static CUresult instantiate(CUgraphExec *out, CUgraph hGraph, unsigned long long
         e->references = 1;
         e->patience = several_contexts(g, &one) ? 0 : 1; /* a stream takes kernels of its own context only */
         e->bodies = has_bodies(g);
+        e->version = g->version;
         if (e->bodies) graph_whole_share(g, e->graph);
         if (single(g)) {
             e->source = g;

@@ -57,8 +57,15 @@ static void edges_remove(struct graph_edges *e, const struct graph_node *node)
     e->n = kept;
 }
 
+void graph_touch(struct graph *g)
+{
+    for (; g; g = g->owner ? g->owner->graph : NULL)
+        g->version++;
+}
+
 CUresult graph_connect(struct graph_node *from, struct graph_node *to, const CUgraphEdgeData *data)
 {
+    graph_touch(to->graph);
     for (size_t i = 0; i < to->in.n; i++)
         if (to->in.edge[i].node == from) return CUDA_ERROR_INVALID_VALUE;
     if (!edges_add(&to->in, from, data)) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -83,6 +90,7 @@ static void node_free(struct graph_node *n)
 static void node_destroy(struct graph_node *n)
 {
     struct graph *g = n->graph;
+    graph_touch(g);
     for (size_t i = 0; i < n->in.n; i++)
         edges_remove(&n->in.edge[i].node->out, n);
     for (size_t i = 0; i < n->out.n; i++)
@@ -109,6 +117,7 @@ static struct graph_node *node_new(struct graph *g)
     *g->last = n;
     g->last = &n->next;
     g->n++;
+    graph_touch(g);
     return n;
 }
 
@@ -502,6 +511,7 @@ CUresult cuGraphRemoveDependencies_v2(CUgraph hGraph, const CUgraphNode *from, c
         }
         edges_remove(&b->in, a);
         edges_remove(&a->out, b);
+        graph_touch(g);
     }
     graph_leave();
     return r;

@@ -78,6 +78,7 @@ struct graph {
     struct graph_node **order;    /* executable: all nodes, each after those it depends on */
     struct graph_exec *instance;  /* of a graph that may have only one */
     struct graph_whole *whole;    /* what it is to the process that has the devices, or NULL */
+    uint64_t version;             /* another one after each change, also of a graph inside */
 };
 
 struct graph_exec {
@@ -86,6 +87,7 @@ struct graph_exec {
     unsigned references;          /* handle and launches under way */
     struct graph *source;         /* set while the source must not be instantiated again */
     bool bodies;                  /* it has conditional nodes */
+    uint64_t version;             /* its source's, as it was copied */
     bool whole, changed;          /* it is run whole; not as it was told (whole.c) */
     unsigned launches;            /* since it was made or changed */
     unsigned patience;            /* how many launches it is not told for */
@@ -127,6 +129,7 @@ struct graph_node *graph_clone_of(struct graph *g, uint64_t origin);
 /* Changes a node's parameters; exec: of an executable graph, where less may change. */
 CUresult graph_node_set(struct graph_node *n, const CUgraphNodeParams *p, bool exec);
 bool graph_attribute_set(struct graph_node *n, const CUlaunchAttribute *a);
+void graph_touch(struct graph *g);
 /* All nodes, each after those it depends on; to be freed. NULL when memory is short or there is a cycle. */
 struct graph_node **graph_sorted(struct graph *g);
 /* Whether b can be reached from a. */

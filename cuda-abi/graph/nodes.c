@@ -131,6 +131,7 @@ CUresult graph_node_set(struct graph_node *n, const CUgraphNodeParams *p, bool e
     n->p = fresh.p;
     n->param_bytes = fresh.param_bytes;
     n->changed = true;
+    graph_touch(n->graph);
     graph_params_drop(&old);
     return CUDA_SUCCESS;
 }
@@ -448,6 +449,7 @@ static struct graph_node *kernel_node(CUgraphNode hNode)
 
 bool graph_attribute_set(struct graph_node *n, const CUlaunchAttribute *a)
 {
+    graph_touch(n->graph);
     for (unsigned i = 0; i < n->n_attributes; i++)
         if (n->attributes[i].id == a->id) {
             n->attributes[i] = *a;
@@ -500,6 +502,7 @@ CUresult cuGraphKernelNodeCopyAttributes(CUgraphNode dst, CUgraphNode src)
     for (unsigned i = 0; r == CUDA_SUCCESS && i < from->n_attributes; i++)
         if (!graph_attribute_set(to, &from->attributes[i])) r = CUDA_ERROR_OUT_OF_MEMORY;
     if (r == CUDA_SUCCESS) to->cooperative = from->cooperative;
+    if (r == CUDA_SUCCESS) graph_touch(to->graph);
     graph_leave();
     return r;
 }

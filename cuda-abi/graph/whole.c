@@ -18,6 +18,8 @@
 struct graph_whole {
     uint64_t id;
     unsigned references; /* graphs */
+    bool told;
+    uint64_t version;    /* of the graph that was told */
 };
 
 /* ---- the far graph of a graph ---- */
@@ -25,7 +27,7 @@ struct graph_whole {
 static struct graph_whole *whole_new(const struct hawser_far_graphs *far)
 {
     struct graph_whole *w = malloc(sizeof *w);
-    if (w) *w = (struct graph_whole){far->create(), 1};
+    if (w) *w = (struct graph_whole){.id = far->create(), .references = 1};
     return w;
 }
 
@@ -181,14 +183,20 @@ static void all_told(struct graph *g)
 
 static CUresult tell(const struct hawser_far_graphs *far, struct graph_exec *e, bool change)
 {
-    struct telling t = {.far = far, .graph = e->graph->whole->id, .change = change};
-    CUresult r = tell_graph(&t, e->graph, 0, NULL);
+    struct graph_whole *w = e->graph->whole;
+    struct telling t = {.far = far, .graph = w->id, .change = change};
+    /* A graph made executable once more, after its first executable form has gone, is there already. */
+    bool again = !change && w->told && w->version == e->version;
+    CUresult r = again ? CUDA_SUCCESS : tell_graph(&t, e->graph, 0, NULL);
     free(t.after);
     free(t.data);
     /* Also after an error, so that what the far side has noted is forgotten there. */
-    CUresult ready = far->ready(e->graph->whole->id, e->flags);
+    CUresult ready = far->ready(w->id, e->flags, again);
     all_told(e->graph);
-    return r == CUDA_SUCCESS ? ready : r;
+    if (r == CUDA_SUCCESS) r = ready;
+    if (!change) w->told = r == CUDA_SUCCESS;
+    w->version = e->version;
+    return r;
 }
 
 /* ---- when ---- */
