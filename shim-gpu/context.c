@@ -181,7 +181,9 @@ static CUresult destroy_on_host(struct shim_call *c, struct shim_object *o, bool
     m.reset = reset;
     c->function = HAWSER_FN_ContextDestroy;
     shim_range_context_gone(o); /* now: its addresses may soon be another context's */
-    return shim_call(c, &m.base, NULL, 0, NULL);
+    CUresult r = shim_call(c, &m.base, NULL, 0, NULL);
+    if (r == CUDA_SUCCESS) atomic_store(&o->ctx.failed, 0);
+    return r;
 }
 
 /* What lived in the context lives no more. */

@@ -9,6 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define CHECK_MS 100 /* after which it is asked whether what is waited for can still come */
 
 struct host_function {
     struct host_function *next;
@@ -17,6 +20,7 @@ struct host_function {
     CUhostFn fn;
     CUstreamCallback callback;
     CUstream stream;
+    struct shim_object *context;
     void *data;
     CUresult status;
 };
@@ -98,11 +102,45 @@ void shim_host_function_due(uint64_t id, uint64_t turn, CUresult status)
     pthread_mutex_unlock(&lock);
 }
 
+/* Under the lock; waits for a change, or some time. */
+static bool changed_in_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_nsec += CHECK_MS * 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return pthread_cond_timedwait(&change, &lock, &t) == 0;
+}
+
+/* One whose context has failed never comes due, and the program may not have asked yet. */
 void shim_host_functions_settle(void)
 {
     pthread_mutex_lock(&lock);
-    while (!lost && !on_runner && (waiting || due || running))
-        pthread_cond_wait(&change, &lock);
+    while (!lost && !on_runner && (waiting || due || running)) {
+        if (changed_in_time() || due || running || !waiting) continue;
+        struct shim_object *context = waiting->context;
+        pthread_mutex_unlock(&lock);
+        shim_context_check(context);
+        pthread_mutex_lock(&lock);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* CUDA calls callbacks all the same, with the error, and host functions not. */
+void shim_host_functions_failed(const struct shim_object *context)
+{
+    pthread_mutex_lock(&lock);
+    for (struct host_function **p = &waiting; *p;) {
+        struct host_function *f = *p;
+        if (f->context == context && f->fn) {
+            *p = f->next;
+            free(f);
+        } else {
+            p = &f->next;
+        }
+    }
+    pthread_cond_broadcast(&change);
     pthread_mutex_unlock(&lock);
 }
 
@@ -137,7 +175,7 @@ static CUresult add(CUstream stream, CUhostFn fn, CUstreamCallback callback, voi
     if (!fn && !callback) return CUDA_ERROR_INVALID_VALUE;
     struct host_function *f = calloc(1, sizeof *f);
     if (!f) return CUDA_ERROR_OUT_OF_MEMORY;
-    *f = (struct host_function){.fn = fn, .callback = callback, .stream = stream, .data = data};
+    *f = (struct host_function){.fn = fn, .callback = callback, .stream = stream, .context = c.context, .data = data};
     pthread_mutex_lock(&lock);
     bool ok = start_runner();
     m.id = f->id = next_id++;

@@ -171,7 +171,41 @@ CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stre
         c->who.context = o->context->id;
         r = CUDA_SUCCESS;
     }
+    if (r == CUDA_SUCCESS) r = (CUresult)atomic_load_explicit(&c->context->ctx.failed, memory_order_relaxed);
     return r == CUDA_SUCCESS ? shim_settle_copy(c, stream) : r;
+}
+
+/* After these a context, and on a real GPU its process, can only be ended. */
+static bool is_lasting(CUresult r)
+{
+    switch (r) {
+    case CUDA_ERROR_ECC_UNCORRECTABLE:
+    case CUDA_ERROR_NVLINK_UNCORRECTABLE:
+    case CUDA_ERROR_ILLEGAL_ADDRESS:
+    case CUDA_ERROR_LAUNCH_TIMEOUT:
+    case CUDA_ERROR_ASSERT:
+    case CUDA_ERROR_HARDWARE_STACK_ERROR:
+    case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+    case CUDA_ERROR_MISALIGNED_ADDRESS:
+    case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+    case CUDA_ERROR_INVALID_PC:
+    case CUDA_ERROR_LAUNCH_FAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void shim_context_check(struct shim_object *context)
+{
+    struct hawser_caller who = {.thread = shim_thread_id(), .context = context->id};
+    Hawser__CuMemGetInfoV2 m = HAWSER__CU_MEM_GET_INFO_V2__INIT;
+    int32_t result = 0;
+    if (hawser_session_call(session, who, HAWSER_FN_cuMemGetInfo_v2, &m.base, NULL, 0, NULL, &result, NULL) != 0 ||
+        !is_lasting((CUresult)result))
+        return;
+    atomic_store(&context->ctx.failed, result);
+    shim_host_functions_failed(context);
 }
 
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
@@ -194,6 +228,10 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
                                  reply ? f->reply : NULL, &result, reply);
     shim_trace_end(c);
     hawser_log(HAWSER_DEBUG, "call %s -> %d", f->name, rc == 0 ? result : -1);
+    /* The failure may be another context's, whose stream was named. */
+    if (rc == 0 && is_lasting((CUresult)result) && c->context && c->context->id == c->who.context &&
+        !c->context->ctx.failed)
+        shim_context_check(c->context);
     return rc == 0 ? (CUresult)result : SHIM_HOST_GONE;
 }
 

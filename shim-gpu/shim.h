@@ -49,7 +49,7 @@ CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context);
 CUresult shim_settle_copy(const struct shim_call *c, CUstream stream);
 
 /* The same for a function that works in a stream: where no context is current, that of a stream of the program's own
- * is used. The default streams have none. */
+ * is used. The default streams have none. In a context that is known to have failed nothing is asked of the host. */
 CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stream);
 
 /* The same for functions that are answered here and need cuInit only. */
@@ -62,6 +62,8 @@ CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser
 CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n, ProtobufCMessage **reply);
 void shim_free_reply(void *reply);
+/* Asks whether the context has failed; if so, all that waits for something in it is told. */
+void shim_context_check(struct shim_object *context);
 
 /* ---- Tracing (trace.c); nothing is done without hawser_guest_trace ---- */
 
@@ -88,6 +90,7 @@ struct shim_object {
             CUdevice device;
             unsigned flags;
             bool primary;
+            _Atomic int failed; /* the error, when a kernel has failed so that nothing works there any more */
         } ctx;
         struct {
             unsigned flags;
@@ -221,8 +224,9 @@ void shim_host_function_due(uint64_t id, uint64_t turn, CUresult status);
 /* Waits until those given to streams before have run, because they may still write memory whose bytes are
  * about to be taken. */
 void shim_host_functions_settle(void);
-/* None will come due any more. */
+/* None will come due any more; none of that context. */
 void shim_host_functions_lost(void);
+void shim_host_functions_failed(const struct shim_object *context);
 
 /* ---- Kernels (kernel.c) ---- */
 

@@ -4,6 +4,7 @@
  *   cuda-probe LIBRARY vector             launches a kernel and checks its result
  *   cuda-probe LIBRARY load FILE          loads FILE as a module; prints "load RESULT", then the error log
  *   cuda-probe LIBRARY wild               a kernel writes through a wild pointer; prints each result
+ *   cuda-probe LIBRARY wild-behind        the same, and what was to come after it in its stream
  *   cuda-probe LIBRARY alloc BYTES        prints "alloc RESULT"
  *   cuda-probe LIBRARY init               prints "init RESULT"
  *   cuda-probe LIBRARY hold               prints "holding", then waits for the end of its input; then calls
@@ -30,6 +31,7 @@
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2)        \
     X(cuMemFree_v2) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleGetFunction)\
     X(cuLaunchKernel) X(cuCtxSynchronize) X(cuMemGetInfo_v2) X(cuStreamCreate)                      \
+    X(cuLaunchHostFunc) X(cuMemAllocHost_v2) X(cuDevicePrimaryCtxReset_v2)                          \
     X(cuStreamSynchronize) X(cuMemcpyHtoDAsync_v2) X(cuMemsetD32Async)              \
     X(cuMemsetD2D8_v2) X(cuMemcpy) X(cuMemcpy2D_v2) X(cuFuncSetAttribute) X(cuStreamDestroy_v2)
 #define DECLARE(name) static __typeof__(&name) p_##name;
@@ -135,6 +137,33 @@ static int wild(void)
     printf("sync %d\n", p_cuCtxSynchronize());
     printf("again %d\n", p_cuCtxSynchronize());
     printf("alloc %d\n", p_cuMemAlloc_v2(&out, 4096));
+    return 0;
+}
+
+static void count(void *times)
+{
+    ++*(int *)times;
+}
+
+static int wild_behind(void)
+{
+    start();
+    CUfunction f = fill();
+    CUdeviceptr out;
+    void *pinned;
+    int times = 0;
+    CUresult last;
+    need(p_cuMemAlloc_v2(&out, 4096), "alloc");
+    need(p_cuMemAllocHost_v2(&pinned, 4096), "pinned");
+    printf("launch %d\n", launch(f, 0x123456789000ull, 1, 32));
+    last = p_cuLaunchHostFunc(NULL, count, &times); /* the kernel may have failed by now */
+    last = p_cuMemcpyHtoDAsync_v2(out, pinned, 4096, NULL);
+    last = p_cuCtxSynchronize();
+    printf("sync %d\n", last);
+    printf("copy %d\n", p_cuMemcpyHtoDAsync_v2(out, pinned, 4096, NULL));
+    printf("launch %d\n", launch(f, out, 1, 32));
+    printf("called %d\n", times);
+    printf("reset %d\n", p_cuDevicePrimaryCtxReset_v2(0));
     return 0;
 }
 
@@ -328,6 +357,7 @@ int main(int argc, char **argv)
     size_t free_bytes = 0, total = 0;
     if (!strcmp(what, "vector")) return vector();
     if (!strcmp(what, "wild")) return wild();
+    if (!strcmp(what, "wild-behind")) return wild_behind();
     if (!strcmp(what, "late")) return late();
     if (!strcmp(what, "hold")) return hold();
     if (!strcmp(what, "fork")) return forked(argv);

@@ -84,6 +84,15 @@ def tests(build):
             assert out == "sync 0\nalloc 0\n", out
             assert through(d, "vector").returncode == 0
 
+    def what_comes_after_a_wild_pointer_is_refused_and_not_waited_for():
+        expected = f"launch 0\nsync {ILLEGAL_ADDRESS}\ncopy {ILLEGAL_ADDRESS}\nlaunch {ILLEGAL_ADDRESS}\ncalled 0\nreset 0\n"
+        r = run([*probe, "wild-behind"], env=build.soft_env(), timeout=60)
+        assert r.stdout == expected, r
+        for shared in ("0", "1"):
+            r = run([hawser, "run", "--device", "soft", *probe, "wild-behind"], timeout=60,
+                    env=build.env(HAWSER_SHARED_MEMORY=shared))
+            assert r.stdout == expected, r
+
     def a_wild_pointer_on_the_software_gpu_directly():
         r = run([*probe, "wild"], env=build.soft_env())
         assert r.stdout == f"launch 0\nsync {ILLEGAL_ADDRESS}\nagain {ILLEGAL_ADDRESS}\nalloc {ILLEGAL_ADDRESS}\n", r
