@@ -172,22 +172,26 @@ static bool has_bodies(struct graph *g)
     return false;
 }
 
-/* Whether nodes name other contexts than *one, which is the first that any names. */
-static bool several_contexts(struct graph *g, CUcontext *one)
+/* Whether a stream could do the same: the nodes follow one another, and name no other context than *one, the first that
+ * any names. A stream takes kernels of its own context only, and kernels of branches may wait for each other. */
+static bool fits_a_stream(struct graph *g, CUcontext *one)
 {
+    unsigned roots = 0;
     for (struct graph_node *n = g->first; n; n = n->next) {
         unsigned count;
         struct graph **inside = graph_inside(n, &count);
+        if (!n->in.n) roots++;
+        if (roots > 1 || n->in.n > 1 || n->out.n > 1) return false;
         CUcontext c = n->p.type == CU_GRAPH_NODE_TYPE_KERNEL   ? n->p.kernel.ctx
                       : n->p.type == CU_GRAPH_NODE_TYPE_MEMCPY ? n->p.memcpy.copyCtx
                       : n->p.type == CU_GRAPH_NODE_TYPE_MEMSET ? n->p.memset.ctx
                                                                : NULL;
-        if (c && *one && c != *one) return true;
+        if (c && *one && c != *one) return false;
         if (c) *one = c;
         for (unsigned i = 0; i < count; i++)
-            if (several_contexts(inside[i], one)) return true;
+            if (!fits_a_stream(inside[i], one)) return false;
     }
-    return false;
+    return true;
 }
 
 static void exec_unref(struct graph_exec *e)
@@ -232,7 +236,7 @@ static CUresult instantiate(CUgraphExec *out, CUgraph hGraph, unsigned long long
         e->flags = flags & ~(unsigned long long)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD;
         CUcontext one = NULL;
         e->references = 1;
-        e->patience = several_contexts(g, &one) ? 0 : 1; /* a stream takes kernels of its own context only */
+        e->patience = fits_a_stream(g, &one);
         e->bodies = has_bodies(g);
         e->version = g->version;
         if (e->bodies) graph_whole_share(g, e->graph);

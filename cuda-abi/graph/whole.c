@@ -1,10 +1,10 @@
 /*
  * Executable graphs that are run whole by the process that has the devices, where hawser_abi_far_graphs says that there
- * is one. A graph is told there when it is launched the second time since it was made or changed, so that what is
- * launched once costs nothing more, and later each time that this has been in vain; one with conditional nodes when it is
- * made, because only a graph of the driver's own has them, and its changes are told too; one with nodes in several contexts
- * at its first launch. What does not fit (nodes of this process: host functions, its pageable memory, events) is launched
- * node by node.
+ * is one. A graph whose nodes a stream could do as well is told there when it is launched the second time since it was
+ * made or changed, so that what is launched once costs nothing more, and later each time that this has been in vain; one
+ * with branches or several contexts at its first launch; one with conditional nodes when it is made, because only a graph
+ * of the driver's own has them, and its changes are told too. What does not fit (nodes of this process: host functions, its
+ * pageable memory, events) is launched node by node, branch after branch.
  *
  * Child graphs are told as their nodes, between two empty ones.
  */

@@ -79,8 +79,8 @@ def tests(build):
                 yield f"{name}/{subtest}, {lane}", by_name(name, subtest, lane, {"HAWSER_SOFTGPU_DEVICES": "2"})
             yield f"{name}/notifications, {lane}", by_name(name, "notifications", lane,
                                                            {"HAWSER_SOFTGPU_MEM": "64M", "HAWSER_SOFTGPU_BUDGET": "16M"})
-    # Of the first: all but the first of three launches, then fewer as the graph is changed again and again.
-    for subtest, launches in (("graph launched again", 6), ("graph conditions", 3),
+    # In a row: all but one launch of six, then two, then four, as the graph is changed again and again.
+    for subtest, launches in (("graph launched again", 21), ("graph in a row", 11), ("graph conditions", 3),
                               ("graph conditions inside others", 7), ("graph conditions and host functions", 0)):
         yield f"semantics/run whole, {subtest}", run_whole(subtest, launches)
     for lane in ("software GPU directly", "private server"):

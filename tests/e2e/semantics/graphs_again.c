@@ -109,6 +109,33 @@ void graph_launched_again(void)
     OK(cuMemFree(a.kept));
 }
 
+/* A fill and a kernel after it: what a stream could do as well. Each change is seen by the next launch, and those after. */
+void graph_in_a_row(void)
+{
+    CUgraph graph;
+    CUgraphNode clear, node;
+    CUgraphExec exec;
+    CUdeviceptr x = zeros();
+    unsigned v = 1, n = N;
+    void *params[] = {&x, &v, &n};
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = x, .value = 0, .elementSize = 4, .width = N, .height = 1};
+    CUDA_KERNEL_NODE_PARAMS k = add_params(params);
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddMemsetNode(&clear, graph, NULL, 0, &fill, context));
+    OK(cuGraphAddKernelNode(&node, graph, &clear, 1, &k));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    for (; v <= 3; v++) {
+        OK(cuGraphExecKernelNodeSetParams(exec, node, &k));
+        for (int i = 0; i < 6; i++) {
+            OK(cuGraphLaunch(exec, NULL));
+            CHECK(device_is(x, v));
+        }
+    }
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(x));
+}
+
 /* NVIDIA's driver has cudaGraphSetConditional itself. */
 static const char condition_ptx[] =
     ".version 8.0\n.target sm_70\n.address_size 64\n"

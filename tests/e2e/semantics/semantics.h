@@ -71,6 +71,7 @@ int pool_child(int fd, const char *text);
     X("graph conditions inside others", graph_conditions_inside_others, false) \
     X("graph conditions and host functions", graph_conditions_and_host_functions, false) \
     X("graph launched again", graph_launched_again, false) \
+    X("graph in a row", graph_in_a_row, false) \
     X("user objects", user_objects, false) \
     X("managed memory", managed_memory, false) \
     X("mapped memory", mapped_memory, false) \
