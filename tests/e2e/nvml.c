@@ -181,6 +181,8 @@ static void figures(void)
     EXPECT(1, use.gpu <= 100 && use.memory <= 100);
     nvmlReturn_t r = nvmlDeviceGetClockInfo(device, NVML_CLOCK_SM, &clock);
     EXPECT(1, r == NVML_SUCCESS ? clock > 100 && clock < 10000 : r == NVML_ERROR_NOT_SUPPORTED);
+    EXPECT(NVML_SUCCESS, nvmlDeviceGetClockInfo(device, NVML_CLOCK_MEM, &clock));
+    EXPECT(1, clock > 100 && clock < 20000);
     r = nvmlDeviceGetPowerUsage(device, &power);
     EXPECT(1, r == NVML_SUCCESS ? power > 0 && power < 5000000 : r == NVML_ERROR_NOT_SUPPORTED);
     r = nvmlDeviceGetTotalEnergyConsumption(device, &energy);

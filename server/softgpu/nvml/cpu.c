@@ -132,6 +132,28 @@ bool cpu_max_clock(const char *root, unsigned *mhz)
     return cpufreq(root, "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq", mhz);
 }
 
+/* SMBIOS 2.7: a memory device, type 17, has its configured speed in megatransfers a second at 0x20; 0 and 0xffff say
+ * that it is unknown, or that there is no module. */
+static bool slowest(const char *path, void *arg)
+{
+    unsigned *least = arg;
+    unsigned char raw[256];
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(raw, 1, sizeof raw, f) : 0;
+    if (f) fclose(f);
+    unsigned speed = n > 0x21 && raw[0] == 17 && raw[1] > 0x21 ? raw[0x20] | (unsigned)raw[0x21] << 8 : 0;
+    if (speed && speed != 0xffff && (!*least || speed < *least)) *least = speed;
+    return true;
+}
+
+bool cpu_memory_clock(const char *root, unsigned *mhz)
+{
+    unsigned speed = 0;
+    for_each(root, "/sys/firmware/dmi/entries/17-*/raw", slowest, &speed);
+    *mhz = speed / 2;
+    return *mhz > 0;
+}
+
 /* ---- energy ---- */
 
 static bool add_package(const char *path, void *arg)

@@ -250,6 +250,19 @@ nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_
 
 static nvmlReturn_t temperature(nvmlDevice_t device, int *degrees) FIGURE(degrees, int, cpu_temperature(ROOT, &value))
 static nvmlReturn_t clock_now(nvmlDevice_t device, unsigned *mhz) FIGURE(mhz, unsigned, cpu_clock(ROOT, &value))
+
+/* Where the machine does not tell, what CUDA says of the same device: programs reckon with it there too. */
+static bool memory_clock(CUdevice device, unsigned *mhz)
+{
+    int khz;
+    if (cpu_memory_clock(ROOT, mhz)) return true;
+    if (cuDeviceGetAttribute(&khz, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE, device) != CUDA_SUCCESS) return false;
+    *mhz = (unsigned)khz / 1000;
+    return true;
+}
+
+static nvmlReturn_t clock_of_memory(nvmlDevice_t device, unsigned *mhz)
+FIGURE(mhz, unsigned, memory_clock((CUdevice)index, &value))
 static nvmlReturn_t clock_most(nvmlDevice_t device, unsigned *mhz) FIGURE(mhz, unsigned, cpu_max_clock(ROOT, &value))
 
 nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy)
@@ -280,7 +293,7 @@ nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *t
     return r == NVML_SUCCESS && t->sensorType != NVML_TEMPERATURE_GPU ? NVML_ERROR_INVALID_ARGUMENT : r;
 }
 
-/* Those of the cores; the others have no counterpart. */
+/* Those of the cores and the memory; video's has no counterpart. */
 static nvmlReturn_t clock_of(nvmlDevice_t device, nvmlClockType_t type, unsigned *clock,
                              nvmlReturn_t (*read)(nvmlDevice_t, unsigned *))
 {
@@ -288,7 +301,8 @@ static nvmlReturn_t clock_of(nvmlDevice_t device, nvmlClockType_t type, unsigned
     nvmlReturn_t r = hawser_nvml_index(device, &index);
     if (r != NVML_SUCCESS) return r;
     if (type > NVML_CLOCK_VIDEO) return NVML_ERROR_INVALID_ARGUMENT;
-    if (type != NVML_CLOCK_GRAPHICS && type != NVML_CLOCK_SM) return NVML_ERROR_NOT_SUPPORTED;
+    if (type == NVML_CLOCK_MEM) return clock_of_memory(device, clock);
+    if (type == NVML_CLOCK_VIDEO) return NVML_ERROR_NOT_SUPPORTED;
     return read(device, clock);
 }
 

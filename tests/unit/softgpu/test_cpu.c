@@ -50,6 +50,7 @@ Test(cpu, nothing_is_told_where_nothing_is)
     cr_expect_not(cpu_temperature(root, &degrees));
     cr_expect_not(cpu_clock(root, &mhz));
     cr_expect_not(cpu_max_clock(root, &mhz));
+    cr_expect_not(cpu_memory_clock(root, &mhz));
     cr_expect_not(cpu_energy(root, &energy));
 }
 
@@ -102,6 +103,29 @@ Test(cpu, the_fastest_cpu_tells_the_clock)
     cr_expect_eq(mhz, 3500);
     cr_expect(cpu_max_clock(root, &mhz));
     cr_expect_eq(mhz, 4700);
+}
+
+static void put_module(const char *path, unsigned char type, unsigned speed)
+{
+    char whole[512];
+    unsigned char raw[0x28] = {[0] = type, [1] = 0x28, [0x20] = (unsigned char)speed, [0x21] = (unsigned char)(speed >> 8)};
+    put(path, "");
+    snprintf(whole, sizeof whole, "%s%s", root, path);
+    FILE *f = fopen(whole, "w");
+    cr_assert(f && fwrite(raw, sizeof raw, 1, f) == 1);
+    fclose(f);
+}
+
+Test(cpu, the_slowest_module_tells_the_memory_s_clock)
+{
+    unsigned mhz = 0;
+    put_module("/sys/firmware/dmi/entries/17-0/raw", 17, 0); /* an empty slot */
+    put_module("/sys/firmware/dmi/entries/17-1/raw", 17, 4800);
+    put_module("/sys/firmware/dmi/entries/17-2/raw", 17, 4400);
+    put_module("/sys/firmware/dmi/entries/17-3/raw", 4, 2000); /* a processor */
+    put("/sys/firmware/dmi/entries/17-4/raw", "short");
+    cr_expect(cpu_memory_clock(root, &mhz));
+    cr_expect_eq(mhz, 2200);
 }
 
 Test(cpu, energy_is_that_of_all_packages_and_of_no_part_twice)
