@@ -33,8 +33,9 @@ typedef struct { u128 v[2]; } u256;
             sg_raise(w, op, SG_FAULT_MISALIGNED, i, at, "misaligned address in local memory"); \
         return (T *)(w->local + i * w->local_stride + at); \
     } \
-    /* All lanes in the arena and aligned? 2: and one after the other. 3: and all the same. */ \
-    static inline int shape_##T(const struct warp *w, const struct op *op) { \
+    /* All lanes in the arena and aligned? 2: and one after the other. 3: and all the same. The latter two also outside the \
+     * arena (managed and pinned memory), where one look serves the warp. */ \
+    static inline int shape_##T(struct warp *w, const struct op *op) { \
         const uint64_t *a = VEC(uint64_t, a); \
         uint64_t lo = w->lo - (uint64_t)op->imm, span = w->hi - w->lo - sizeof(T); \
         uint64_t first = a[0], bad = 0, row = 0, same = 0; \
@@ -44,7 +45,10 @@ typedef struct { u128 v[2]; } u256;
             row |= x - first - (uint64_t)i * sizeof(T); \
             same |= x ^ first; \
         } \
-        return bad ? 0 : !row ? 2 : !same ? 3 : 1; \
+        if (__builtin_expect(!bad, 1)) return !row ? 2 : !same ? 3 : 1; \
+        uint64_t at = first + (uint64_t)op->imm; \
+        if (at & (sizeof(T) - 1)) return 0; \
+        return !row && sg_reach(w, at, 32 * sizeof(T)) ? 2 : !same && sg_reach(w, at, sizeof(T)) ? 3 : 0; \
     } \
     HANDLER(ld_##T) { \
         T *d = (T *)(w->R + op->d); \
