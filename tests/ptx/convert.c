@@ -114,6 +114,18 @@ E(u32_to_u64, A & 0xffffffff)
 E(sat_s8, (uint32_t)((int32_t)A > 127 ? 127 : (int32_t)A < -128 ? -128 : (int32_t)A))
 E(sat_u8, (int32_t)A > 255 ? 255 : (int32_t)A < 0 ? 0 : A & 0xff)
 E(sat_u16, (int32_t)A > 65535 ? 65535 : (int32_t)A < 0 ? 0 : A & 0xffff)
+/* A value of so many bits from a 32-bit integer. */
+static uint32_t field(uint64_t from, unsigned bits, bool is_signed)
+{
+    int64_t v = (int32_t)from, most = ((int64_t)1 << (bits - is_signed)) - 1, least = is_signed ? -most - 1 : 0;
+    return (uint32_t)(v > most ? most : v < least ? least : v) & (((uint32_t)1 << bits) - 1);
+}
+E(pack_s16, field(A, 16, true) << 16 | field(B, 16, true))
+E(pack_u16, field(A, 16, false) << 16 | field(B, 16, false))
+E(pack_s8, (uint32_t)C << 16 | field(A, 8, true) << 8 | field(B, 8, true))
+E(pack_u8, (uint32_t)C << 16 | field(A, 8, false) << 8 | field(B, 8, false))
+E(pack_s4, (uint32_t)C << 8 | field(A, 4, true) << 4 | field(B, 4, true))
+E(pack_u4, (uint32_t)C << 8 | field(A, 4, false) << 4 | field(B, 4, false))
 E(rni_s32, to_int(f(A), FE_TONEAREST, 32, true))
 E(rzi_s32, to_int(f(A), FE_TOWARDZERO, 32, true))
 E(rmi_s32, to_int(f(A), FE_DOWNWARD, 32, true))
@@ -185,6 +197,12 @@ const struct op_case convert_cases[] = {
     {"cvt_sat_s8_s32", 'i', 'r', "cvt.sat.s8.s32 %d, %a;", sat_s8, 0, 0},
     {"cvt_sat_u8_s32", 'i', 'r', "cvt.sat.u8.s32 %d, %a;", sat_u8, 0, 0},
     {"cvt_sat_u16_s32", 'i', 'h', "cvt.sat.u16.s32 %hd, %a;", sat_u16, 0, 0},
+    {"cvt_pack_s16", 'i', 'r', "cvt.pack.sat.s16.s32 %d, %a, %b;", pack_s16, 0, 72},
+    {"cvt_pack_u16", 'i', 'r', "cvt.pack.sat.u16.s32 %d, %a, %b;", pack_u16, 0, 72},
+    {"cvt_pack_s8", 'i', 'r', "cvt.pack.sat.s8.s32.b32 %d, %a, %b, %c;", pack_s8, 0, 72},
+    {"cvt_pack_u8", 'i', 'r', "cvt.pack.sat.u8.s32.b32 %d, %a, %b, %c;", pack_u8, 0, 72},
+    {"cvt_pack_s4", 'i', 'r', "cvt.pack.sat.s4.s32.b32 %d, %a, %b, %c;", pack_s4, 0, 75},
+    {"cvt_pack_u4", 'i', 'r', "cvt.pack.sat.u4.s32.b32 %d, %a, %b, %c;", pack_u4, 0, 75},
     {"cvt_rni_s32_f32_ties_to_even_and_clamps", 'f', 'r', "cvt.rni.s32.f32 %d, %fa;", rni_s32, 0, 0},
     {"cvt_rzi_s32_f32", 'f', 'r', "cvt.rzi.s32.f32 %d, %fa;", rzi_s32, 0, 0},
     {"cvt_rmi_s32_f32", 'f', 'r', "cvt.rmi.s32.f32 %d, %fa;", rmi_s32, 0, 0},

@@ -182,6 +182,25 @@ HANDLER(any) {
     return op + 1;
 }
 
+static unsigned packed_bits(enum sg_type t) {
+    return t == SG_S4 || t == SG_U4 ? 4 : sg_type_bytes(t) * 8;
+}
+
+// Two saturated integers, the second the lower; of less than 16 bits, with as much of the third above them.
+HANDLER(pack) {
+    unsigned bits = packed_bits(op->insn->type);
+    bool sgn = sg_type_is_signed(op->insn->type);
+    s64 least = sgn ? -(1 << (bits - 1)) : 0, most = (1 << (sgn ? bits - 1 : bits)) - 1;
+    const int32_t *a = VEC(int32_t, a), *b = VEC(int32_t, b);
+    const u32 *above = op->insn->nsrc > 2 ? VEC(u32, c) : NULL;
+    u32 *d = VEC(u32, d), mask = (u32)(((u64)1 << bits) - 1);
+    SG_LANES(i) {
+        s64 x = a[i] < least ? least : a[i] > most ? most : a[i], y = b[i] < least ? least : b[i] > most ? most : b[i];
+        d[i] = (above ? above[i] << 2 * bits : 0) | ((u32)x & mask) << bits | ((u32)y & mask);
+    }
+    return op + 1;
+}
+
 static const struct {
     u8 to, from, rnd, sd, sa; // types, direction, register bytes
     sg_handler fn;
@@ -205,6 +224,10 @@ static bool known(enum sg_type t) {
 
 sg_handler SG_ISA_NAME(sg_pick_convert)(const struct sg_insn *insn, const struct sg_function *fn) {
     if (insn->op != SG_OP_CVT) return NULL;
+    if (insn->mode == SG_CVT_PACK) {
+        unsigned bits = packed_bits(insn->type);
+        return insn->type2 == SG_S32 && bits <= 16 && insn->nsrc == (bits == 16 ? 2 : 3) ? pack : NULL;
+    }
     const struct sg_operand *d = &insn->dst[0], *a = &insn->src[0];
     unsigned sd = d->kind == SG_OPND_REG ? fn->regs[d->reg].bytes : 0;
     unsigned sa = a->kind == SG_OPND_REG ? fn->regs[a->reg].bytes : sg_type_bytes(insn->type2);
