@@ -5,14 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Names in DT_NEEDED. */
-static void look_at_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct hawser_elf *out)
+/* Names in DT_NEEDED; *program: whether it says that it is one, as those without a fixed address do. */
+static void look_at_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct hawser_elf *out, bool *program)
 {
     Elf_Data *data = elf_getdata(section, NULL);
     if (!data || !header->sh_entsize) return;
     for (size_t i = 0; i < header->sh_size / header->sh_entsize; i++) {
         GElf_Dyn dyn;
         if (!gelf_getdyn(data, (int)i, &dyn) || dyn.d_tag == DT_NULL) break;
+        if (dyn.d_tag == DT_FLAGS_1 && dyn.d_un.d_val & DF_1_PIE) *program = true;
         const char *name = dyn.d_tag == DT_NEEDED ? elf_strptr(elf, header->sh_link, dyn.d_un.d_val) : NULL;
         if (name && !strcmp(name, "libcuda.so.1")) out->needs_cuda = true;
     }
@@ -27,6 +28,8 @@ int hawser_elf_inspect(const char *path, struct hawser_elf *out)
     Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
     size_t segments = 0;
     if (elf && elf_kind(elf) == ELF_K_ELF && elf_getphdrnum(elf, &segments) == 0) {
+        GElf_Ehdr file;
+        bool program = !gelf_getehdr(elf, &file) || file.e_type != ET_DYN;
         out->is_elf = out->is_static = true;
         out->is_64_bit = gelf_getclass(elf) == ELFCLASS64;
         for (size_t i = 0; i < segments; i++) {
@@ -35,8 +38,9 @@ int hawser_elf_inspect(const char *path, struct hawser_elf *out)
         }
         for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
             GElf_Shdr h;
-            if (gelf_getshdr(s, &h) && h.sh_type == SHT_DYNAMIC) look_at_dynamic(elf, s, &h, out);
+            if (gelf_getshdr(s, &h) && h.sh_type == SHT_DYNAMIC) look_at_dynamic(elf, s, &h, out, &program);
         }
+        if (!program) out->is_static = false; /* a shared library */
     }
     if (elf) elf_end(elf);
     close(fd);

@@ -37,6 +37,25 @@ Test(inspect, this_program_is_dynamic_and_needs_no_cuda)
     cr_expect(e.is_elf && e.is_64_bit && !e.is_static && !e.needs_cuda);
 }
 
+Test(inspect, a_library_is_no_static_program)
+{
+    struct hawser_elf e;
+    Dl_info libelf;
+    cr_assert(dladdr(dlsym(RTLD_DEFAULT, "elf_version"), &libelf) && libelf.dli_fname);
+    cr_assert_eq(hawser_elf_inspect(libelf.dli_fname, &e), 0);
+    cr_expect(e.is_elf && !e.is_static, "%s", libelf.dli_fname);
+    char path[64], command[256];
+    snprintf(path, sizeof path, "/tmp/hawser-static-%d", getpid());
+    for (int pie = 0; pie < 2; pie++) {
+        snprintf(command, sizeof command, "echo 'int main(void) { return 0; }' | cc %s -x c -o %s -", pie ? "-static-pie" : "-static",
+                 path);
+        cr_assert_eq(system(command), 0);
+        cr_assert_eq(hawser_elf_inspect(path, &e), 0);
+        cr_expect(e.is_elf && e.is_static, "%s", command);
+    }
+    unlink(path);
+}
+
 Test(inspect, text_is_no_elf_and_a_missing_file_is_an_error)
 {
     struct hawser_elf e;
