@@ -23,6 +23,20 @@ EXPECT(same)
 {
     EACH(64) out[i] = in[i];
 }
+/* The copy's first 4 and last 8 bytes are what was there before. */
+EXPECT(all_but_the_ends)
+{
+    EACH(64) out[i] = i == 0 || i >= 62 ? 7 : in[i];
+}
+/* Words 1 and 3 of every four. */
+EXPECT(odd_words)
+{
+    EACH(64) out[i] = i % 2 ? in[i] : 0;
+}
+EXPECT(not_canceled)
+{
+    EACH(32) out[i] = 5;
+}
 EXPECT(rounds)
 {
     uint32_t a[64], b[64];
@@ -117,6 +131,31 @@ const struct kernel_case async_cases[] = {
             "    @%p1 cp.async.bulk.commit_group;\n    @%p1 cp.async.bulk.wait_group.read 0;\n"
             "    @%p1 cp.async.bulk.wait_group 0;\n"),
      {1, 1, 1}, {64, 1, 1}, 64, 64, same, 0, 90, 0},
+    {"bulk_copy_that_ignores_its_ends",
+     KERNEL(SHARED(512) OWN_SPOT INIT("1") "    st.shared.u32 [%r1], 7;\n    bar.sync 0;\n    mov.u32 %r3, 4;\n"
+            "    @%p1 fence.proxy.async;\n    @%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], 256;\n"
+            "    @%p1 cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes.ignore_oob [s], [%X], 256, %r3, 8, [bar];\n"
+            WAIT("W", "mbarrier.try_wait.parity.shared::cta.b64 %p2, [bar], 0")
+            "    ld.shared.u32 %v, [%r1];\n" STORE("%v")),
+     {1, 1, 1}, {64, 1, 1}, 64, 64, all_but_the_ends, 0, 120, 0},
+    {"bulk_copy_of_some_bytes_of_each_16",
+     KERNEL(SHARED(512) OWN_SPOT "    .reg .b16 %mask;\n    ld.global.u32 %r3, [%x];\n    st.shared.u32 [%r1], %r3;\n"
+            "    fence.proxy.async.shared::cta;\n    bar.sync 0;\n    setp.eq.u32 %p1, %t, 0;\n    mov.b16 %mask, 0xf0f0;\n"
+            "    @%p1 cp.async.bulk.global.shared::cta.bulk_group.cp_mask [%O], [s], 256, %mask;\n"
+            "    @%p1 cp.async.bulk.commit_group;\n    @%p1 cp.async.bulk.wait_group 0;\n"),
+     {1, 1, 1}, {64, 1, 1}, 64, 64, odd_words, 0, 100, 0},
+    {"no_other_block_is_canceled",
+     KERNEL(SHARED(512) OWN_SPOT INIT("1") "    .reg .b128 %answer;\n    .reg .b64 %low, %high;\n"
+            "    st.shared.u32 [%r1], -1;\n    bar.sync 0;\n    @%p1 fence.proxy.async;\n"
+            "    @%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], 16;\n"
+            "    @%p1 clusterlaunchcontrol.try_cancel.async.shared::cta.mbarrier::complete_tx::bytes.b128 [s], [bar];\n"
+            WAIT("W", "mbarrier.try_wait.parity.shared::cta.b64 %p2, [bar], 0")
+            "    ld.shared.v2.b64 {%low, %high}, [s];\n    mov.b128 %answer, {%low, %high};\n"
+            "    clusterlaunchcontrol.query_cancel.is_canceled.pred.b128 %p2, %answer;\n"
+            "    clusterlaunchcontrol.query_cancel.get_first_ctaid.v4.b32.b128 {%r3, %r4, %r5, _}, %answer;\n"
+            "    clusterlaunchcontrol.query_cancel.get_first_ctaid::x.b32.b128 %r6, %answer;\n"
+            "    selp.u32 %v, 1, 5, %p2;\n" STORE("%v")),
+     {1, 1, 1}, {32, 1, 1}, 32, 0, not_canceled, 0, 100, 0},
     {"bulk_copy_from_nowhere_is_an_error",
      KERNEL(SHARED(512) INIT("1") "    mov.u64 %rd1, 64;\n"
             "    @%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [s], [%rd1], 128, [bar];\n"

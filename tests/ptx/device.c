@@ -9,12 +9,13 @@
 #define FUNCTIONS(X)                                                                                                \
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2) X(cuMemFree_v2)         \
     X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleUnload) X(cuModuleGetFunction)             \
-    X(cuLaunchKernel) X(cuCtxSynchronize) X(cuDevicePrimaryCtxReset_v2)
+    X(cuLaunchKernel) X(cuCtxSynchronize) X(cuDevicePrimaryCtxReset_v2) X(cuDeviceGetAttribute)
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
 static CUmodule module;
 static CUfunction kernel;
+static unsigned sm;
 
 bool device_open(void)
 {
@@ -25,12 +26,20 @@ bool device_open(void)
 #define LOOK_UP(name)                                                                                               \
     if (!(p_##name = (__typeof__(&name))dlsym(lib, #name))) return printf("no %s\n", #name), false;
     FUNCTIONS(LOOK_UP)
-    int r = p_cuInit(0);
+    int major = 0, minor = 0, r = p_cuInit(0);
     if (!r) r = p_cuDeviceGet(&device, 0);
+    if (!r) r = p_cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
+    if (!r) r = p_cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+    sm = (unsigned)(10 * major + minor);
     if (!r) r = p_cuDevicePrimaryCtxRetain(&context, device);
     if (!r) r = p_cuCtxSetCurrent(context);
     if (r) printf("no device: error %d\n", r);
     return !r;
+}
+
+unsigned device_sm(void)
+{
+    return sm;
 }
 
 bool device_load(const char *ptx)

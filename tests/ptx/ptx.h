@@ -13,6 +13,8 @@
 /* ---- the device (device.c) ---- */
 
 bool device_open(void);
+/* 10 * major + minor of its compute capability. */
+unsigned device_sm(void);
 /* Loads the module text and finds its kernel "test"; false with the reason on stdout's line. */
 bool device_load(const char *ptx);
 void device_unload(void);

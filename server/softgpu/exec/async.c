@@ -2,14 +2,21 @@
 
 // ---- where ------------------------------------------------------------------------------------
 
-static void *spot(struct warp *w, const struct op *op, unsigned which, uint32_t lane, uint64_t bytes, unsigned align) {
+// `skip` bytes behind the place, which itself need not be there.
+static void *spot_behind(struct warp *w, const struct op *op, unsigned which, uint32_t lane, uint32_t skip,
+                         uint64_t bytes, unsigned align) {
     struct sg_spot s;
     memcpy(&s, op->list + which * SG_SPOT_WORDS, sizeof s);
+    s.offset += (int32_t)skip;
     w->pc = op;
     if (s.shared)
         return sg_shared(w, op, lane, ((const uint32_t *)(w->R + s.slot))[lane] + (uint32_t)s.offset, bytes, align);
     return sg_translate(w, op, lane, ((const uint64_t *)(w->R + s.slot))[lane] + (uint64_t)(int64_t)s.offset, bytes,
                         align);
+}
+
+static void *spot(struct warp *w, const struct op *op, unsigned which, uint32_t lane, uint64_t bytes, unsigned align) {
+    return spot_behind(w, op, which, lane, 0, bytes, align);
 }
 
 // ---- barriers ---------------------------------------------------------------------------------
@@ -117,16 +124,61 @@ const struct op *sg_op_copy_async(struct warp *w, const struct op *op) {
     return op + 1;
 }
 
+static void count_bytes(struct warp *w, const struct op *op, unsigned which, uint32_t lane, uint32_t n) {
+    uint64_t *at = barrier_at(w, op, which, lane);
+    struct mbarrier b = unpack(*at);
+    b.bytes -= (int32_t)n;
+    *at = advance(b);
+}
+
 const struct op *sg_op_copy_bulk(struct warp *w, const struct op *op) {
     SG_ACTIVE(i, w->exec) {
-        uint32_t n = SLOT(uint32_t, b)[i];
+        uint32_t n = SLOT(uint32_t, b)[i], left = 0, right = 0;
         if (n % 16) sg_raise(w, op, SG_FAULT_MISALIGNED, i, n, "a bulk copy of a size that is no multiple of 16");
-        if (n) memmove(spot(w, op, 0, i, n, 16), spot(w, op, 1, i, n, 16), n);
-        if (!op->c) continue;
-        uint64_t *at = barrier_at(w, op, 2, i);
-        struct mbarrier b = unpack(*at);
-        b.bytes -= (int32_t)n;
-        *at = advance(b);
+        if (op->c == 2) left = SLOT(uint32_t, a)[i], right = SLOT(uint32_t, d)[i];
+        if (left > 15 || right > 15) sg_raise(w, op, SG_FAULT_TRAP, i, n, "a bulk copy that ignores more than 15 bytes");
+        if (n > left + right) {
+            uint8_t *to = spot(w, op, 0, i, n, 16);
+            memmove(to + left, spot_behind(w, op, 1, i, left, n - left - right, left ? 1 : 16), n - left - right);
+        }
+        if (op->c) count_bytes(w, op, 2, i, n);
     }
+    return op + 1;
+}
+
+const struct op *sg_op_copy_masked(struct warp *w, const struct op *op) {
+    SG_ACTIVE(i, w->exec) {
+        uint32_t n = SLOT(uint32_t, b)[i], mask = SLOT(uint16_t, a)[i];
+        if (n % 16) sg_raise(w, op, SG_FAULT_MISALIGNED, i, n, "a bulk copy of a size that is no multiple of 16");
+        for (uint32_t at = 0; at < n; at += 16) {
+            const uint8_t *from = spot_behind(w, op, 1, i, at, 16, 16);
+            uint8_t *to = spot_behind(w, op, 0, i, at, 16, 16);
+            for (unsigned k = 0; k < 16; k++)
+                if (mask >> k & 1) to[k] = from[k];
+        }
+    }
+    return op + 1;
+}
+
+// ---- clusterlaunchcontrol ---------------------------------------------------------------------
+
+enum { ANSWER_BYTES = 16 };
+
+const struct op *sg_op_try_cancel(struct warp *w, const struct op *op) {
+    SG_ACTIVE(i, w->exec) {
+        memset(spot(w, op, 0, i, ANSWER_BYTES, 16), 0, ANSWER_BYTES);
+        count_bytes(w, op, 1, i, ANSWER_BYTES);
+    }
+    return op + 1;
+}
+
+const struct op *sg_op_is_canceled(struct warp *w, const struct op *op) {
+    PRED(d) &= ~w->exec;
+    return op + 1;
+}
+
+const struct op *sg_op_first_block(struct warp *w, const struct op *op) {
+    for (uint32_t k = 0; k < op->n; k++)
+        SG_ACTIVE(i, w->exec) ((uint32_t *)(w->R + op->list[k]))[i] = 0;
     return op + 1;
 }

@@ -19,8 +19,11 @@ enum { SG_SPOT_WORDS = sizeof(struct sg_spot) / sizeof(uint32_t) };
 // cp.async with a source that may be shorter. list: two spots, to and from; d2: bytes; c: 1 if b holds the bytes to
 // read, 2 if b is a predicate to read nothing. What is not read is filled with zeros.
 const struct op *sg_op_copy_async(struct warp *w, const struct op *op);
-// cp.async.bulk. list: to, from, and with c the barrier that counts the bytes; b: the number of bytes.
+// cp.async.bulk. list: to, from, and with c the barrier that counts the bytes; b: the number of bytes. With c 2, a and d
+// tell how many of them at the begin and the end need not be there, and are not looked at.
 const struct op *sg_op_copy_bulk(struct warp *w, const struct op *op);
+// The same of some bytes of every 16: those whose bits are in a.
+const struct op *sg_op_copy_masked(struct warp *w, const struct op *op);
 
 // mbarrier. list: one spot; b: the count, else 1 is meant if c is 0; d: the state before, if d2.
 const struct op *sg_op_mbarrier_init(struct warp *w, const struct op *op);
@@ -29,5 +32,13 @@ const struct op *sg_op_mbarrier_arrive(struct warp *w, const struct op *op); // 
 const struct op *sg_op_mbarrier_wait(struct warp *w, const struct op *op);
 // d: arrivals missing in the state a.
 const struct op *sg_op_mbarrier_pending(struct warp *w, const struct op *op);
+
+// clusterlaunchcontrol. A block that has not begun yet may be cancelled, so that the one that asks does its work; here
+// none ever is, which any program must reckon with. list: where the answer goes, and the barrier that counts its bytes.
+const struct op *sg_op_try_cancel(struct warp *w, const struct op *op);
+// What the answer says: no. d: a predicate.
+const struct op *sg_op_is_canceled(struct warp *w, const struct op *op);
+// Of which block; undefined after a no. list: n registers.
+const struct op *sg_op_first_block(struct warp *w, const struct op *op);
 
 #endif

@@ -36,13 +36,47 @@ static void decode_bulk(struct decoder *d, const struct sg_insn *insn) {
     uint32_t list = sg_new_list(d, 3 * SG_SPOT_WORDS);
     add_spot(d, list, 0, &insn->src[0], insn->space);
     add_spot(d, list, 1, &insn->src[1], insn->space2);
-    bool counted = insn->nsrc > 3;
-    if (counted) add_spot(d, list, 2, &insn->src[3], SG_SHARED);
+    if (insn->mode == SG_CP_BULK_MASKED) {
+        uint32_t size = sg_source(d, &insn->src[2], 4), mask = sg_source(d, &insn->src[3], 2);
+        struct op *op = sg_emit(d, sg_op_copy_masked);
+        op->list = d->code->lists[list];
+        op->b = size;
+        op->a = mask;
+        return;
+    }
+    bool counted = insn->nsrc > 3, ignores = insn->nsrc == 6;
+    if (counted) add_spot(d, list, 2, &insn->src[insn->nsrc - 1], SG_SHARED);
     uint32_t size = sg_source(d, &insn->src[2], 4);
+    uint32_t left = ignores ? sg_source(d, &insn->src[3], 4) : 0, right = ignores ? sg_source(d, &insn->src[4], 4) : 0;
     struct op *op = sg_emit(d, sg_op_copy_bulk);
     op->list = d->code->lists[list];
     op->b = size;
-    op->c = counted;
+    op->a = left;
+    op->d = right;
+    op->c = ignores ? 2 : counted;
+}
+
+static void decode_cancel(struct decoder *d, const struct sg_insn *insn) {
+    if (insn->mode == SG_CLC_TRY_CANCEL) {
+        uint32_t list = sg_new_list(d, 2 * SG_SPOT_WORDS);
+        add_spot(d, list, 0, &insn->src[0], insn->space);
+        add_spot(d, list, 1, &insn->src[1], insn->space);
+        sg_emit(d, sg_op_try_cancel)->list = d->code->lists[list];
+        return;
+    }
+    const struct sg_operand *to = &insn->dst[0];
+    if (insn->mode == SG_CLC_IS_CANCELED) {
+        sg_emit(d, sg_op_is_canceled)->d = d->code->reg_slot[to->reg];
+        return;
+    }
+    uint32_t list = sg_new_list(d, SG_MAX_VECTOR), n = 0;
+    for (unsigned i = 0; i < (to->kind == SG_OPND_VEC ? to->n : 1); i++) {
+        const struct sg_operand *o = to->kind == SG_OPND_VEC ? &to->vec[i] : to;
+        if (o->kind == SG_OPND_REG) d->code->lists[list][n++] = d->code->reg_slot[o->reg];
+    }
+    struct op *op = sg_emit(d, sg_op_first_block);
+    op->list = d->code->lists[list];
+    op->n = n;
 }
 
 static struct op *emit_barrier(struct decoder *d, sg_handler fn, const struct sg_insn *insn, unsigned bytes) {
@@ -92,10 +126,15 @@ bool sg_decode_async(struct decoder *d, const struct sg_insn *insn) {
         decode_barrier(d, insn);
         return true;
     }
+    if (insn->op == SG_OP_CLUSTERLAUNCHCONTROL) {
+        decode_cancel(d, insn);
+        return true;
+    }
     if (insn->op != SG_OP_CP_ASYNC) return false;
     switch (insn->mode) {
     case SG_CP_ASYNC: decode_copy(d, insn); break;
-    case SG_CP_BULK: decode_bulk(d, insn); break;
+    case SG_CP_BULK:
+    case SG_CP_BULK_MASKED: decode_bulk(d, insn); break;
     case SG_CP_MBARRIER_ARRIVE: // the copies are done; without .noinc the arrival is one more that is expected
         if (insn->flags & SG_F_NOINC) emit_barrier(d, sg_op_mbarrier_arrive, insn, 4);
         break;
