@@ -136,8 +136,7 @@ static CUresult fill_copy(struct served *c, const Hawser__CopyArray *copy, CUcon
 static CUresult fill(struct served *c, const Hawser__GraphNode *m, struct launch_room *room, CUgraphNodeParams *p)
 {
     CUcontext context = NULL;
-    uint64_t id = m->context ? m->context : c->context;
-    CUresult r = id ? served_handle(c, HAWSER_CONTEXT, id, (void **)&context) : CUDA_SUCCESS;
+    CUresult r = m->context ? served_handle(c, HAWSER_CONTEXT, m->context, (void **)&context) : CUDA_SUCCESS;
     if (r != CUDA_SUCCESS) return r;
     p->type = (CUgraphNodeType)m->kind;
     switch (p->type) {

@@ -24,9 +24,10 @@ static void drop(uint64_t graph)
     if (shim_enter(&c, HAWSER_FN_GraphGone, false) == CUDA_SUCCESS) shim_post(&c, &m.base, NULL, 0);
 }
 
-/* The wire id of a context that a node names, 0 for the current one. */
+/* The wire id of a context that a node names, or of the current one where it names none. */
 static CUresult context_id(CUcontext context, uint64_t *id)
 {
+    if (!context) context = (CUcontext)shim_current();
     *id = 0;
     return context ? shim_handle(HAWSER_CONTEXT, context, id) : CUDA_SUCCESS;
 }
@@ -106,7 +107,7 @@ static CUresult fill_kernel(struct shim_launch *l, const struct hawser_far_node 
 static CUresult node(uint64_t graph, const struct hawser_far_node *n)
 {
     struct shim_call c;
-    struct shim_launch launch = {.packed = NULL};
+    struct shim_launch launch;
     Hawser__CopyArray copy;
     Hawser__GraphNode m = HAWSER__GRAPH_NODE__INIT;
     CUDA_MEMCPY3D box;
@@ -115,6 +116,7 @@ static CUresult node(uint64_t graph, const struct hawser_far_node *n)
     CUcontext context = NULL;
     CUresult r = shim_enter(&c, HAWSER_FN_GraphNode, false);
     if (r != CUDA_SUCCESS) return r;
+    launch.packed = NULL;
     m.kind = n->p->type;
     switch (n->p->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:

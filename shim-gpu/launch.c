@@ -103,6 +103,7 @@ CUresult shim_launch_fill(struct shim_launch *out, const CUlaunchConfig *l, CUfu
 {
     hawser__launch__init(&out->m);
     out->m.params.data = out->small;
+    out->packed = NULL;
     const struct shim_object *o = shim_object(HAWSER_FUNCTION, f);
     if (!o) return CUDA_ERROR_INVALID_HANDLE;
     if (params && extra) return CUDA_ERROR_INVALID_VALUE;

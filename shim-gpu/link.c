@@ -201,11 +201,10 @@ void shim_context_check(struct shim_object *context)
     struct hawser_caller who = {.thread = shim_thread_id(), .context = context->id};
     Hawser__CuMemGetInfoV2 m = HAWSER__CU_MEM_GET_INFO_V2__INIT;
     int32_t result = 0;
-    if (hawser_session_call(session, who, HAWSER_FN_cuMemGetInfo_v2, &m.base, NULL, 0, NULL, &result, NULL) != 0 ||
-        !is_lasting((CUresult)result))
-        return;
-    atomic_store(&context->ctx.failed, result);
-    shim_host_functions_failed(context);
+    if (hawser_session_call(session, who, HAWSER_FN_cuMemGetInfo_v2, &m.base, NULL, 0, NULL, &result, NULL) != 0) return;
+    bool failed = is_lasting((CUresult)result);
+    if (failed) atomic_store(&context->ctx.failed, result);
+    if (failed || result == CUDA_ERROR_INVALID_CONTEXT) shim_host_functions_failed(context); /* it may have been ended */
 }
 
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,

@@ -62,7 +62,7 @@ CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser
 CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n, ProtobufCMessage **reply);
 void shim_free_reply(void *reply);
-/* Asks whether the context has failed; if so, all that waits for something in it is told. */
+/* Asks whether the context has failed or ended; if so, all that waits for something in it is told. */
 void shim_context_check(struct shim_object *context);
 
 /* ---- Tracing (trace.c); nothing is done without hawser_guest_trace ---- */

@@ -175,6 +175,11 @@ static int late(void)
     need(p_cuMemAlloc_v2(&out, 4096), "alloc");
     printf("too many threads %d\n", launch(f, out, 1, 1025));
     printf("no threads %d\n", launch(f, out, 1, 0));
+    unsigned value = 1;
+    size_t size = 12;
+    void *params[] = {&out, &value};
+    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &out, CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
+    printf("both forms of parameters %d\n", p_cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, params, extra));
     printf("sync %d\n", p_cuCtxSynchronize());
     printf("bad copy %d\n", p_cuMemcpyHtoD_v2(out + 4000, "x", 100));
     printf("double free %d", p_cuMemFree_v2(out));

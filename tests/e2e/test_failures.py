@@ -98,7 +98,8 @@ def tests(build):
         assert r.stdout == f"launch 0\nsync {ILLEGAL_ADDRESS}\nagain {ILLEGAL_ADDRESS}\nalloc {ILLEGAL_ADDRESS}\n", r
 
     def wrong_arguments_are_found_at_once():
-        expected = (f"too many threads {INVALID_VALUE}\nno threads {INVALID_VALUE}\nsync 0\n"
+        expected = (f"too many threads {INVALID_VALUE}\nno threads {INVALID_VALUE}\n"
+                    f"both forms of parameters {INVALID_VALUE}\nsync 0\n"
                     f"bad copy {INVALID_VALUE}\ndouble free 0 {INVALID_VALUE}\n")
         with Daemon(build) as d:
             assert through(d, "late").stdout == expected, through(d, "late")
