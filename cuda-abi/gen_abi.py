@@ -143,13 +143,14 @@ def question(f, kind):
     arguments = "".join(n + ", " for _, n in f.params)
     asked = {"op": lambda: f"hawser_capture_{f.name}({arguments}&r)",
              "always": lambda: f"hawser_capture_{f.name}({arguments}&r)",
+             "own": lambda: f"hawser_first_{f.name}({arguments}&r)",
              "implicit": lambda: "hawser_capture_implicit(&r)",
              "unsafe": lambda: "hawser_capture_unsafe(&r)",
              "context": lambda: "hawser_capture_context(&r)",
              "stream": lambda: f"hawser_capture_waits({first(f, 'CUstream')}, &r)",
              "refused": lambda: f"hawser_capture_refused({first(f, 'CUstream')}, &r)",
              "event": lambda: f"hawser_capture_event({first(f, 'CUevent')}, &r)"}[kind]()
-    return asked if kind == "always" else f"hawser_capture_on() && {asked}"
+    return asked if kind in ("always", "own") else f"hawser_capture_on() && {asked}"
 
 
 def capture(functions, captured):
@@ -157,8 +158,9 @@ def capture(functions, captured):
     for name, kind in captured.items():
         f = functions[name]
         ask = ""
-        if kind in ("op", "always"):
-            out.append(f"bool hawser_capture_{name}({declared(f)}, CUresult *r);\n")
+        if kind in ("op", "always", "own"):
+            prefix = "first" if kind == "own" else "capture"
+            out.append(f"bool hawser_{prefix}_{name}({declared(f)}, CUresult *r);\n")
         if kind != "direct":
             ask = f"    CUresult r;\n    if ({question(f, kind)}) return r;\n"
         out.append(f"CUresult {name}({declared(f)})\n{{\n{ask}"

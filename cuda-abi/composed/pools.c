@@ -1,33 +1,39 @@
 /* Pools by location: a device's are those that the device's own functions name. */
 #include "../abi_internal.h"
 
+#include "host_pools.h"
+
 static CUresult device_of(const CUmemLocation *location, CUmemAllocationType type, CUdevice *device)
 {
-    CUresult r = hawser_abi_ready();
-    if (r != CUDA_SUCCESS) return r;
-    if (!location || type < CU_MEM_ALLOCATION_TYPE_PINNED || type > CU_MEM_ALLOCATION_TYPE_MANAGED) return CUDA_ERROR_INVALID_VALUE;
-    if (location->type != CU_MEM_LOCATION_TYPE_DEVICE || type != CU_MEM_ALLOCATION_TYPE_PINNED)
-        return hawser_abi_not_supported("memory pools of host or managed memory");
+    if (!location || type < CU_MEM_ALLOCATION_TYPE_PINNED || type > CU_MEM_ALLOCATION_TYPE_MANAGED ||
+        location->type != CU_MEM_LOCATION_TYPE_DEVICE)
+        return CUDA_ERROR_INVALID_VALUE;
     return cuDeviceGet(device, location->id) == CUDA_SUCCESS ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult cuMemGetDefaultMemPool(CUmemoryPool *pool_out, CUmemLocation *location, CUmemAllocationType type)
 {
     CUdevice device;
-    CUresult r = device_of(location, type, &device);
+    CUresult r = hawser_abi_ready();
+    if (r != CUDA_SUCCESS || (location && hawser_host_pool_of(location, type, true, pool_out, &r))) return r;
+    r = device_of(location, type, &device);
     return r == CUDA_SUCCESS ? cuDeviceGetDefaultMemPool(pool_out, device) : r;
 }
 
 CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
 {
     CUdevice device;
-    CUresult r = device_of(location, type, &device);
+    CUresult r = hawser_abi_ready();
+    if (r != CUDA_SUCCESS || (location && hawser_host_pool_of(location, type, false, pool, &r))) return r;
+    r = device_of(location, type, &device);
     return r == CUDA_SUCCESS ? cuDeviceGetMemPool(pool, device) : r;
 }
 
 CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool pool)
 {
     CUdevice device;
-    CUresult r = device_of(location, type, &device);
+    CUresult r = hawser_abi_ready();
+    if (r != CUDA_SUCCESS || (location && hawser_host_pool_choose(location, type, pool, &r))) return r;
+    r = device_of(location, type, &device);
     return r == CUDA_SUCCESS ? cuDeviceSetMemPool(device, pool) : r;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../composed/host_pools.h"
 #include "graph.h"
 
 int hawser_capture_count;
@@ -459,8 +460,8 @@ bool hawser_capture_cuMemAllocAsync(CUdeviceptr *dptr, size_t size, CUstream s, 
 bool hawser_capture_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t size, CUmemoryPool pool, CUstream s,
                                             CUresult *r)
 {
-    (void)pool;
-    return hawser_capture_cuMemAllocAsync(dptr, size, s, r);
+    return hawser_host_pool_allocate(dptr, size, pool, s, r) ||
+           (hawser_capture_on() && hawser_capture_cuMemAllocAsync(dptr, size, s, r));
 }
 
 bool hawser_capture_cuMemFreeAsync(CUdeviceptr dptr, CUstream s, CUresult *r)
@@ -472,13 +473,14 @@ bool hawser_capture_cuMemFreeAsync(CUdeviceptr dptr, CUstream s, CUresult *r)
         return true;
     }
     if (hawser_capture_on() && take(s, &p, r)) return true;
-    return hawser_graph_memory_freed(dptr, r);
+    return hawser_host_pool_free(dptr, s, true, r) || hawser_graph_memory_freed(dptr, r);
 }
 
 bool hawser_capture_cuMemFree_v2(CUdeviceptr dptr, CUresult *r)
 {
     hawser_abi_managed_freed(dptr);
-    return (hawser_capture_on() && hawser_capture_unsafe(r)) || hawser_graph_memory_freed(dptr, r);
+    return (hawser_capture_on() && hawser_capture_unsafe(r)) || hawser_host_pool_free(dptr, NULL, false, r) ||
+           hawser_graph_memory_freed(dptr, r);
 }
 
 /* ---- events ---- */
