@@ -16,6 +16,12 @@ static uint64_t create(void)
     return ++last;
 }
 
+/* In the current context where there is one, as the program's own call is. */
+static CUresult enter(struct shim_call *c, uint32_t function)
+{
+    return shim_enter(c, function, shim_current() != NULL);
+}
+
 static void drop(uint64_t graph)
 {
     struct shim_call c;
@@ -38,7 +44,7 @@ static CUresult handle(uint64_t graph, CUcontext context, unsigned initial, unsi
     struct shim_call c;
     Hawser__GraphHandle m = HAWSER__GRAPH_HANDLE__INIT;
     Hawser__GraphHandleReply *reply = NULL;
-    CUresult r = shim_enter(&c, HAWSER_FN_GraphHandle, false);
+    CUresult r = enter(&c, HAWSER_FN_GraphHandle);
     if (r == CUDA_SUCCESS) r = context_id(context, &m.context);
     if (r != CUDA_SUCCESS) return r;
     m.graph = graph;
@@ -114,7 +120,7 @@ static CUresult node(uint64_t graph, const struct hawser_far_node *n)
     CUDA_MEMSET_NODE_PARAMS_v2 fill;
     CUDA_CONDITIONAL_NODE_PARAMS conditional;
     CUcontext context = NULL;
-    CUresult r = shim_enter(&c, HAWSER_FN_GraphNode, false);
+    CUresult r = enter(&c, HAWSER_FN_GraphNode);
     if (r != CUDA_SUCCESS) return r;
     launch.packed = NULL;
     m.kind = n->p->type;
@@ -163,7 +169,7 @@ static CUresult ready(uint64_t graph, uint64_t flags, bool again)
 {
     struct shim_call c;
     Hawser__GraphReady m = HAWSER__GRAPH_READY__INIT;
-    CUresult r = shim_enter(&c, HAWSER_FN_GraphReady, false);
+    CUresult r = enter(&c, HAWSER_FN_GraphReady);
     m.graph = graph;
     m.flags = flags;
     m.again = again;
