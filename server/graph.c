@@ -107,10 +107,9 @@ static CUresult fill_kernel(struct served *c, const Hawser__Launch *l, CUcontext
     struct object o;
     if (!l || l->n_grid != 3 || l->n_block != 3) return CUDA_ERROR_INVALID_VALUE;
     if (!served_object(c, HAWSER_FUNCTION, l->function, &o)) return CUDA_ERROR_INVALID_HANDLE;
-    *room = (struct launch_room){.size = l->params.len};
-    void *extra[5] = {CU_LAUNCH_PARAM_BUFFER_POINTER, l->params.data, CU_LAUNCH_PARAM_BUFFER_SIZE, &room->size,
-                      CU_LAUNCH_PARAM_END};
-    memcpy(room->extra, extra, sizeof extra);
+    *room = (struct launch_room){l->params.len,
+                                 {CU_LAUNCH_PARAM_BUFFER_POINTER, l->params.data, CU_LAUNCH_PARAM_BUFFER_SIZE,
+                                  &room->size, CU_LAUNCH_PARAM_END}};
     *k = (CUDA_KERNEL_NODE_PARAMS_v3){.func = o.is_kernel ? NULL : o.handle,
                                       .kern = o.is_kernel ? o.handle : NULL,
                                       .gridDimX = (unsigned)l->grid[0],
@@ -288,6 +287,10 @@ CUresult serve_GraphReady(struct served *c, const ProtobufCMessage *msg)
     if (r != CUDA_SUCCESS) g->exec = NULL;
     for (size_t i = 0; i < g->n && r == CUDA_SUCCESS; i++)
         if (g->node[i].disabled) r = c->driver->cuGraphNodeSetEnabled(g->exec, g->node[i].handle, 0);
+    if (r != CUDA_SUCCESS && g->exec) { /* half ready is not ready */
+        c->driver->cuGraphExecDestroy(g->exec);
+        g->exec = NULL;
+    }
     return r;
 }
 

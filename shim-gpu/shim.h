@@ -44,10 +44,6 @@ struct shim_call {
 /* To be called first by every function that uses the session: checks that there is one, that this is
  * not a forked child, and, with need_context, that a living context is current. */
 CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context);
-/* Waits for what this thread has copied from pageable memory, if the given stream would not wait itself. Called by
- * shim_enter_stream; c->context is set. */
-CUresult shim_settle_copy(const struct shim_call *c, CUstream stream);
-
 /* The same for a function that works in a stream: where no context is current, that of a stream of the program's own
  * is used. The default streams have none. In a context that is known to have failed nothing is asked of the host. */
 CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stream);
@@ -212,6 +208,9 @@ void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size)
 /* A copy that the host can make by itself, as the message for it, all but the stream; it points to *d. Else
  * CUDA_ERROR_NOT_SUPPORTED, as for memory of this process that the host does not share. */
 CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCPY3D *p);
+/* Waits for what this thread has copied from pageable memory, if the given stream would not wait itself. Called by
+ * shim_enter_stream; c->context is set. */
+CUresult shim_settle_copy(const struct shim_call *c, CUstream stream);
 /* Waits until no pending transfer touches [address, address + size). */
 void shim_transfer_settle(const void *address, size_t size);
 /* Wakes all who wait: no push will come any more. */

@@ -7,6 +7,7 @@
 #include "../abi_internal.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,33 +55,6 @@ static struct pool *find(CUmemoryPool handle)
 
 /* ---- blocks ---- */
 
-static CUresult fresh_block(struct pool *p, size_t size, struct block **out)
-{
-    struct block *b = calloc(1, sizeof *b);
-    if (!b) return CUDA_ERROR_OUT_OF_MEMORY;
-    b->size = (size + GRAIN - 1) / GRAIN * GRAIN;
-    CUresult r = p->props.maxSize && p->reserved + b->size > p->props.maxSize ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
-    void *host = NULL;
-    if (r != CUDA_SUCCESS) {
-        free(b);
-        return r;
-    }
-    if (p->props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) {
-        r = hawser_direct_cuMemAllocManaged(&b->at, b->size, CU_MEM_ATTACH_GLOBAL);
-    } else {
-        r = hawser_direct_cuMemHostAlloc(&host, b->size, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP);
-        b->at = (CUdeviceptr)host;
-    }
-    if (r != CUDA_SUCCESS) {
-        free(b);
-        return r;
-    }
-    p->reserved += b->size;
-    if (p->reserved > p->most_reserved) p->most_reserved = p->reserved;
-    *out = b;
-    return CUDA_SUCCESS;
-}
-
 static bool is_reached(struct block *b)
 {
     if (b->freed && hawser_direct_cuEventQuery(b->freed) == CUDA_ERROR_NOT_READY) return false;
@@ -113,18 +87,52 @@ static void trim(struct pool *p, cuuint64_t keep)
     }
 }
 
-/* A destroyed pool ends with its last block. */
-static void end_if_empty(struct pool *p)
+/* Whether so many bytes more are within the pool's limit, once what nothing uses has gone. */
+static bool has_room(struct pool *p, size_t size)
 {
-    if (!p->destroyed) return;
-    trim(p, 0);
-    if (p->lent || p->free) return;
-    for (struct pool **at = &pools; *at; at = &(*at)->next)
-        if (*at == p) {
-            *at = p->next;
-            break;
+    if (!p->props.maxSize) return true;
+    if (size > p->props.maxSize) return false;
+    trim(p, p->props.maxSize - size);
+    return p->reserved <= p->props.maxSize - size;
+}
+
+static CUresult fresh_block(struct pool *p, size_t asked, struct block **out)
+{
+    if (asked > SIZE_MAX - GRAIN) return CUDA_ERROR_OUT_OF_MEMORY;
+    size_t size = (asked + GRAIN - 1) / GRAIN * GRAIN;
+    struct block *b = has_room(p, size) ? calloc(1, sizeof *b) : NULL;
+    if (!b) return CUDA_ERROR_OUT_OF_MEMORY;
+    b->size = size;
+    CUresult r;
+    void *host = NULL;
+    if (p->props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) {
+        r = hawser_direct_cuMemAllocManaged(&b->at, size, CU_MEM_ATTACH_GLOBAL);
+    } else {
+        r = hawser_direct_cuMemHostAlloc(&host, size, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP);
+        b->at = (CUdeviceptr)host;
+    }
+    if (r != CUDA_SUCCESS) {
+        free(b);
+        return r;
+    }
+    p->reserved += size;
+    if (p->reserved > p->most_reserved) p->most_reserved = p->reserved;
+    *out = b;
+    return CUDA_SUCCESS;
+}
+
+/* A destroyed pool ends with its last block, which streams may still use long after the program gave it back. */
+static void end_destroyed(void)
+{
+    for (struct pool **at = &pools, *p; (p = *at);) {
+        if (p->destroyed) trim(p, 0);
+        if (!p->destroyed || p->lent || p->free) {
+            at = &p->next;
+            continue;
         }
-    free(p);
+        *at = p->next;
+        free(p);
+    }
 }
 
 bool hawser_host_pool_allocate(CUdeviceptr *dptr, size_t size, CUmemoryPool handle, CUstream stream, CUresult *r)
@@ -186,6 +194,7 @@ bool hawser_host_pool_free(CUdeviceptr dptr, CUstream stream, bool in_stream, CU
         if (*at) break;
         free_already = *find_block(&p->free, dptr) != NULL;
     }
+    bool ours = p || free_already;
     if (free_already) {
         *r = CUDA_ERROR_INVALID_VALUE;
     } else if (p) {
@@ -200,14 +209,14 @@ bool hawser_host_pool_free(CUdeviceptr dptr, CUstream stream, bool in_stream, CU
             p->free = b;
             p->used -= b->asked;
             trim(p, p->threshold);
-            end_if_empty(p);
+            end_destroyed();
         } else if (b->freed) {
             hawser_direct_cuEventDestroy_v2(b->freed);
             b->freed = NULL;
         }
     }
     pthread_mutex_unlock(&lock);
-    return p || free_already;
+    return ours;
 }
 
 /* ---- pools ---- */
@@ -255,6 +264,7 @@ bool hawser_first_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *prop
         *r = hawser_abi_not_supported("pools of host or managed memory that other processes share");
     if (*r != CUDA_SUCCESS) return true;
     pthread_mutex_lock(&lock);
+    end_destroyed();
     struct pool *p = make(props);
     pthread_mutex_unlock(&lock);
     *pool = (CUmemoryPool)p;
@@ -271,15 +281,17 @@ bool hawser_first_cuMemPoolDestroy(CUmemoryPool pool, CUresult *r)
         p->destroyed = !p->standard;
         for (struct choice *c = choices; c && p->destroyed; c = c->next)
             if (c->pool == p) c->pool = NULL;
-        end_if_empty(p);
     }
+    bool ours = p != NULL;
+    end_destroyed();
     pthread_mutex_unlock(&lock);
-    return p != NULL;
+    return ours;
 }
 
 bool hawser_first_cuMemPoolTrimTo(CUmemoryPool pool, size_t keep, CUresult *r)
 {
     pthread_mutex_lock(&lock);
+    end_destroyed();
     struct pool *p = find(pool);
     if (p) trim(p, keep);
     pthread_mutex_unlock(&lock);

@@ -57,6 +57,19 @@ static void find_logs(struct linker *l, unsigned n, CUjit_option *options, void 
         }
 }
 
+/* What stands before the parts. */
+static bool begin(struct linker *l, unsigned n, const CUjit_option *options, void **values)
+{
+    char limit[64];
+    bool ok = append(l, SD_LINKED_HEAD, strlen(SD_LINKED_HEAD));
+    for (unsigned i = 0; i < n && ok; i++)
+        if (options[i] == CU_JIT_MAX_REGISTERS) {
+            int length = snprintf(limit, sizeof limit, SD_LINKED_LIMIT "%u\n", (unsigned)(uintptr_t)values[i]);
+            ok = append(l, limit, (size_t)length);
+        }
+    return ok;
+}
+
 CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **optionValues, CUlinkState *stateOut)
 {
     struct sd_context *c;
@@ -64,18 +77,12 @@ CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **
     if (r != CUDA_SUCCESS) return r;
     if (!stateOut || (numOptions && (!options || !optionValues))) return CUDA_ERROR_INVALID_VALUE;
     struct linker *l = calloc(1, sizeof *l);
-    if (!l || !append(l, SD_LINKED_HEAD, strlen(SD_LINKED_HEAD)) || !sd_register(SD_LINKER, l)) {
+    if (!l || !begin(l, numOptions, options, optionValues) || !sd_register(SD_LINKER, l)) {
         if (l) free(l->text);
         free(l);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     find_logs(l, numOptions, options, optionValues);
-    char limit[64];
-    for (unsigned i = 0; i < numOptions; i++)
-        if (options[i] == CU_JIT_MAX_REGISTERS) {
-            int n = snprintf(limit, sizeof limit, SD_LINKED_LIMIT "%u\n", (unsigned)(uintptr_t)optionValues[i]);
-            append(l, limit, (size_t)n);
-        }
     if (l->error && l->error_size) *l->error = 0;
     if (l->info && l->info_size) *l->info = 0;
     if (l->error_filled) *l->error_filled = NULL;

@@ -148,7 +148,26 @@ static const char condition_ptx[] =
     "    { .param .b64 p0; st.param.b64 [p0], %rd1; .param .b32 p1; st.param.b32 [p1], %r2;\n"
     "    call.uni cudaGraphSetConditional, (p0, p1); }\n    ret;\n}\n";
 
+static CUmodule conditions;
 static CUfunction count_down;
+static CUdeviceptr counter;
+
+static void begin_conditions(CUgraph *graph)
+{
+    OK(cuModuleLoadData(&conditions, condition_ptx));
+    OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
+    OK(cuMemAlloc(&counter, 4));
+    OK(cuGraphCreate(graph, 0));
+}
+
+static void end_conditions(CUgraph graph, CUgraphExec exec, CUdeviceptr x)
+{
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuModuleUnload(conditions));
+    OK(cuMemFree(x));
+    OK(cuMemFree(counter));
+}
 
 /* A node whose bodies are graphs of the program's to fill. */
 static CUresult add_condition(CUgraph graph, CUgraphConditionalHandle handle, CUgraphConditionalNodeType type,
@@ -162,16 +181,16 @@ static CUresult add_condition(CUgraph graph, CUgraphConditionalHandle handle, CU
     return r;
 }
 
-static CUresult add_count_down(CUgraph graph, CUgraphConditionalHandle handle, CUdeviceptr counter,
+static CUresult add_count_down(CUgraph graph, CUgraphConditionalHandle handle, CUdeviceptr counts,
                                const CUgraphNode *after, CUgraphNode *node)
 {
-    void *params[] = {&handle, &counter};
+    void *params[] = {&handle, &counts};
     CUDA_KERNEL_NODE_PARAMS d = {.func = count_down, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
                                  .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
     return cuGraphAddKernelNode(node, graph, after, after != NULL, &d);
 }
 
-static CUresult launch_with(CUgraphExec exec, CUdeviceptr x, CUdeviceptr counter, unsigned count)
+static CUresult launch_with(CUgraphExec exec, CUdeviceptr x, unsigned count)
 {
     CUresult r = cuMemsetD32(x, 0, N);
     if (!r) r = cuMemsetD32(counter, count, 1);
@@ -181,65 +200,53 @@ static CUresult launch_with(CUgraphExec exec, CUdeviceptr x, CUdeviceptr counter
 
 void graph_conditions(void)
 {
-    CUmodule conditions;
     int version;
     OK(cuDriverGetVersion(&version));
     if (version < 12040) return;
-    OK(cuModuleLoadData(&conditions, condition_ptx));
-    OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
     CUgraph graph, body;
     CUgraphNode loop, adding, node;
     CUgraphExec exec;
     CUgraphConditionalHandle handle;
-    CUdeviceptr x = zeros(), counter;
+    CUdeviceptr x = zeros();
     unsigned v = 7, n = N;
     void *params[] = {&x, &v, &n};
     CUDA_KERNEL_NODE_PARAMS k = add_params(params);
-    OK(cuMemAlloc(&counter, 4));
-    OK(cuGraphCreate(&graph, 0));
+    begin_conditions(&graph);
     OK(cuGraphConditionalHandleCreate(&handle, graph, context, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
     OK(add_condition(graph, handle, CU_GRAPH_COND_TYPE_WHILE, 1, NULL, &loop, &body));
     OK(cuGraphAddKernelNode(&adding, body, NULL, 0, &k));
     OK(add_count_down(body, handle, counter, &adding, &node));
     OK(cuGraphInstantiate(&exec, graph, 0));
-    OK(launch_with(exec, x, counter, 5));
+    OK(launch_with(exec, x, 5));
     CHECK(device_is(x, 35));
     v = 9; /* in the body, of the executable graph */
     OK(cuGraphExecKernelNodeSetParams(exec, adding, &k));
-    OK(launch_with(exec, x, counter, 3));
+    OK(launch_with(exec, x, 3));
     CHECK(device_is(x, 27));
     OK(cuGraphExecDestroy(exec));
     OK(cuGraphInstantiate(&exec, graph, 0)); /* again, as it was made */
-    OK(launch_with(exec, x, counter, 2));
+    OK(launch_with(exec, x, 2));
     CHECK(device_is(x, 14));
-    OK(cuGraphExecDestroy(exec));
-    OK(cuGraphDestroy(graph));
-    OK(cuModuleUnload(conditions));
-    OK(cuMemFree(x));
-    OK(cuMemFree(counter));
+    end_conditions(graph, exec, x);
 }
 
 /* The counter less one says which body: none but bodies 0 and 2 do anything, and body 2 has an IF with an ELSE inside,
  * with a counter of its own. */
 void graph_conditions_inside_others(void)
 {
-    CUmodule conditions;
     int version;
     OK(cuDriverGetVersion(&version));
     if (version < 12080) return; /* no ELSE, no SWITCH */
-    OK(cuModuleLoadData(&conditions, condition_ptx));
-    OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
     CUgraph graph, body[4], inner[2];
     CUgraphNode node, choice;
     CUgraphExec exec;
     CUgraphConditionalHandle which, whether;
-    CUdeviceptr x = zeros(), counter, second;
+    CUdeviceptr x = zeros(), second;
     unsigned v = 1, n = N;
     void *params[] = {&x, &v, &n};
     CUDA_KERNEL_NODE_PARAMS k = add_params(params);
-    OK(cuMemAlloc(&counter, 4));
     OK(cuMemAlloc(&second, 4));
-    OK(cuGraphCreate(&graph, 0));
+    begin_conditions(&graph);
     OK(cuGraphConditionalHandleCreate(&which, graph, context, 0, 0));
     OK(cuGraphConditionalHandleCreate(&whether, graph, context, 0, 0));
     OK(add_count_down(graph, which, counter, NULL, &node));
@@ -257,15 +264,11 @@ void graph_conditions_inside_others(void)
     } cases[] = {{1, 1, 1}, {2, 1, 0}, {3, 2, 10}, {3, 1, 100}, {4, 2, 0}, {5, 2, 0}, {9, 2, 0}};
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         OK(cuMemsetD32(second, cases[i].second, 1));
-        OK(launch_with(exec, x, counter, cases[i].counter));
+        OK(launch_with(exec, x, cases[i].counter));
         CHECK(device_is(x, cases[i].expected));
     }
-    OK(cuGraphExecDestroy(exec));
-    OK(cuGraphDestroy(graph));
-    OK(cuModuleUnload(conditions));
-    OK(cuMemFree(x));
+    end_conditions(graph, exec, x);
     OK(cuMemFree(second));
-    OK(cuMemFree(counter));
 }
 
 /* Conditional nodes beside what only the program's process can run: not on a real GPU that is elsewhere. */
@@ -276,34 +279,26 @@ static void count_call(void *times)
 
 void graph_conditions_and_host_functions(void)
 {
-    CUmodule conditions;
     if (!software()) return;
-    OK(cuModuleLoadData(&conditions, condition_ptx));
-    OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
     CUgraph graph, body;
     CUgraphNode host, choice, node;
     CUgraphExec exec;
     CUgraphConditionalHandle handle;
-    CUdeviceptr x = zeros(), counter;
+    CUdeviceptr x = zeros();
     unsigned v = 4, n = N, times = 0;
     void *params[] = {&x, &v, &n};
     CUDA_KERNEL_NODE_PARAMS k = add_params(params);
     CUDA_HOST_NODE_PARAMS h = {count_call, &times};
-    OK(cuMemAlloc(&counter, 4));
-    OK(cuGraphCreate(&graph, 0));
+    begin_conditions(&graph);
     OK(cuGraphConditionalHandleCreate(&handle, graph, context, 0, CU_GRAPH_COND_ASSIGN_DEFAULT));
     OK(cuGraphAddHostNode(&host, graph, NULL, 0, &h));
     OK(add_count_down(graph, handle, counter, &host, &node));
     OK(add_condition(graph, handle, CU_GRAPH_COND_TYPE_IF, 1, &node, &choice, &body));
     OK(cuGraphAddKernelNode(&node, body, NULL, 0, &k));
     OK(cuGraphInstantiate(&exec, graph, 0));
-    OK(launch_with(exec, x, counter, 1));
+    OK(launch_with(exec, x, 1));
     CHECK(device_is(x, 0));
-    OK(launch_with(exec, x, counter, 2));
+    OK(launch_with(exec, x, 2));
     CHECK(device_is(x, 4) && times == 2);
-    OK(cuGraphExecDestroy(exec));
-    OK(cuGraphDestroy(graph));
-    OK(cuModuleUnload(conditions));
-    OK(cuMemFree(x));
-    OK(cuMemFree(counter));
+    end_conditions(graph, exec, x);
 }

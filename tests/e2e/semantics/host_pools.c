@@ -45,6 +45,20 @@ static void lend_and_take_back(CUmemoryPool pool)
     OK(cuStreamDestroy(s));
 }
 
+/* Into what pieces a pool's limit goes is each driver's own: here, what is kept makes room for what is asked. */
+static void fill_to_the_limit(CUmemoryPool pool, size_t most)
+{
+    CUdeviceptr x;
+    cuuint64_t keep = UINT64_MAX;
+    OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
+    OK(cuMemAllocFromPoolAsync(&x, most / 2, pool, NULL));
+    IS(cuMemAllocFromPoolAsync(&x, most, pool, NULL), CUDA_ERROR_OUT_OF_MEMORY);
+    OK(cuMemFree(x));
+    CHECK(figure(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) == most / 2);
+    OK(cuMemAllocFromPoolAsync(&x, most, pool, NULL));
+    OK(cuMemFree(x));
+}
+
 void host_pools(void)
 {
     const CUmemLocation host = {CU_MEM_LOCATION_TYPE_HOST, 0}, here = {CU_MEM_LOCATION_TYPE_DEVICE, device};
@@ -60,6 +74,7 @@ void host_pools(void)
     OK(cuMemPoolGetAccess(&flags, pool, (CUmemLocation *)&here));
     CHECK(flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
     lend_and_take_back(pool);
+    IS(cuMemAllocFromPoolAsync(&x, SIZE_MAX - 1, pool, NULL), CUDA_ERROR_OUT_OF_MEMORY);
     /* what is still lent outlives its pool */
     OK(cuMemAllocFromPoolAsync(&x, 100, pool, NULL));
     OK(cuMemPoolDestroy(pool));
@@ -79,6 +94,7 @@ void host_pools(void)
     OK(cuMemPoolDestroy(other));
     OK(make_pool(&pool, CU_MEM_ALLOCATION_TYPE_PINNED, host, 1 << 20));
     IS(cuMemAllocFromPoolAsync(&x, 2 << 20, pool, NULL), CUDA_ERROR_OUT_OF_MEMORY);
+    if (software()) fill_to_the_limit(pool, 1 << 20);
     OK(cuMemPoolDestroy(pool));
     OK(make_pool(&pool, CU_MEM_ALLOCATION_TYPE_MANAGED, here, 0));
     lend_and_take_back(pool);
