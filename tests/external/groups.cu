@@ -30,6 +30,30 @@ __global__ void coalesced(int *counts, int *ranks)
     }
 }
 
+// A tile of two warps meets in the shared memory that is reserved for it; `mine` must not feel it.
+__global__ void wide_tiles(int *sums, int *spoilt)
+{
+    __shared__ cg::block_tile_memory<128> scratch;
+    __shared__ int mine[256];
+    for (int i = threadIdx.x; i < 256; i += blockDim.x) mine[i] = i + 1;
+    __syncthreads();
+    auto block = cg::this_thread_block(scratch);
+    auto tile = cg::tiled_partition<64>(block);
+    int sum = cg::reduce(tile, (int)threadIdx.x, cg::plus<int>());
+    tile.sync();
+    sums[threadIdx.x] = sum + cg::reduce(tile, 1, cg::plus<int>());
+    block.sync();
+    for (int i = threadIdx.x; i < 256; i += blockDim.x)
+        if (mine[i] != i + 1) atomicAdd(spoilt, 1);
+}
+
+// Groups by label: at one instruction each has a member mask of its own.
+__global__ void labelled(const int *labels, int *sums)
+{
+    auto group = cg::labeled_partition(cg::coalesced_threads(), labels[threadIdx.x]);
+    sums[threadIdx.x] = cg::reduce(group, (int)threadIdx.x, cg::plus<int>());
+}
+
 // Each step adds to every element what its left neighbour held before the step: wrong without the barrier.
 __global__ void stepped(int *a, int *b, int steps)
 {
@@ -82,6 +106,30 @@ int main()
         right = right && ranks[i] == (i % 3 == 0 ? rank++ : -1);
     }
     expect(right, "coalesced_threads");
+
+    CHECK(cudaMemset(b, 0, sizeof(int)));
+    wide_tiles<<<1, 128>>>(a, b);
+    CHECK(cudaDeviceSynchronize());
+    std::vector<int> wide = host(a, 128);
+    right = host(b, 1)[0] == 0;
+    for (int i = 0; i < 128; i++)
+        right = right && wide[i] == (i < 64 ? 63 * 32 : 63 * 32 + 64 * 64) + 64;
+    expect(right, "tiles of two warps");
+
+    std::vector<int> labels(64);
+    for (int i = 0; i < 64; i++)
+        labels[i] = i * i % 5;
+    CHECK(cudaMemcpy(c, labels.data(), 64 * sizeof(int), cudaMemcpyHostToDevice));
+    labelled<<<1, 64>>>(c, a);
+    CHECK(cudaDeviceSynchronize());
+    std::vector<int> by_label = host(a, 64);
+    right = true;
+    for (int i = 0; i < 64; i++) {
+        int sum = 0;
+        for (int k = i / 32 * 32; k < i / 32 * 32 + 32; k++) sum += labels[k] == labels[i] ? k : 0;
+        right = right && by_label[i] == sum;
+    }
+    expect(right, "labeled_partition");
 
     std::vector<int> x(n), y(n);
     for (int i = 0; i < n; i++)

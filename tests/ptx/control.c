@@ -152,6 +152,15 @@ EXPECT(fallthrough)
     EACH(64) out[i] = i % 4 * 10 + (i % 4 < 2 ? 5 : 0);
 }
 
+EXPECT(side_by_side)
+{
+    EACH(128) out[i] = 1 + 2 + 3 + 4;
+}
+EXPECT(reserved_shared)
+{
+    EACH(64) out[i] = (63 - i) + 1000 * (i ^ 1) + 1;
+}
+
 #define LOAD "    ld.global.u32 %v, [%x];\n"
 #define ODD "    and.b32 %r1, %i, 1;\n    setp.eq.u32 %p1, %r1, 1;\n"
 #define MOD3 "    rem.u32 %r1, %i, 3;\n    setp.eq.u32 %p1, %r1, 0;\n"
@@ -276,6 +285,26 @@ const struct kernel_case control_cases[] = {
      {1, 1, 1}, {32, 1, 1}, 32, 0, clock_grows, 0, 0, 0},
     {"dynamic_smem_size_register", KERNEL("    mov.u32 %v, %dynamic_smem_size;\n" STORE("%v")), {1, 1, 1}, {32, 1, 1}, 32, 0,
      shared_size, 512, 0, 0},
+    {"the_reserved_shared_memory_is_not_the_programs", /* all of it is the program's size more, and has room for 288 bytes at 1 */
+     ".shared .align 4 .b8 mine[256];\n"
+     KERNEL("    mov.u32 %r1, mine;\n    shl.b32 %r2, %t, 2;\n    add.u32 %r3, %r1, %r2;\n    st.shared.u32 [%r3], %t;\n"
+            "    mov.u32 %r4, %reserved_smem_offset_1;\n    add.u32 %r5, %r4, %r2;\n    st.shared.u32 [%r5], %t;\n    bar.sync 0;\n"
+            "    sub.u32 %r6, 252, %r2;\n    add.u32 %r7, %r1, %r6;\n    ld.shared.u32 %r8, [%r7];\n    xor.b32 %r6, %r2, 4;\n"
+            "    add.u32 %r7, %r4, %r6;\n    ld.shared.u32 %r9, [%r7];\n    mad.lo.u32 %v, %r9, 1000, %r8;\n"
+            "    mov.u32 %r10, %reserved_smem_offset_begin;\n    mov.u32 %r11, %reserved_smem_offset_end;\n    add.u32 %r12, %r4, 288;\n"
+            "    mov.u32 %r13, %aggr_smem_size;\n    mov.u32 %r14, %total_smem_size;\n    sub.u32 %r13, %r13, %r14;\n    sub.u32 %r14, %r11, %r10;\n"
+            "    setp.le.u32 %p1, %r10, %r4;\n    setp.le.and.u32 %p1, %r12, %r11, %p1;\n    setp.eq.and.u32 %p1, %r13, %r14, %p1;\n"
+            "    selp.b32 %r15, 1, 0, %p1;\n    add.u32 %v, %v, %r15;\n" STORE("%v")),
+     {1, 1, 1}, {64, 1, 1}, 64, 0, reserved_shared, 0, 80, 0},
+    {"warps_go_on_side_by_side_behind_a_barrier", /* a race that no GPU shows: all have read long before the first writes again */
+     ".shared .align 4 .b32 box;\n"
+     KERNEL("    mov.u32 %v, 0;\n    mov.u32 %r2, 1;\nagain:\n    mov.u32 %r3, %r2;\n"
+            "    shfl.sync.bfly.b32 %r4, %r3, 1, 31, -1;\n    max.u32 %r3, %r3, %r4;\n    shfl.sync.bfly.b32 %r4, %r3, 2, 31, -1;\n"
+            "    max.u32 %r3, %r3, %r4;\n    shfl.sync.bfly.b32 %r4, %r3, 4, 31, -1;\n    max.u32 %r3, %r3, %r4;\n"
+            "    shfl.sync.bfly.b32 %r4, %r3, 8, 31, -1;\n    max.u32 %r3, %r3, %r4;\n    setp.eq.u32 %p1, %t, 0;\n"
+            "    @%p1 st.shared.u32 [box], %r3;\n    bar.sync 0;\n    ld.shared.u32 %r5, [box];\n    add.u32 %v, %v, %r5;\n"
+            "    add.u32 %r2, %r2, 1;\n    setp.le.u32 %p2, %r2, 4;\n    @%p2 bra again;\n" STORE("%v")),
+     {1, 1, 1}, {128, 1, 1}, 128, 0, side_by_side, 0, 0, 0},
     {"trap_fails_the_launch", KERNEL("    setp.eq.u32 %p1, %t, 3;\n    @%p1 trap;\n"), {1, 1, 1}, {32, 1, 1}, 1, 0, nothing, 0, 0, -719},
     {0},
 };

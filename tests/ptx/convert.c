@@ -74,18 +74,25 @@ static uint64_t bb(double v)
     return small_bits(v, 8, 7, false);
 }
 
-/* To an integer of n bits, as cvt does: rounded, clamped, NaN is 0 (or the 64-bit pattern below). */
-static uint64_t to_int(double v, int mode, int bits, bool is_signed)
+/* What NaN becomes: the top bit alone if either side has 64 bits, else 0. */
+static uint64_t nan_int(int from, int bits)
+{
+    return from == 64 || bits == 64 ? 1ull << (bits - 1) : 0;
+}
+
+/* From a float of so many bits to an integer, as cvt does: rounded and clamped. */
+static uint64_t to_int(double v, int from, int mode, int bits, bool is_signed)
 {
     fesetround(mode);
     volatile double r = nearbyint(v);
     fesetround(FE_TONEAREST);
     double low = is_signed ? -ldexp(1, bits - 1) : 0, high = ldexp(1, is_signed ? bits - 1 : bits);
-    if (isnan(v)) return bits == 64 ? 1ull << 63 : 0;
-    if (r < low) return is_signed ? (bits == 64 ? 1ull << 63 : (uint64_t)(int64_t)low & 0xffffffff) : 0;
-    if (r >= high) return is_signed ? (bits == 64 ? INT64_MAX : INT32_MAX) : (bits == 64 ? UINT64_MAX : 0xffffffff);
+    uint64_t most = is_signed ? (1ull << (bits - 1)) - 1 : bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
+    if (isnan(v)) return nan_int(from, bits);
+    if (r < low) return is_signed ? most + 1 : 0;
+    if (r >= high) return most;
     uint64_t value = is_signed ? (uint64_t)(int64_t)r : (uint64_t)r;
-    return bits == 32 ? value & 0xffffffff : value;
+    return bits == 64 ? value : value & ((1ull << bits) - 1);
 }
 
 #define E(name, expr)                                                                                               \
@@ -126,13 +133,32 @@ E(pack_s8, (uint32_t)C << 16 | field(A, 8, true) << 8 | field(B, 8, true))
 E(pack_u8, (uint32_t)C << 16 | field(A, 8, false) << 8 | field(B, 8, false))
 E(pack_s4, (uint32_t)C << 8 | field(A, 4, true) << 4 | field(B, 4, true))
 E(pack_u4, (uint32_t)C << 8 | field(A, 4, false) << 4 | field(B, 4, false))
-E(rni_s32, to_int(f(A), FE_TONEAREST, 32, true))
-E(rzi_s32, to_int(f(A), FE_TOWARDZERO, 32, true))
-E(rmi_s32, to_int(f(A), FE_DOWNWARD, 32, true))
-E(rpi_s32, to_int(f(A), FE_UPWARD, 32, true))
-E(rzi_u32, to_int(f(A), FE_TOWARDZERO, 32, false))
-E(rzi_s32_d, to_int(d(A), FE_TOWARDZERO, 32, true))
-E(rni_u32_d, to_int(d(A), FE_TONEAREST, 32, false))
+/* Every float to every integer in every rounding; results of 8 and 16 bits are extended to 32. */
+#define TO_INT(from, in, bits, mode, rnd, to, is_signed)                                                            \
+    E(rnd##_##to##_##from, extended(to_int(in(A), bits, mode, INT_BITS_##to, is_signed), INT_BITS_##to, is_signed))
+#define INT_BITS_s8 8
+#define INT_BITS_u8 8
+#define INT_BITS_s16 16
+#define INT_BITS_u16 16
+#define INT_BITS_s32 32
+#define INT_BITS_u32 32
+#define INT_BITS_s64 64
+#define INT_BITS_u64 64
+#define EACH_INT(X, from, in, bits, mode, rnd)                                                                      \
+    X(from, in, bits, mode, rnd, s8, true) X(from, in, bits, mode, rnd, u8, false)                                  \
+    X(from, in, bits, mode, rnd, s16, true) X(from, in, bits, mode, rnd, u16, false)                                \
+    X(from, in, bits, mode, rnd, s32, true) X(from, in, bits, mode, rnd, u32, false)                                \
+    X(from, in, bits, mode, rnd, s64, true) X(from, in, bits, mode, rnd, u64, false)
+#define EACH_ROUNDING(X, from, in, bits)                                                                            \
+    EACH_INT(X, from, in, bits, FE_TONEAREST, rni) EACH_INT(X, from, in, bits, FE_TOWARDZERO, rzi)                  \
+    EACH_INT(X, from, in, bits, FE_DOWNWARD, rmi) EACH_INT(X, from, in, bits, FE_UPWARD, rpi)
+#define EACH_FLOAT(X) EACH_ROUNDING(X, f16, h, 16) EACH_ROUNDING(X, f32, f, 32) EACH_ROUNDING(X, f64, d, 64)
+static uint64_t extended(uint64_t v, int bits, bool is_signed)
+{
+    if (bits >= 32) return v;
+    return is_signed ? (uint32_t)((int32_t)(v << (32 - bits)) >> (32 - bits)) : v;
+}
+EACH_FLOAT(TO_INT)
 E(rni_f32, isnan(f(A)) ? fb(NAN) : fb(nearbyintf(f(A))))
 E(rzi_f32, isnan(f(A)) ? fb(NAN) : fb(truncf(f(A))))
 E(rmi_f64, isnan(d(A)) ? db(NAN) : db(floor(d(A))))
@@ -189,6 +215,21 @@ const struct op_case half_cases[] = {
     {0},
 };
 
+#define REGISTER_s8 "%d"
+#define REGISTER_u8 "%d"
+#define REGISTER_s16 "%d"
+#define REGISTER_u16 "%d"
+#define REGISTER_s32 "%d"
+#define REGISTER_u32 "%d"
+#define REGISTER_s64 "%D"
+#define REGISTER_u64 "%D"
+#define SOURCE_f16 "%ha"
+#define SOURCE_f32 "%fa"
+#define SOURCE_f64 "%da"
+#define TO_INT_CASE(from, in, bits, mode, rnd, to, is_signed)                                                       \
+    {"cvt_" #rnd "_" #to "_" #from, #in[0], INT_BITS_##to == 64 ? 'R' : 'r',                                        \
+     "cvt." #rnd "." #to "." #from " " REGISTER_##to ", " SOURCE_##from ";", rnd##_##to##_##from, 0, 0},
+
 const struct op_case convert_cases[] = {
     {"cvt_s32_s8_extends_the_sign", 'i', 'r', "cvt.s32.s8 %d, %a;", s8_to_s32, 0, 0},
     {"cvt_u32_u64_truncates", 'l', 'r', "cvt.u32.u64 %d, %A;", u64_to_u32, 0, 0},
@@ -203,13 +244,7 @@ const struct op_case convert_cases[] = {
     {"cvt_pack_u8", 'i', 'r', "cvt.pack.sat.u8.s32.b32 %d, %a, %b, %c;", pack_u8, 0, 72},
     {"cvt_pack_s4", 'i', 'r', "cvt.pack.sat.s4.s32.b32 %d, %a, %b, %c;", pack_s4, 0, 75},
     {"cvt_pack_u4", 'i', 'r', "cvt.pack.sat.u4.s32.b32 %d, %a, %b, %c;", pack_u4, 0, 75},
-    {"cvt_rni_s32_f32_ties_to_even_and_clamps", 'f', 'r', "cvt.rni.s32.f32 %d, %fa;", rni_s32, 0, 0},
-    {"cvt_rzi_s32_f32", 'f', 'r', "cvt.rzi.s32.f32 %d, %fa;", rzi_s32, 0, 0},
-    {"cvt_rmi_s32_f32", 'f', 'r', "cvt.rmi.s32.f32 %d, %fa;", rmi_s32, 0, 0},
-    {"cvt_rpi_s32_f32", 'f', 'r', "cvt.rpi.s32.f32 %d, %fa;", rpi_s32, 0, 0},
-    {"cvt_rzi_u32_f32_clamps_negatives_to_zero", 'f', 'r', "cvt.rzi.u32.f32 %d, %fa;", rzi_u32, 0, 0},
-    {"cvt_rzi_s32_f64", 'd', 'r', "cvt.rzi.s32.f64 %d, %da;", rzi_s32_d, 0, 0},
-    {"cvt_rni_u32_f64", 'd', 'r', "cvt.rni.u32.f64 %d, %da;", rni_u32_d, 0, 0},
+    EACH_FLOAT(TO_INT_CASE)
     {"cvt_rni_f32_f32", 'f', 'f', "cvt.rni.f32.f32 %fd, %fa;", rni_f32, 0, 0},
     {"cvt_rzi_f32_f32", 'f', 'f', "cvt.rzi.f32.f32 %fd, %fa;", rzi_f32, 0, 0},
     {"cvt_rmi_f64_f64", 'd', 'g', "cvt.rmi.f64.f64 %dd, %da;", rmi_f64, 0, 0},

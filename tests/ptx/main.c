@@ -221,9 +221,10 @@ static void run_matrix(const struct matrix_case *c)
 /* ---- all ---- */
 
 static const struct op_case *const op_tables[] = {int_cases,    bit_cases,  float_cases,
-                                                  double_cases, half_cases, convert_cases};
+                                                  double_cases, half_cases, convert_cases,
+                                                  carry_cases};
 static const struct kernel_case *const kernel_tables[] = {memory_cases, atomic_cases, warp_cases, control_cases,
-                                                          tile_cases, async_cases};
+                                                          tile_cases, async_cases, meeting_cases};
 
 static bool wanted(const char *name, bool list)
 {

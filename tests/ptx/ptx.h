@@ -52,8 +52,9 @@ struct kernel_case {
     int result;        /* 0, or minus the error that the launch must end with; the context is made anew then */
 };
 
-extern const struct op_case int_cases[], bit_cases[], float_cases[], double_cases[], half_cases[], convert_cases[];
+extern const struct op_case int_cases[], bit_cases[], float_cases[], double_cases[], half_cases[], convert_cases[],
+    carry_cases[];
 extern const struct kernel_case memory_cases[], atomic_cases[], warp_cases[], control_cases[], tile_cases[],
-    async_cases[];
+    async_cases[], meeting_cases[];
 
 #endif

@@ -330,6 +330,15 @@ static CUresult find_cluster(const struct sd_kernel *k, const CUlaunchConfig *l,
     return hawser_abi_cluster(&c, l, cluster, fits);
 }
 
+/* Whether launch or kernel says how large clusters are: %is_explicit_cluster. */
+static bool names_cluster(const struct sd_kernel *k, const CUlaunchConfig *l)
+{
+    bool named = k->cluster[0] != 0;
+    for (unsigned i = 0; i < l->numAttrs; i++)
+        named |= l->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    return named;
+}
+
 static CUresult launch(const CUlaunchConfig *config, const void *f, void **params, void **extra,
                        bool cooperative)
 {
@@ -354,13 +363,13 @@ static CUresult launch(const CUlaunchConfig *config, const void *f, void **param
     l->kernel = k;
     l->p = (struct sg_launch_params){.grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
                                      .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
-                                     .cluster = {cluster[0], cluster[1], cluster[2]},
                                      .dynamic_shared = config->sharedMemBytes,
                                      .params = l->params,
                                      .param_bytes = k->info->param_bytes,
                                      .cooperative = cooperative,
                                      .stack_bytes = c->limits[CU_LIMIT_STACK_SIZE] < MOST_STACK
                                                         ? c->limits[CU_LIMIT_STACK_SIZE] : MOST_STACK};
+    if (names_cluster(k, config)) memcpy(l->p.cluster, cluster, sizeof cluster);
     r = take_params(k, params, extra, l->params);
     if (r != CUDA_SUCCESS) {
         free(l);
@@ -424,9 +433,9 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, CU
     *numBlocks = 0;
     if (blockSize > (int)k->info->max_threads || dynamicSMemSize > (size_t)k->max_dynamic_shared)
         return CUDA_SUCCESS;
-    size_t shared = k->info->shared_bytes + dynamicSMemSize;
+    size_t shared = k->info->shared_bytes + dynamicSMemSize + SG_RESERVED_SHARED_BYTES;
     unsigned by_threads = 2048u / (((unsigned)blockSize + 31) / 32 * 32);
-    unsigned by_shared = shared ? (unsigned)(228 * 1024 / shared) : 32;
+    unsigned by_shared = (unsigned)(SG_MULTIPROCESSOR_SHARED_BYTES / shared);
     /* What a cooperative launch may have resident, spread over the "multiprocessors". */
     unsigned n = sg_cooperative_limit(c->device->engine, (uint32_t)blockSize) / sg_engine_threads(c->device->engine);
     if (n > by_threads) n = by_threads;
@@ -448,9 +457,8 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamicSmemSize, CUfunc
     CUresult r = named(func, dynamicSmemSize, &k);
     if (r != CUDA_SUCCESS) return r;
     if (numBlocks <= 0 || blockSize <= 0 || blockSize > (int)k->info->max_threads) return CUDA_ERROR_INVALID_VALUE;
-    size_t each = 228 * 1024 / (size_t)numBlocks;
-    if (each > SG_MAX_SHARED_BYTES) each = SG_MAX_SHARED_BYTES;
-    *dynamicSmemSize = each > k->info->shared_bytes ? each - k->info->shared_bytes : 0;
+    size_t each = SG_MULTIPROCESSOR_SHARED_BYTES / (size_t)numBlocks, taken = SG_RESERVED_SHARED_BYTES + k->info->shared_bytes;
+    *dynamicSmemSize = each > taken ? each - taken : 0;
     return CUDA_SUCCESS;
 }
 

@@ -30,6 +30,8 @@ struct decoder {
     uint32_t scratch;      // slots in use for the current instruction
 };
 
+#define MASKED_ONLY UINT32_MAX // as an op index: the unit is entered in masked code even when all lanes are here
+
 _Noreturn void sg_decode_fail(struct decoder *d, const char *why);
 struct op *sg_emit(struct decoder *d, sg_handler fn);
 uint32_t sg_constant(struct decoder *d, uint64_t value, unsigned bytes);
@@ -40,7 +42,21 @@ uint32_t sg_source_pred(struct decoder *d, const struct sg_operand *operand);
 // Where to write an operand; sg_finish blends it into its register if that differs.
 uint32_t sg_target(struct decoder *d, const struct sg_operand *operand, unsigned bytes);
 void sg_finish(struct decoder *d, const struct sg_operand *operand, uint32_t slot);
+// Where a shared variable lies in the block's shared memory.
+uint32_t sg_shared_place(struct decoder *d, const struct sg_symbol *sym);
 uint32_t sg_new_list(struct decoder *d, uint32_t n);
+void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn);
+void sg_decode_mov(struct decoder *d, const struct sg_insn *insn);
+
+// decode_blocks.c
+// Numbers the units and finds the registers that lanes waiting somewhere may need.
+void sg_survey(struct decoder *d);
+void sg_decode_block(struct decoder *d, uint32_t index);
+void sg_begin_unit(struct decoder *d);
+void sg_begin_masked_unit(struct decoder *d);
+// What lets a .sync operation wait for its members (meeting.c); stands right before its handler. Where all lanes of the
+// kernel are here, and for other operations, nothing is needed. slots: of its sources.
+void sg_decode_meeting(struct decoder *d, const struct sg_insn *insn, const uint32_t *slots);
 
 // decode_memory.c
 struct sg_place {
@@ -61,8 +77,11 @@ bool sg_decode_async(struct decoder *d, const struct sg_insn *insn);
 bool sg_decode_matrix(struct decoder *d, const struct sg_insn *insn);
 // decode_call.c
 void sg_decode_call(struct decoder *d, const struct sg_insn *insn);
+// The function that a call names; NULL for one through a pointer.
+const struct sg_function *sg_called(const struct sg_insn *insn);
 
 // system.c: handlers for what is neither arithmetic nor memory
+bool sg_sreg_has_meaning(enum sg_sreg sreg);
 extern const struct op *sg_op_sreg(struct warp *w, const struct op *op);
 extern const struct op *sg_op_local_address(struct warp *w, const struct op *op);
 extern const struct op *sg_op_shared_address(struct warp *w, const struct op *op);

@@ -56,9 +56,15 @@ static void fill(struct decoder *d, struct argument *a, const struct sg_operand 
         if (callee->regs[r].type != SG_PRED) a->to_slot += (32u * callee->regs[r].bytes + 63) & ~63u;
 }
 
-void sg_decode_call(struct decoder *d, const struct sg_insn *insn) {
+const struct sg_function *sg_called(const struct sg_insn *insn) {
     const struct sg_operand *target = &insn->src[0];
-    const struct sg_function *callee = target->kind == SG_OPND_SYM ? target->sym->function : NULL;
+    return target->kind == SG_OPND_SYM ? target->sym->function : NULL;
+}
+
+void sg_decode_call(struct decoder *d, const struct sg_insn *insn) {
+    const struct sg_function *callee = sg_called(insn);
+    uint32_t before = d->next_unit;
+    if (!callee) sg_begin_masked_unit(d);
     uint32_t nargs = insn->nsrc - 1u, nresults = insn->ndst;
     struct call_site *site = new_site(d, nargs, nresults);
     const struct sg_param *params = callee ? callee->params : insn->proto->params;
@@ -72,7 +78,9 @@ void sg_decode_call(struct decoder *d, const struct sg_insn *insn) {
     site->nargs = nargs;
     site->nresults = nresults;
     site->callee = code;
-    if (!callee) site->target_slot = sg_source(d, target, 8);
+    if (!callee) site->target_slot = sg_source(d, &insn->src[0], 8);
     struct op *op = sg_emit(d, builtin ? builtin : sg_op_call);
     op->call = site;
+    op->n = before;
+    op->unit = d->next_unit;
 }

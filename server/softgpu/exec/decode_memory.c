@@ -32,13 +32,9 @@ struct sg_place sg_find_place(struct decoder *d, const struct sg_operand *o, enu
     if (space == SG_PARAM)
         p.space = sym ? sym->entry_param ? SG_PARAM : SG_LOCAL : d->fn->entry ? SG_PARAM : SG_LOCAL;
     if (sym) switch (sym->space) {
-        case SG_SHARED: {
-            uint32_t offset = 0;
-            if (!sg_shared_offset(d->kernel->fn, sym, &offset))
-                sg_decode_fail(d, "unplaced shared variable");
-            p.imm += offset;
+        case SG_SHARED:
+            p.imm += sg_shared_place(d, sym);
             break;
-        }
         case SG_LOCAL:
             p.imm += (int64_t)sym->offset + d->code->local_offset;
             p.in_frame = true;

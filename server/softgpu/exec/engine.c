@@ -220,6 +220,7 @@ static enum sg_fault_kind check(struct launch *launch, struct sg_fault *fault) {
     for (int i = 0; i < 3; i++) {
         uint32_t wanted = fn->reqnctapercluster[0] && !fn->reqnctapercluster[i] ? 1 : fn->reqnctapercluster[i];
         uint32_t *given = &launch->p.cluster[i];
+        launch->explicit_cluster |= wanted || *given;
         if (!*given) *given = wanted ? wanted : 1;
         if ((wanted && *given != wanted) || p->grid[i] % *given || *given > SG_MAX_CLUSTER)
             return refuse(fault, SG_FAULT_CLUSTER_SIZE, "the grid cannot be made of such clusters");

@@ -22,6 +22,10 @@ enum {
     SG_MAX_BLOCK_THREADS = 1024,
     SG_BLOCK_REGISTERS = 65536, // of 32 bits, of all threads of a block
     SG_MAX_SHARED_BYTES = 227 * 1024, // static and dynamic, per block
+    // At the start of each block's shared memory, before the program's, as on GPUs of compute capability 8.0 and newer:
+    // of the toolkit's own headers, which keep there what tiles of several warps need.
+    SG_RESERVED_SHARED_BYTES = 1024,
+    SG_MULTIPROCESSOR_SHARED_BYTES = SG_MAX_SHARED_BYTES + SG_RESERVED_SHARED_BYTES,
     SG_MAX_PARAM_BYTES = 32764,
     SG_MAX_WORKERS = 256,
     SG_MAX_CLUSTER = 16, // blocks

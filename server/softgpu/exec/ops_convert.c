@@ -67,9 +67,9 @@ static double to_integral(double x, enum sg_rnd rnd) {
     }
 }
 
-static u64 clamp_integer(double x, enum sg_type to) {
+static u64 clamp_integer(double x, enum sg_type from, enum sg_type to) {
     unsigned bits = sg_type_bytes(to) * 8;
-    if (x != x) return 0;
+    if (x != x) return from == SG_F64 || bits == 64 ? (u64)1 << (bits - 1) : 0;
     if (sg_type_is_signed(to)) {
         double limit = ldexp(1, (int)bits - 1);
         if (x >= limit) return ((u64)1 << (bits - 1)) - 1;
@@ -148,7 +148,7 @@ static u64 convert(u64 x, enum sg_type from, enum sg_type to, const struct sg_in
     if (!in) return from_integer(x, sg_type_is_signed(from), to, insn);
     double v = from == SG_F64 ? sg_f64(x) : from == SG_F32 ? sg_f32((u32)x)
                : read_float(x, in, sg_type_bytes(from) * 8);
-    if (!out) return clamp_integer(to_integral(v, insn->rnd), to);
+    if (!out) return clamp_integer(to_integral(v, insn->rnd), from, to);
     if (insn->rnd >= SG_RNI && insn->rnd <= SG_RPI && v == v && !isinf(v)) v = copysign(to_integral(v, insn->rnd), v);
     return write_float(v, to, insn);
 }

@@ -129,7 +129,9 @@ PAIR(max2s, s16, x > y ? x : y)
 
 // ---- carries ------------------------------------------------------------------------------------
 
-// The condition code is one carry bit per lane; .cc instructions set it for active lanes.
+// The condition code is one carry bit per lane; .cc instructions set it for active lanes. Subtraction adds the complement,
+// so that the bit means "no borrow" behind it: whoever reads it, addc or subc, takes it as it is. ptxas does the same
+// whatever wrote it last; compilers read the borrow of a subtraction by addc.
 #define CARRY(name, U, W, SUM, USES) \
     HANDLER(name##_##U) { \
         U *restrict d = VEC(U, d); \
@@ -149,8 +151,8 @@ PAIR(max2s, s16, x > y ? x : y)
 #define CARRIES(U, S, W, SW) \
     CARRY(addcc, U, W, x + y, 0) \
     CARRY(addc, U, W, x + y + k, 1) \
-    CARRY(subcc, U, W, x - y, 0) \
-    CARRY(subc, U, W, x - y - k, 1) \
+    CARRY(subcc, U, W, x + (U)~y + 1, 0) \
+    CARRY(subc, U, W, x + (U)~y + k, 1) \
     CARRY(madlocc, U, W, (W)(U)(x * y) + c[i], 0) \
     CARRY(madloc, U, W, (W)(U)(x * y) + c[i] + k, 1) \
     CARRY(madhicc, U, W, (x * y >> (sizeof(U) * 8)) + c[i], 0) \

@@ -18,7 +18,7 @@ HANDLER(shfl) {
         default: j = least | (n & ~seg); inside = j <= most;
         }
         if (!inside) j = i;
-        r[i] = a[j & 31];
+        r[i] = w->exec >> (j & 31) & 1 ? a[j & 31] : 0; // lanes that are not there contribute nothing
         p |= (u32)inside << i;
     }
     memcpy(VEC(u32, d), r, sizeof r);
@@ -65,21 +65,40 @@ static uint64_t value(const uint8_t *a, u32 i, unsigned bytes) {
     return v;
 }
 
+// Lanes of one instruction may form several groups, each with a member mask of its own: the lanes of `rest` that have
+// the first one's mask and are its members.
+static u32 next_group(const u32 *masks, u32 rest) {
+    u32 members = masks[sg_first(rest)], group = 0;
+    SG_LANES(i) group |= (u32)(masks[i] == members) << i;
+    group &= rest;
+    return group & members ? group & members : 1u << sg_first(rest);
+}
+
+// Lanes with lane i's value.
+static u32 equals(const uint8_t *a, u32 i, unsigned bytes) {
+    u32 same = 0;
+    uint64_t v = value(a, i, bytes);
+    if (bytes == 4) SG_LANES(k) same |= (u32)(((const u32 *)a)[k] == (u32)v) << k;
+    else SG_LANES(k) same |= (u32)(value(a, (u32)k, bytes) == v) << k;
+    return same;
+}
+
 HANDLER(match) {
     unsigned bytes = sg_type_bytes(op->insn->type);
     const uint8_t *a = w->R + op->a;
-    u32 active = w->exec & VEC(u32, b)[sg_first(w->exec)], r[SG_WARP] = {0};
-    bool all = true;
-    SG_ACTIVE(i, active) {
-        u32 same = 0;
-        for (u32 k = 0; k < SG_WARP; k++)
-            if (active >> k & 1 && value(a, k, bytes) == value(a, i, bytes)) same |= 1u << k;
-        r[i] = same;
-        all &= same == active;
+    const u32 *masks = VEC(u32, b);
+    u32 r[SG_WARP] = {0}, p = 0, group;
+    for (u32 rest = w->exec; rest; rest &= ~group) {
+        group = next_group(masks, rest);
+        for (u32 other = group, same; other; other &= ~same) {
+            same = group & equals(a, sg_first(other), bytes);
+            SG_ACTIVE(i, same) r[i] = same;
+            if (same == group) p |= group;
+        }
     }
     if (op->insn->mode == SG_MATCH_ALL) {
-        SG_LANES(i) r[i] = all ? active : 0;
-        if (op->unit > 1) PRED(d2) = all ? UINT32_MAX : 0;
+        SG_LANES(i) r[i] &= p >> i & 1 ? UINT32_MAX : 0;
+        if (op->unit > 1) PRED(d2) = p;
     }
     memcpy(VEC(u32, d), r, sizeof r);
     return op + 1;
@@ -97,36 +116,43 @@ static u32 reduce_float(const struct op *op, u32 x, u32 y) {
     return (f < g) == min ? x : y;
 }
 
-HANDLER(redux) {
-    const u32 *a = VEC(u32, a);
-    u32 active = w->exec & VEC(u32, b)[sg_first(w->exec)], r = 0;
-    bool first = true, sgn = sg_type_is_signed(op->insn->type);
-    SG_ACTIVE(i, active) {
-        u32 x = a[i];
-        if (op->insn->type == SG_F32) {
-            r = first ? reduce_float(op, x, x) : reduce_float(op, r, x);
-            first = false;
-            continue;
-        }
-        bool less = sgn ? (int32_t)x < (int32_t)r : x < r;
-        switch (op->insn->atom) {
-        case SG_ATOM_ADD: r += x; break;
-        case SG_ATOM_MIN: r = first || less ? x : r; break;
-        case SG_ATOM_MAX: r = first || !less ? x : r; break;
-        case SG_ATOM_AND: r = first ? x : r & x; break;
-        case SG_ATOM_OR: r |= x; break;
-        default: r ^= x; break;
-        }
-        first = false;
+static u32 reduce(const struct op *op, u32 x, u32 y) {
+    if (op->insn->type == SG_F32) return reduce_float(op, x, y);
+    bool less = sg_type_is_signed(op->insn->type) ? (int32_t)x < (int32_t)y : x < y;
+    switch (op->insn->atom) {
+    case SG_ATOM_ADD: return x + y;
+    case SG_ATOM_MIN: return less ? x : y;
+    case SG_ATOM_MAX: return less ? y : x;
+    case SG_ATOM_AND: return x & y;
+    case SG_ATOM_OR: return x | y;
+    default: return x ^ y;
     }
-    SG_LANES(i) VEC(u32, d)[i] = r;
+}
+
+HANDLER(redux) {
+    const u32 *a = VEC(u32, a), *masks = VEC(u32, b);
+    u32 d[SG_WARP] = {0}, group;
+    for (u32 rest = w->exec; rest; rest &= ~group) {
+        group = next_group(masks, rest);
+        u32 first = sg_first(group), r = a[first];
+        if (op->insn->type == SG_F32) r = reduce_float(op, r, r); // of one lane alone too
+        SG_ACTIVE(i, group & (group - 1)) r = reduce(op, r, a[i]);
+        SG_ACTIVE(i, group) d[i] = r;
+    }
+    memcpy(VEC(u32, d), d, sizeof d);
     return op + 1;
 }
 
 HANDLER(elect) {
-    u32 active = w->exec & VEC(u32, a)[sg_first(w->exec)], leader = sg_first(active);
-    SG_LANES(i) VEC(u32, d)[i] = leader;
-    if (op->unit > 1) PRED(d2) = active ? 1u << leader : 0;
+    const u32 *masks = VEC(u32, a);
+    u32 d[SG_WARP] = {0}, leaders = 0, group;
+    for (u32 rest = w->exec; rest; rest &= ~group) {
+        group = next_group(masks, rest);
+        SG_ACTIVE(i, group) d[i] = sg_first(group);
+        leaders |= group & -group;
+    }
+    memcpy(VEC(u32, d), d, sizeof d);
+    if (op->unit > 1) PRED(d2) = leaders;
     return op + 1;
 }
 

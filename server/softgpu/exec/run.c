@@ -184,7 +184,7 @@ static struct layout plan(const struct launch *launch) {
     l.warp = l.frames + l.local + round_up(192, line);
     l.heads = round_up(sizeof(struct warp) * launch->warps, line);
     l.warps = round_up(l.heads + l.warp * launch->warps, SHARED_ALIGN) - l.heads;
-    l.shared = round_up(launch->shared_bytes + SHARED_UNIT, SHARED_ALIGN > line ? SHARED_ALIGN : line);
+    l.shared = round_up(SG_RESERVED_SHARED_BYTES + launch->shared_bytes + SHARED_UNIT, SHARED_ALIGN > line ? SHARED_ALIGN : line);
     l.block = round_up(l.heads + l.warps + l.shared, line);
     return l;
 }
@@ -224,7 +224,7 @@ static void place_block(struct block *blk, struct worker *worker, struct launch 
         w->local = w->memory + l->frames;
         w->local_stride = l->local_stride;
         w->shared = blk->shared;
-        w->shared_size = round_up(launch->shared_bytes, SHARED_UNIT);
+        w->shared_size = round_up(SG_RESERVED_SHARED_BYTES + launch->shared_bytes, SHARED_UNIT);
         w->lo = launch->engine->config.arena_lo;
         w->hi = launch->engine->config.arena_hi;
         uint32_t rest = launch->threads - i * SG_WARP;
@@ -238,11 +238,37 @@ static void place_block(struct block *blk, struct worker *worker, struct launch 
     }
 }
 
+// ---- turns --------------------------------------------------------------------------------------
+
+// Between barriers the warps of a block take turns that are short at first and then longer and longer. On a GPU warps
+// go on side by side, so that what all of them read behind a barrier has been read long before one of them overwrites
+// it; programs have come to rely on that.
+enum { FIRST_TURN = 8, LONGEST_TURN = 1 << 20 };
+
+void sg_shorten_turns(struct block *blk) {
+    if (blk->turn == UINT32_MAX) return;
+    blk->turn = FIRST_TURN;
+    blk->shortened = true;
+}
+
+static void start_turns(struct block *blk) {
+    blk->turn = blk->nwarps > 1 && blk->launch->kernel->barriers ? FIRST_TURN : UINT32_MAX;
+    blk->shortened = false;
+}
+
+static void lengthen_turns(struct block *blk) {
+    if (!blk->shortened && blk->turn < LONGEST_TURN) blk->turn *= 2;
+    blk->shortened = false;
+}
+
+// ---- starting -----------------------------------------------------------------------------------
+
 static void start_block(struct block *blk, bool fresh) {
     const struct launch *launch = blk->launch;
     blk->threads_live = launch->threads;
     blk->warps_done = 0;
     blk->done = false;
+    start_turns(blk);
     for (int i = 0; i < 16; i++) blk->barriers[i] = (struct barrier){.all = 1};
     for (uint32_t i = 0; i < blk->nwarps; i++)
         sg_start_warp(&blk->warps[i], launch->kernel->main, fresh);
@@ -272,9 +298,14 @@ static void start_cluster(struct block *first, uint64_t index, bool fresh) {
 
 // ---- running ------------------------------------------------------------------------------------
 
+static bool rounds_to_nearest(void) {
+    return (_mm_getcsr() & _MM_ROUND_MASK) == _MM_ROUND_NEAREST;
+}
+
 static void run_warp(struct warp *w) {
-    const struct op *op = w->pc ? w->pc : sg_next(w);
-    while (op) op = op->fn(w, op);
+    const struct op *op = w->pc ? w->pc : sg_next_turn(w);
+    for (uint32_t left = w->blk->turn; op && (left-- || !rounds_to_nearest());) op = op->fn(w, op);
+    if (op) w->pc = op;
 }
 
 // One turn for every ready warp. False if none was ready.
@@ -287,7 +318,15 @@ static bool turn(struct worker *worker, struct block *blk) {
         worker->warp = w;
         run_warp(w);
     }
+    lengthen_turns(blk);
     return ran;
+}
+
+// No warp can go on by the rules.
+static bool force_one(struct block *blk) {
+    for (uint32_t i = 0; i < blk->nwarps; i++)
+        if (sg_force(&blk->warps[i])) return true;
+    return false;
 }
 
 static bool all_done(const struct block *first) {
@@ -327,10 +366,13 @@ static void run_resident(struct worker *worker, struct launch *launch, const str
                 left--;
                 rounds = 0;
             } else if (!ran && launch->cluster == 1) {
+                any = force_one(blk);
+                if (any) continue;
                 sg_raise(&blk->warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0,
                          "all threads of a block wait at barriers");
             }
         }
+        for (uint32_t i = 0; !any && i < worker->nblocks; i++) any = force_one(&worker->blocks[i]);
         if (!any)
             sg_raise(&worker->blocks[0].warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0, "all threads of clusters wait at barriers");
         if (++rounds < PATIENCE) continue;
@@ -415,6 +457,7 @@ void sg_run_blocks(struct worker *worker, struct launch *launch) {
     worker->warp = NULL;
     worker->op = NULL;
     worker->blocks = NULL;
+    worker->nblocks = 0;
     uint32_t control = _mm_getcsr(); // a fault may come between a change of rounding and its end
     if (sigsetjmp(worker->jump, 0) == 0) {
         run_all(worker, launch);
@@ -423,6 +466,8 @@ void sg_run_blocks(struct worker *worker, struct launch *launch) {
         record_fault(worker, launch);
     }
     _mm_setcsr(control);
+    for (uint32_t i = 0; i < worker->nblocks; i++)
+        for (uint32_t k = 0; k < worker->blocks[i].nwarps; k++) sg_drop_frames(&worker->blocks[i].warps[k]);
     free(worker->blocks);
     worker->blocks = NULL;
     worker->launch = NULL;

@@ -15,9 +15,6 @@ static uint64_t global_timer(void) {
 
 static uint64_t uniform_sreg(const struct warp *w, enum sg_sreg sreg) {
     const struct launch *l = w->blk->launch;
-    // The grid's workspace, where cooperative groups look for it: upper half first.
-    if (sreg == SG_SREG_ENVREG0 + 1) return (uintptr_t)l->grid_workspace >> 32;
-    if (sreg == SG_SREG_ENVREG0 + 2) return (uint32_t)(uintptr_t)l->grid_workspace;
     switch (sreg) {
     case SG_SREG_NTID_X: case SG_SREG_NTID_Y: case SG_SREG_NTID_Z:
         return l->p.block[sreg - SG_SREG_NTID_X];
@@ -35,7 +32,7 @@ static uint64_t uniform_sreg(const struct warp *w, enum sg_sreg sreg) {
         return l->p.cluster[sreg - SG_SREG_CLUSTER_NCTAID_X];
     case SG_SREG_CLUSTER_CTARANK: return w->blk->rank;
     case SG_SREG_CLUSTER_NCTARANK: return l->cluster;
-    case SG_SREG_IS_EXPLICIT_CLUSTER: return l->cluster > 1;
+    case SG_SREG_IS_EXPLICIT_CLUSTER: return l->explicit_cluster;
     case SG_SREG_WARPID: return w->id;
     case SG_SREG_NWARPID: return l->warps;
     case SG_SREG_SMID: return w->blk->worker->index;
@@ -46,11 +43,27 @@ static uint64_t uniform_sreg(const struct warp *w, enum sg_sreg sreg) {
     case SG_SREG_GLOBALTIMER: case SG_SREG_GLOBALTIMER_LO: return global_timer();
     case SG_SREG_GLOBALTIMER_HI: return global_timer() >> 32;
     case SG_SREG_DYNAMIC_SMEM_SIZE: return l->p.dynamic_shared;
-    case SG_SREG_TOTAL_SMEM_SIZE: case SG_SREG_AGGR_SMEM_SIZE: return l->shared_bytes;
+    case SG_SREG_TOTAL_SMEM_SIZE: return l->shared_bytes;
+    case SG_SREG_AGGR_SMEM_SIZE: return l->shared_bytes + SG_RESERVED_SHARED_BYTES;
+    case SG_SREG_RESERVED_SMEM_OFFSET_BEGIN: case SG_SREG_RESERVED_SMEM_OFFSET_0: return 0;
+    case SG_SREG_RESERVED_SMEM_OFFSET_1: return SG_RESERVED_SHARED_BYTES / 2;
+    case SG_SREG_RESERVED_SMEM_OFFSET_END:
+    case SG_SREG_RESERVED_SMEM_OFFSET_CAP: return SG_RESERVED_SHARED_BYTES;
+    // The grid's workspace, where cooperative groups look for it: upper half first.
+    case SG_SREG_ENVREG1: return (uintptr_t)l->grid_workspace >> 32;
+    case SG_SREG_ENVREG2: return (uint32_t)(uintptr_t)l->grid_workspace;
     case SG_SREG_WARPSZ: return SG_WARP;
-    default: return 0;
+    default: return 0; // of the lane, or refused when the kernel was decoded
     }
 }
+
+// Performance counters are undefined everywhere; the other environment registers are whatever a driver agreed on with
+// the maker of the PTX.
+bool sg_sreg_has_meaning(enum sg_sreg sreg) {
+    if (sreg >= SG_SREG_ENVREG0 && sreg <= SG_SREG_ENVREG31) return sreg == SG_SREG_ENVREG1 || sreg == SG_SREG_ENVREG2;
+    return sreg < SG_SREG_PM0 || sreg > SG_SREG_PM7;
+}
+
 
 static uint64_t lane_sreg(const struct warp *w, enum sg_sreg sreg, unsigned i, uint64_t uniform) {
     uint32_t bit = 1u << i;

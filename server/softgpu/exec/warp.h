@@ -90,18 +90,22 @@ struct call_site {
     struct argument *args, *results;
 };
 
+// One call of a function, or the kernel itself. Lanes that part may be in different calls at a time, so the frames of a
+// warp form a tree; each lane is in one branch of it.
 struct frame {
-    struct frame *prev;
+    struct frame *prev;          // the caller's
+    struct frame *older, *newer; // of the warp's frames, by the time of their making
     const struct code *code;
-    const struct op *ret;   // where the caller goes on
     const struct call_site *site;
+    uint32_t after;         // the caller's unit behind the call
     uint32_t live;          // lanes that have neither returned nor exited
-    uint32_t ret_mask, ret_exec;
-    uint32_t todo;          // indirect call: lanes of the caller still to be called
+    uint32_t back;          // lanes that have returned and that the caller has not got back yet
     uint32_t npending;      // units with pending lanes
-    uint32_t repeats, turns; // see pick_next
-    uint32_t nblocked;      // of them, at a barrier or parked at a .sync operation
+    uint32_t repeats, turns; // see sg_next
+    uint32_t nblocked;      // of them, at a barrier or parked at an .aligned operation
     uint32_t last;          // unit dispatched last
+    size_t chain;           // bytes of this frame and all its callers'
+    bool from_heap;
     uint64_t local_base;    // of this frame in each thread's local memory
     uint64_t local_top;
     uint32_t *pend;
@@ -113,6 +117,23 @@ enum { PARKED = 0xff };
 
 enum warp_state { WARP_READY, WARP_WAIT, WARP_DONE };
 
+// Where a lane waits for the other members of its .sync operation, whose operands it has left in the meeting.
+struct seat {
+    struct frame *f;
+    const struct op *op; // the operation
+    uint32_t unit;       // behind it
+    uint32_t members;
+};
+
+// The .sync operations of a warp for which lanes wait. Members may be at different instructions of the same kind and in
+// different calls: hence operands and results lie here, one column a lane.
+struct meeting {
+    uint32_t waiting;
+    struct seat seats[SG_WARP];
+    uint32_t result[SG_WARP], holds; // value and predicate, until the lane fetches them
+    uint8_t rows[832] __attribute__((aligned(64))); // operands: see meeting.c
+};
+
 struct warp {
     uint8_t *R; // registers of the current frame
     uint32_t mask, exec; // active lanes; those whose guard holds too
@@ -123,19 +144,21 @@ struct warp {
     uint64_t shared_size;
     uint8_t *local;
     uint64_t local_stride; // bytes per lane
-    struct frame *f;
+    struct frame *f;      // the one that runs
+    struct frame *newest; // of all
     struct block *blk;
     const struct op *pc; // where to resume; NULL: choose a pending unit
     enum warp_state state;
     uint32_t id, initial;
-    uint32_t back_edges;
-    bool force;          // the next .sync goes on with the lanes there are
+    uint32_t back_edges, pauses;
+    bool force;          // the next .aligned operation goes on with the lanes there are
     uint8_t waits_for;   // 1 + barrier at which all of the warp waits
     uint32_t cluster_phase; // at its last arrival at the cluster's barrier
     uint8_t *memory;     // frames
     size_t memory_size;
     uint32_t tid[3][SG_WARP];
     uint32_t last_error[SG_WARP]; // cudaGetLastError in a kernel
+    struct meeting meeting;
 };
 
 struct barrier {
@@ -165,6 +188,8 @@ struct block {
     struct warp *warps;
     struct barrier barriers[16];
     uint8_t *shared;
+    uint32_t turn; // ops that a warp may run before the others have theirs
+    bool shortened;
     bool done;
 };
 
@@ -202,6 +227,7 @@ struct launch {
     _Atomic uint64_t next;
     uint32_t threads, warps, shared_bytes;
     uint32_t cluster; // blocks of one; next goes in such steps
+    bool explicit_cluster;
     _Atomic int failed;
     struct sg_fault fault;
     uint32_t running; // workers inside, under the engine's lock
@@ -230,6 +256,7 @@ struct sg_kernel {
     struct code **codes; // main first, then the closure
     uint32_t ncodes;
     bool calls;
+    bool barriers;
     bool open_calls;                    // recursion, or calls through pointers
     size_t call_frames, call_local;     // bytes for the deepest chain of calls: per warp, per thread
     size_t largest_frame;
@@ -306,8 +333,23 @@ void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes);
 // The block of the cluster whose shared memory has this host address, or NULL.
 struct block *sg_shared_owner(const struct warp *w, uint64_t address);
 
-// Picks up pending lanes of the current frame.
+// frames.c: picks up pending lanes, those of the current frame first.
 const struct op *sg_next(struct warp *w);
+// The same, another frame's first: called when a warp has had its turn.
+const struct op *sg_next_turn(struct warp *w);
+const struct op *sg_op_call(struct warp *w, const struct op *op);
+const struct op *sg_op_ret(struct warp *w, const struct op *op);
+// The warp's first frame, at the start of w->memory; `fresh` writes the constants too.
+void sg_start_warp(struct warp *w, const struct code *code, bool fresh);
+// Gives up the frames that a fault has left.
+void sg_drop_frames(struct warp *w);
+// Lets some of the lanes go on that wait for members which cannot come, against PTX's rules. False if there are none.
+bool sg_force(struct warp *w);
+
+// meeting.c
+const struct op *sg_op_meet(struct warp *w, const struct op *op);
+const struct op *sg_op_fetch(struct warp *w, const struct op *op);
+const struct op *sg_op_nothing(struct warp *w, const struct op *op);
 
 // control.c
 const struct op *sg_op_goto(struct warp *w, const struct op *op);
@@ -315,8 +357,6 @@ const struct op *sg_op_branch(struct warp *w, const struct op *op);
 const struct op *sg_op_branch_not(struct warp *w, const struct op *op);
 const struct op *sg_op_brx(struct warp *w, const struct op *op);
 const struct op *sg_op_exit(struct warp *w, const struct op *op);
-const struct op *sg_op_ret(struct warp *w, const struct op *op);
-const struct op *sg_op_call(struct warp *w, const struct op *op);
 const struct op *sg_op_guard(struct warp *w, const struct op *op);
 const struct op *sg_op_guard_not(struct warp *w, const struct op *op);
 const struct op *sg_op_unguard(struct warp *w, const struct op *op);
@@ -326,8 +366,6 @@ const struct op *sg_op_bar_result(struct warp *w, const struct op *op);
 const struct op *sg_op_cluster_arrive(struct warp *w, const struct op *op);
 const struct op *sg_op_cluster_wait(struct warp *w, const struct op *op);
 const struct op *sg_op_converge(struct warp *w, const struct op *op);
-// The warp's first frame, at the start of w->memory; `fresh` writes the constants too.
-void sg_start_warp(struct warp *w, const struct code *code, bool fresh);
 
 // calls.c: functions the device library has built in; NULL if none of that name
 sg_handler sg_builtin(const char *name);
@@ -336,6 +374,9 @@ sg_handler sg_device_runtime(const char *name);
 uint64_t sg_argument(struct warp *w, const struct op *op, uint32_t k, uint32_t lane);
 const void *sg_argument_bytes(struct warp *w, const struct op *op, uint32_t k, uint32_t lane, size_t bytes);
 void sg_give_result(struct warp *w, const struct op *op, uint32_t lane, uint64_t v);
+
+// run.c: the block's warps are at one place, as after a barrier, and go on in short turns.
+void sg_shorten_turns(struct block *blk);
 
 // One grid and its children; its tail launches are the caller's to run.
 enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kernel, const struct sg_launch_params *params,

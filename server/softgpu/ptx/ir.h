@@ -404,11 +404,16 @@ enum sg_sreg {
     SG_SREG_CLUSTER_CTARANK,
     SG_SREG_CLUSTER_NCTARANK,
     SG_SREG_ENVREG0, // ENVREG0 + n for %envreg<n>, n < 32
+    SG_SREG_ENVREG1,
+    SG_SREG_ENVREG2,
     SG_SREG_ENVREG31 = SG_SREG_ENVREG0 + 31,
-    SG_SREG_PM0, // PM0 + n for %pm<n> and %pm<n>_64, n < 8: always zero here
+    SG_SREG_PM0, // PM0 + n for %pm<n> and %pm<n>_64, n < 8
     SG_SREG_PM7 = SG_SREG_PM0 + 7,
     SG_SREG_WARPSZ, // the constant 32
 };
+
+// As written in PTX. wide: the 64-bit form, of those that have two.
+void sg_sreg_name(enum sg_sreg sreg, bool wide, char name[24]);
 
 // ---- operands and instructions --------------------------------------------------------------
 

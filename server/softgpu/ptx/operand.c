@@ -75,6 +75,16 @@ static enum sg_sreg find_sreg(const char *name) {
     return SG_SREG_NONE;
 }
 
+void sg_sreg_name(enum sg_sreg sreg, bool wide, char name[24]) {
+    if (sreg >= SG_SREG_PM0 && sreg <= SG_SREG_PM7)
+        snprintf(name, 24, "%%pm%d%s", (int)(sreg - SG_SREG_PM0), wide ? "_64" : "");
+    else if (sreg >= SG_SREG_ENVREG0 && sreg <= SG_SREG_ENVREG31)
+        snprintf(name, 24, "%%envreg%d", (int)(sreg - SG_SREG_ENVREG0));
+    else
+        for (size_t i = 0; i < sizeof sregs / sizeof *sregs; i++)
+            if (sregs[i].sreg == sreg) snprintf(name, 24, "%.23s", sregs[i].name);
+}
+
 // `token` has been passed; a component word may follow it.
 static enum sg_sreg parse_sreg(struct sg_parser *p, const struct sg_token *token) {
     char name[64];

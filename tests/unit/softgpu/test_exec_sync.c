@@ -74,3 +74,40 @@ Test(exec_sync, async_copy_lands_before_its_wait) {
     for (unsigned i = 0; i < 50; i++) cr_assert_eq(out[i], i + 1);
     rig_close(&rig);
 }
+
+// Against PTX's rules: hardware would go on when the others have exited or wait elsewhere.
+Test(exec_sync, members_that_never_come_do_not_stop_the_block) {
+    struct rig rig;
+    uint32_t *out = run(&rig, RIG_HEAD BEGIN "mov.u32 %r5, %r2; setp.ge.u32 %p1, %r2, 16; @%p1 bra M; shfl.sync.bfly.b32 %r5, %r5, 1, 31, -1;\n"
+                        "M: bar.sync 0; st.global.u32 [%rd3], %r5; ret;\n}\n", 1, 96, false);
+    for (unsigned i = 0; i < 96; i++) cr_assert_eq(out[i], i < 16 ? i ^ 1 : i, "%u: %u", i, out[i]);
+    rig_close(&rig);
+}
+
+Test(exec_sync, calls_side_by_side_take_registers_from_the_heap_and_give_them_back) {
+    struct rig rig;
+    // Each lane makes the call in a turn of its own and waits in it for the others, at its own depth.
+    uint32_t *out = run(&rig, RIG_HEAD ".func (.param .b32 r) f(.param .b32 x)\n{\n.reg .b32 %a<40>; .reg .pred %p;\nld.param.b32 %a0, [x];\n"
+                        "redux.sync.add.u32 %a1, %a0, -1; st.param.b32 [r], %a1; ret;\n}\n"
+                        BEGIN "mov.u32 %r5, 0;\nL: setp.ne.u32 %p1, %r5, %r2; @%p1 bra N;\n"
+                        "{ .param .b32 p; .param .b32 q; st.param.b32 [p], %r2; call (q), f, (p); ld.param.b32 %r6, [q]; }\n"
+                        "N: add.u32 %r5, %r5, 1; setp.lt.u32 %p2, %r5, 32; @%p2 bra L; st.global.u32 [%rd3], %r6; ret;\n}\n", 3, 32, false);
+    for (unsigned i = 0; i < 96; i++) cr_assert_eq(out[i], 31 * 16, "%u: %u", i, out[i]);
+    rig_close(&rig);
+}
+
+Test(exec_sync, special_registers_without_a_meaning_fail_their_kernel_by_name) {
+    static const char *const names[] = {"%pm0", "%pm3_64", "%envreg0", "%envreg7"};
+    for (unsigned k = 0; k < 4; k++) {
+        struct rig rig;
+        char text[1024];
+        snprintf(text, sizeof text, RIG_HEAD ".visible .entry k()\n{\n.reg .b%d %%v;\nmov.u%d %%v, %s;\nret;\n}\n"
+                 ".visible .entry other()\n{\nret;\n}\n", k == 1 ? 64 : 32, k == 1 ? 64 : 32, names[k]);
+        rig_open(&rig, text, 1);
+        struct sg_diag diag = {0};
+        cr_assert(!sg_instance_kernel(rig.instance, "k", &diag));
+        cr_assert(strstr(diag.message, names[k]), "%s", diag.message);
+        cr_assert(sg_instance_kernel(rig.instance, "other", &diag));
+        rig_close(&rig);
+    }
+}
