@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from harness import Skip
+from harness import TEXT, Skip
 
 FOLDER = os.environ.get("HAWSER_TEST_PACKAGES") or os.path.expanduser("~/.cache/hawser-tests")
 
@@ -21,7 +21,7 @@ def python_package(*names):
     try:
         r = subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input",
                             "--retries", "1", "--timeout", "15", "--target", folder, "--upgrade", *names],
-                           capture_output=True, text=True, timeout=600)
+                           capture_output=True, **TEXT, timeout=600)
     except subprocess.TimeoutExpired:
         raise Skip(f"{' '.join(names)} could not be installed within 600 s")
     if r.returncode:
@@ -32,7 +32,7 @@ def python_package(*names):
 
 def debian_archive():
     """Where this machine has Debian from, as in its own apt sources."""
-    r = subprocess.run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)"], capture_output=True, text=True,
+    r = subprocess.run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)"], capture_output=True, **TEXT,
                        timeout=60)
     found = [line.split()[1] for line in r.stdout.splitlines() if line.startswith("Debian ")]
     found = [uri for uri in found if not uri.rstrip("/").endswith("security")]
@@ -56,7 +56,7 @@ def debian_package(name, release="bookworm", part="non-free"):
         with open(sources, "w") as f:
             f.write(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {archive} {release} {part}\n")
         for command in ([*apt, "update"], [*apt, "download", name]):
-            r = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+            r = subprocess.run(command, cwd=folder, capture_output=True, **TEXT, timeout=120)
             if r.returncode:
                 raise Skip(f"{name} of Debian's {part} cannot be had: {(r.stderr.strip().splitlines() or ['?'])[-1]}")
         for package in glob.glob(os.path.join(folder, name + "_*.deb")):

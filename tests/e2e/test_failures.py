@@ -6,7 +6,8 @@ import socket
 import subprocess
 import tempfile
 
-from harness import Daemon, Skip, free_port, run, until
+from harness import TEXT, Daemon, Skip, free_port, run, until
+from progress import plain
 
 ILLEGAL_ADDRESS, ASSERT, SYSTEM_NOT_READY, OUT_OF_MEMORY, HOST_GONE = 700, 710, 802, 2, 46
 INVALID_VALUE, INVALID_HANDLE, INVALID_IMAGE, INVALID_PTX, UNSUPPORTED_PTX = 1, 400, 200, 218, 222
@@ -35,6 +36,13 @@ def tests(build):
         for endpoint in ("ipc:///nonexistent/hawser.sock", "tcp://127.0.0.1:1"):
             r = run([*probe, "init"], env=build.preload_env(endpoint), timeout=20)
             assert r.stdout == f"init {SYSTEM_NOT_READY}\n", r
+
+    def programs_without_a_server_fail_in_few_words():
+        env = build.preload_env("ipc:///nonexistent/hawser.sock", LD_LIBRARY_PATH=build.path("lib"))
+        for name in ("cuda-linked", "arrays", "semantics", "nvml", "ptx-tests", "life", "textures", "printf", "threads"):
+            r = run([build.program(name), *(["threads"] if name == "life" else [])], env=env, timeout=60)
+            said = r.stdout + r.stderr
+            assert r.returncode == 1 and len(said) < 4000 and "\N{REPLACEMENT CHARACTER}" not in said, (name, plain(said))
 
     def a_missing_server_setting_is_system_not_ready():
         env = build.preload_env("")
@@ -76,7 +84,7 @@ def tests(build):
     def a_wild_pointer_is_sticky_and_costs_its_own_session_only():
         with Daemon(build) as d:
             other = subprocess.Popen([hawser, "run", "--server", d.endpoint, *probe, "hold"], env=build.env(),
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, **TEXT)
             assert other.stdout.readline() == "holding\n"
             r = through(d, "wild")
             assert r.stdout == f"launch 0\nsync {ILLEGAL_ADDRESS}\nagain {ILLEGAL_ADDRESS}\nalloc {ILLEGAL_ADDRESS}\n", r
@@ -176,7 +184,7 @@ def tests(build):
         """NVIDIA's driver puts device memory beside its process's mappings, and a guest tells memory by its address."""
         with Daemon(build) as d:
             p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True)
+                                 stdout=subprocess.PIPE, **TEXT)
             assert p.stdout.readline() == "holding\n"
             here, there = libc_of(p.pid), libc_of(d.workers()[0])
             p.kill()
@@ -188,7 +196,7 @@ def tests(build):
     def a_killed_guest_leaves_no_worker():
         with Daemon(build) as d:
             p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True)
+                                 stdout=subprocess.PIPE, **TEXT)
             assert p.stdout.readline() == "holding\n"
             assert len(d.workers()) == 1
             p.kill()
@@ -199,7 +207,7 @@ def tests(build):
     def a_killed_worker_gives_errors_and_no_hang():
         with Daemon(build) as d:
             p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True)
+                                 stdout=subprocess.PIPE, **TEXT)
             assert p.stdout.readline() == "holding\n"
             os.kill(d.workers()[0], 9)
             assert until(lambda: d.workers() == [], 5)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import Daemon, run, until
+from harness import TEXT, Daemon, run, until
 
 
 def tests(build):
@@ -59,7 +59,7 @@ def tests(build):
     def a_signal_for_hawser_reaches_the_program():
         p = subprocess.Popen([hawser, "run", "--device", "soft", "sh", "-c",
                               "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"],
-                             stdout=subprocess.PIPE, text=True, env=build.env())
+                             stdout=subprocess.PIPE, **TEXT, env=build.env())
         assert p.stdout.readline() == "ready\n"
         p.send_signal(signal.SIGTERM)
         out, _ = p.communicate(timeout=20)
@@ -75,7 +75,7 @@ def tests(build):
     def a_killed_hawser_takes_its_private_server_along():
         with tempfile.TemporaryDirectory() as folder:
             p = subprocess.Popen([hawser, "run", "--device", "soft", *probe, "hold"], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True, env=build.env(XDG_RUNTIME_DIR=folder))
+                                 stdout=subprocess.PIPE, **TEXT, env=build.env(XDG_RUNTIME_DIR=folder))
             assert p.stdout.readline() == "holding\n"
             p.kill()
             p.wait()
