@@ -75,7 +75,8 @@ static void device_of_two_names(unsigned i)
     CHECK(!strcmp(name, cuda_name));
     OK(nvmlDeviceGetUUID(device, text, sizeof text));
     OK(cuDeviceGetUuid(&uuid, (CUdevice)i));
-    snprintf(first_bytes, sizeof first_bytes, "GPU-%02x%02x", (unsigned char)uuid.bytes[0], (unsigned char)uuid.bytes[1]);
+    snprintf(first_bytes, sizeof first_bytes, "GPU-%02x%02x", (unsigned char)uuid.bytes[0],
+             (unsigned char)uuid.bytes[1]);
     CHECK(!strncmp(text, first_bytes, strlen(first_bytes)));
     IS(strlen(text), 40);
     OK(nvmlDeviceGetHandleByUUID(text, &same));

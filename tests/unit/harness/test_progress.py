@@ -68,8 +68,8 @@ class Progress(unittest.TestCase):
     def test_a_log_has_plain_lines_and_ends_with_the_counts(self):
         lines = self.report(io.StringIO()).splitlines()
         self.assertIn("0 of 3 tests", lines[0])
-        self.assertEqual(lines[1:], ["FAIL one/b", "    because", "    of \N{REPLACEMENT CHARACTER}[31m", "skipped two: not here",
-                                     "1 passed, 1 failed, 1 skipped"])
+        self.assertEqual(lines[1:], ["FAIL one/b", "    because", "    of \N{REPLACEMENT CHARACTER}[31m",
+                                     "skipped two: not here", "1 passed, 1 failed, 1 skipped"])
 
     def test_a_terminal_has_one_line_that_is_rewritten(self):
         before, os.environ["TERM"] = os.environ.get("TERM"), "xterm"
