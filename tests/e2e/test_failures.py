@@ -2,6 +2,8 @@
 
 import os
 import random
+import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -81,6 +83,33 @@ def tests(build):
                     f.write(image)
                 r = through(d, "load", path)
                 assert r.stdout.splitlines()[0] in (f"load {INVALID_IMAGE}", f"load {INVALID_PTX}"), (image, r)
+
+    def images_without_ptx_are_told_once_with_library_kernel_and_count():
+        nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
+        if not os.path.exists(nvcc):
+            raise Skip("nvcc is missing")
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("one", "two"):
+                with open(os.path.join(folder, name + ".cu"), "w", encoding="ascii") as f:
+                    f.write(f"__global__ void {name}() {{}}\n__global__ void {name}_more() {{}}\n"
+                            f"int run_{name}() {{ {name}<<<1, 1>>>(); return cudaGetLastError(); }}\n")
+            with open(os.path.join(folder, "main.cu"), "w", encoding="ascii") as f:
+                f.write('#include <cstdio>\nint run_one(), run_two();\n'
+                        'int main() { int a = run_one(), b = run_two(); printf("%d %d\\n", a, b); }\n')
+            r = run([nvcc, "-gencode", "arch=compute_90,code=sm_90", "-o", "program", "main.cu", "one.cu", "two.cu"],
+                    cwd=folder, timeout=300)
+            assert r.returncode == 0, r
+            program = os.path.join(folder, "program")
+            with Daemon(build, log_level="warn") as d:
+                remoted = [hawser, "run", "--server", d.endpoint]
+                for command, env, who in (([], build.soft_env(), "software GPU"), (remoted, build.env(), "guest")):
+                    r = run([*command, program], env=env, timeout=60)
+                    said = re.sub(r"\[\d+\]", "", r.stderr).splitlines()
+                    begin = f"hawser {who} warn: {program}: "
+                    assert r.stdout == "209 209\n" and said == [
+                        begin + "no PTX for kernel _Z3onev and 1 more: it holds machine code only",
+                        begin + "2 images in all had no code for this device"], r
+                assert d.log == "", d.log  # it is the guest's affair
 
     def a_wild_pointer_is_sticky_and_costs_its_own_session_only():
         with Daemon(build) as d:
