@@ -130,11 +130,12 @@ static void check_permissions(void)
 static void check_endpoint(void)
 {
     char server[HAWSER_ENDPOINT_MAX], err[512];
-    if (!hawser_config_server(server, sizeof server)) {
+    enum hawser_config told = hawser_config_server(server, err, sizeof err);
+    if (told == HAWSER_CONFIG_WRONG)
+        report(FAIL, "server", "%s", err);
+    else if (told == HAWSER_CONFIG_NONE)
         report(OK, "server", "none configured: hawser run starts a private one");
-        return;
-    }
-    if (hawser_probe(server, 5000, NULL, err, sizeof err) == 0)
+    else if (hawser_probe(server, 0, 5000, NULL, err, sizeof err) == 0)
         report(OK, "server", "%s answers", server);
     else
         report(FAIL, "server", "%s: start hawserd there, or correct HAWSER_SERVER or the configuration file", err);

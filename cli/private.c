@@ -51,7 +51,7 @@ static void become_daemon(char **argv, int ready, int lifetime)
     fcntl(lifetime, F_SETFD, 0);
     if (null > 2) close(null);
     execv(argv[0], argv);
-    dprintf(2, "hawser: %s: %s\n", argv[0], strerror(errno));
+    hawser_error("%s: %s", argv[0], strerror(errno));
     _exit(1);
 }
 
@@ -92,6 +92,6 @@ int private_start(const struct private_options *o, struct private_server *out)
     return 0;
 fail:
     rmdir(folder);
-    fprintf(stderr, "hawser: the private server did not start\n");
+    hawser_error("the private server did not start");
     return -1;
 }

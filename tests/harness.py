@@ -47,7 +47,7 @@ class Build:
         """The environment for a program that loads our libraries without hawser run."""
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("HAWSER_") and k not in ("LD_PRELOAD", "LD_LIBRARY_PATH")}
-        env["HAWSER_CONFIG"] = "/nonexistent"
+        env["HAWSER_CONFIG"] = "/dev/null"
         preload = list(preload)
         if self.asan:
             env["ASAN_OPTIONS"] = "detect_leaks=0:verify_asan_link_order=0"

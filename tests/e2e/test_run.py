@@ -1,11 +1,12 @@
 """hawser run as a command: exit statuses, what the program is given, how the server is named."""
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 
-from harness import TEXT, Daemon, run, until
+from harness import TEXT, Daemon, Skip, run, until
 
 
 def tests(build):
@@ -14,10 +15,64 @@ def tests(build):
 
     def no_server_is_125_before_the_program_starts():
         for endpoint in ("ipc:///nonexistent/hawser.sock", "tcp://127.0.0.1:1"):
-            r = run([hawser, "run", "--server", endpoint, echo, "0"], env=build.env())
+            r = run([hawser, "run", "--server", endpoint, "--wait", "0", echo, "0"], env=build.env())
             assert r.returncode == 125, r
             assert r.stdout == "" and "to stderr" not in r.stderr
-            assert len(r.stderr.splitlines()) == 1 and endpoint in r.stderr, r.stderr
+            assert r.stderr.startswith(f"hawser run: no server at {endpoint}: "), r.stderr
+            assert len(r.stderr.splitlines()) == 1, r.stderr
+
+    def refused(command, *said, status=125, **env):
+        """In one line, before anything runs."""
+        r = run(command, env=dict(build.env(), **env), timeout=60)
+        assert r.returncode == status and r.stdout == "" and len(r.stderr.splitlines()) == 1, (command, r)
+        assert all(s in r.stderr for s in said), (command, r)
+
+    def values_are_checked():
+        for option, value in (("--mem", "banana"), ("--mem", "0"), ("--mem", "500T"), ("--mem", ""), ("--threads", "0"),
+                              ("--threads", "-3"), ("--threads", "2x"), ("--device", "gpu")):
+            refused([hawser, "run", option, value, echo], f"hawser run: {option} {value}: ")
+            refused([hawser, "trace", option, value, echo], f"hawser trace: {option} {value}: ")
+            refused([build.bin("hawserd"), "--listen", "ipc:///tmp/hawser-none", option, value],
+                    f"hawserd: {option} {value}: ", status=2)
+        for value in ("", "soon", "-1", "1e9"):
+            refused([hawser, "run", "--wait", value, echo], f"hawser run: --wait {value}: ")
+        for option, value in (("--ready-fd", "x"), ("--lifetime-fd", "999"), ("--worker-ports", "1-2x")):
+            refused([build.bin("hawserd"), "--listen", "ipc:///tmp/hawser-none", option, value], f"{option} {value}: ",
+                    status=2)
+
+    def options_that_are_none_are_told_with_the_commands_name():
+        for command in ("run", "trace"):
+            refused([hawser, command, "--banana", echo], f"hawser {command}: unrecognized option '--banana'")
+            refused([hawser, command, "--server"], f"hawser {command}: option '--server' requires an argument")
+            refused([hawser, command], f"hawser {command}: no program is named")
+        refused([hawser, "inspect", "--banana"], "hawser inspect: unknown option --banana")
+
+    def a_configuration_that_is_wrong_starts_no_private_server():
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "config")
+            for text, said in (("# mine\nservre = tcp://a:1\n", ":2: there is no key \"servre\""),
+                               ("tcp://a:1\n", ":1: \"tcp://a:1\" is not of the form KEY = VALUE"),
+                               ("server = nowhere\n", ":1: nowhere: an endpoint is")):
+                with open(path, "w", encoding="ascii") as f:
+                    f.write(text)
+                refused([hawser, "run", echo], "hawser run: " + path + said, HAWSER_CONFIG=path)
+                r = run([*probe, "init"], env=dict(build.preload_env(""), HAWSER_CONFIG=path))
+                assert r.stdout == "init 802\n" and path + said in r.stderr, r
+            missing = os.path.join(folder, "missing")
+            refused([hawser, "run", echo], f"hawser run: {missing}: No such file", "HAWSER_CONFIG", HAWSER_CONFIG=missing)
+            r = run([hawser, "doctor"], env=dict(build.env(), HAWSER_CONFIG=missing))
+            assert r.returncode == 1 and missing in r.stdout, r
+
+    def a_server_that_is_just_starting_is_waited_for():
+        with tempfile.TemporaryDirectory() as folder:
+            endpoint = f"ipc://{folder}/hawser.sock"
+            p = subprocess.Popen([hawser, "run", "--server", endpoint, "--wait", "60", *probe, "vector"],
+                                 env=build.env(), stdout=subprocess.PIPE, **TEXT)
+            # ZeroMQ's threads are there while it asks.
+            assert until(lambda: len(os.listdir(f"/proc/{p.pid}/task")) > 1, 20)
+            with Daemon(build, endpoint):
+                out, _ = p.communicate(timeout=60)
+            assert p.returncode == 0 and out == "vector ok\n", (p.returncode, out)
 
     def an_endpoint_that_is_none_is_125():
         r = run([hawser, "run", "--server", "http://x", echo], env=build.env())
@@ -142,5 +197,5 @@ def tests(build):
         assert r.returncode == 1 and "FAIL" in r.stdout and "/nonexistent/sock" in r.stdout, r
 
     for name, f in list(locals().items()):
-        if callable(f) and name not in ("build",):
+        if callable(f) and name not in ("build", "refused"):
             yield f"run/{name}", f
