@@ -119,12 +119,11 @@ static void check_permissions(void)
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
         if (access(nodes[i], F_OK) == 0 && access(nodes[i], R_OK | W_OK) != 0)
             report(WARN, "permissions", "%s may not be opened by this user: --device cuda will not work", nodes[i]);
-    const char *run = getenv("XDG_RUNTIME_DIR");
-    if (!run || access(run, W_OK) != 0) run = "/tmp";
-    if (access(run, W_OK) == 0)
-        report(OK, "permissions", "private servers get their sockets in %s", run);
+    const char *base = private_base();
+    if (access(base, W_OK) == 0)
+        report(OK, "permissions", "private servers get their sockets in %s", base);
     else
-        report(FAIL, "permissions", "%s cannot be written: set XDG_RUNTIME_DIR to a folder that can", run);
+        report(FAIL, "permissions", "%s cannot be written: set XDG_RUNTIME_DIR or TMPDIR to a folder that can", base);
 }
 
 static void check_endpoint(void)

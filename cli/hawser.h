@@ -22,6 +22,10 @@ void hawser_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * caller's: out has PATH_MAX bytes. NULL when it cannot be told. */
 char *hawser_beside(const char *name, char *out);
 
+/* A library's path as LD_PRELOAD and LD_LIBRARY_PATH can carry it: itself, or one that leads to it by a link. 0, or -1
+ * after a line on stderr. out has PATH_MAX bytes. */
+int hawser_preloadable(const char *path, char *out);
+
 /* The private server of one run (private.c). */
 struct private_server {
     char endpoint[256];
@@ -31,6 +35,10 @@ struct private_server {
 struct private_options {
     const char *device, *mem, *threads;
 };
+
+/* The folder in which private servers get theirs: of $XDG_RUNTIME_DIR, $TMPDIR and /tmp the first that can be written
+ * and is no longer than a socket's path may be. */
+const char *private_base(void);
 
 /* Starts a hawserd of our own and waits until it listens. 0, or -1 after a line on stderr. */
 int private_start(const struct private_options *o, struct private_server *out);

@@ -108,10 +108,11 @@ static void set_if_there(const char *variable, const char *name)
 /* Some look for a driver's file in folders. The one they find is only its name: loading it loads hawser's. */
 static void append_library_folder(void)
 {
-    char path[PATH_MAX], real[PATH_MAX], *value = NULL;
+    char path[PATH_MAX], real[PATH_MAX], folder[PATH_MAX], *value = NULL;
     const char *before = getenv("LD_LIBRARY_PATH");
-    if (!hawser_beside("../lib/stubs", path) || !realpath(path, real) || (before && strstr(before, real))) return;
-    if (asprintf(&value, "%s%s%s", before ? before : "", before && *before ? ":" : "", real) < 0) return;
+    if (!hawser_beside("../lib/stubs", path) || !realpath(path, real) || hawser_preloadable(real, folder) != 0) return;
+    if (before && strstr(before, folder)) return;
+    if (asprintf(&value, "%s%s%s", before ? before : "", before && *before ? ":" : "", folder) < 0) return;
     setenv("LD_LIBRARY_PATH", value, 1);
     free(value);
 }
@@ -123,16 +124,13 @@ static int set_environment(const char *endpoint, bool software, bool traced)
     static const char *const objects[] = {"../lib/libhawser-trace.so", "../lib/libnvidia-ml.so.1",
                                           "../lib/libhawser-preload.so"};
     for (size_t i = traced ? 0 : 1; i < sizeof objects / sizeof *objects; i++) {
-        char path[PATH_MAX], real[PATH_MAX];
+        char path[PATH_MAX], real[PATH_MAX], library[PATH_MAX];
         if (!hawser_beside(objects[i], path) || !realpath(path, real)) {
-            fprintf(stderr, "hawser: %s is missing: this installation is not whole\n", path);
+            hawser_error("%s is missing: this installation is not whole", path);
             return EXIT_HAWSER;
         }
-        if (strpbrk(real, " :")) {
-            fprintf(stderr, "hawser: the path %s has a blank or a colon, which LD_PRELOAD cannot carry\n", real);
-            return EXIT_HAWSER;
-        }
-        prepend_preload(real);
+        if (hawser_preloadable(real, library) != 0) return EXIT_HAWSER;
+        prepend_preload(library);
     }
 #ifdef HAWSER_ASAN_LIBRARY
     /* A library built with AddressSanitizer wants its runtime before all others. */

@@ -127,6 +127,50 @@ def tests(build):
             assert r.returncode == 0 and r.stdout == "vector ok\n", r
             assert until(lambda: os.listdir(folder) == [], 5), os.listdir(folder)
 
+    def a_private_server_lies_where_temporary_files_do():
+        with tempfile.TemporaryDirectory() as folder:
+            blanks = os.path.join(folder, "with blanks", "in it")
+            long = os.path.join(folder, "x" * 90)
+            for made in (blanks, long):
+                os.makedirs(made)
+            show = ["sh", "-c", 'echo "$HAWSER_SERVER"; "$0" "$1" vector', *probe]
+            for env, base in (({"TMPDIR": folder}, folder), ({"TMPDIR": blanks}, blanks),
+                              ({"XDG_RUNTIME_DIR": blanks, "TMPDIR": folder}, blanks),
+                              ({"XDG_RUNTIME_DIR": "/nonexistent", "TMPDIR": folder}, folder),
+                              ({"TMPDIR": long}, "/tmp"), ({"TMPDIR": "relative"}, "/tmp")):
+                clean = {k: v for k, v in build.env().items() if k not in ("XDG_RUNTIME_DIR", "TMPDIR")}
+                r = run([hawser, "run", "--device", "soft", *show], env=dict(clean, **env))
+                endpoint, _, said = r.stdout.partition("\n")
+                assert r.returncode == 0 and said == "vector ok\n", r
+                assert endpoint.startswith(f"ipc://{base}/hawser-"), (env, r)
+            assert until(lambda: os.listdir(blanks) == [], 5), os.listdir(blanks)
+
+    def an_installation_with_blanks_in_its_path():
+        with tempfile.TemporaryDirectory() as folder:
+            there = os.path.join(folder, "a program: mine; really")
+            for part in ("bin", "lib"):
+                shutil.copytree(build.path(part), os.path.join(there, part), symlinks=True,
+                                ignore=shutil.ignore_patterns("tests"))
+            # A link that somebody else might have made is not followed.
+            foreign = os.path.join(folder, f"hawser-{os.geteuid()}")
+            os.mkdir(foreign)
+            os.chmod(foreign, 0o777)
+            command = [os.path.join(there, "bin", "hawser"), "run", "--device", "soft"]
+            refused([*command, *probe, "vector"], "LD_PRELOAD cannot carry", XDG_RUNTIME_DIR=folder)
+            os.rmdir(foreign)
+            for _ in range(2):  # the second finds the link
+                r = run([*command, *probe, "vector"], env=build.env(XDG_RUNTIME_DIR=folder))
+                assert r.returncode == 0 and r.stdout == "vector ok\n" and r.stderr == "", r
+
+    def proc_is_named_where_it_is_missing():
+        with tempfile.TemporaryDirectory() as folder:
+            hide = ["unshare", "-rm", "sh", "-c", f"mount --bind {folder} /proc && exec \"$@\"", "sh"]
+            if not shutil.which("unshare") or run([*hide, "true"]).returncode:
+                raise Skip("no file system can be mounted here")
+            said = "cannot tell where hawser is installed: /proc/self/exe: No such"
+            refused([*hide, hawser, "run", echo], "hawser run: " + said)
+            refused([*hide, build.bin("hawserd"), "--listen", "ipc:///tmp/hawser-none"], "hawserd: " + said, status=1)
+
     def a_killed_hawser_takes_its_private_server_along():
         with tempfile.TemporaryDirectory() as folder:
             p = subprocess.Popen([hawser, "run", "--device", "soft", *probe, "hold"], stdin=subprocess.PIPE,
