@@ -76,15 +76,15 @@ static int check_program(const char *path)
     struct hawser_elf elf;
     struct stat st;
     if (stat(path, &st) == 0 && st.st_mode & (S_ISUID | S_ISGID)) {
-        fprintf(stderr, "hawser: %s is setuid or setgid: the system loads no foreign library into it\n", path);
+        hawser_error("%s is setuid or setgid: the system loads no foreign library into it", path);
         return EXIT_HAWSER;
     }
-    if (hawser_elf_inspect(path, &elf) == 0 && elf.is_elf && (elf.is_static || !elf.is_64_bit)) {
-        fprintf(stderr, "hawser: %s is %s: hawser's libraries cannot be loaded into it\n", path,
-                elf.is_static ? "linked statically" : "a 32-bit program");
-        return EXIT_HAWSER;
-    }
-    return 0;
+    if (hawser_elf_inspect(path, &elf) != 0 || !elf.is_elf || (elf.is_native && !elf.is_static)) return 0;
+    hawser_error("%s is %s: hawser's libraries cannot be loaded into it", path,
+                 !elf.is_64_bit   ? "a 32-bit program"
+                 : elf.is_native ? "linked statically"
+                                  : "built for another machine than x86-64");
+    return EXIT_HAWSER;
 }
 
 /* ---- its environment ---- */
