@@ -71,6 +71,12 @@ def run(args, env=None, timeout=120, stdin="", **more):
     return subprocess.run(args, env=env, timeout=timeout, input=stdin, capture_output=True, **TEXT, **more)
 
 
+def start(args, env):
+    """A program that goes on, with pipes; what it says on stderr belongs to no one."""
+    return subprocess.Popen(args, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            **TEXT)
+
+
 class Daemon:
     """A hawserd for tests; a context manager. log is what it wrote to stderr, once it has ended."""
 

@@ -5,10 +5,9 @@ import random
 import re
 import shutil
 import socket
-import subprocess
 import tempfile
 
-from harness import TEXT, Daemon, Skip, free_port, run, until
+from harness import Daemon, Skip, free_port, run, start, until
 from progress import plain
 
 ILLEGAL_ADDRESS, ASSERT, SYSTEM_NOT_READY, OUT_OF_MEMORY, HOST_GONE = 700, 710, 802, 2, 46
@@ -113,8 +112,7 @@ def tests(build):
 
     def a_wild_pointer_is_sticky_and_costs_its_own_session_only():
         with Daemon(build) as d:
-            other = subprocess.Popen([hawser, "run", "--server", d.endpoint, *probe, "hold"], env=build.env(),
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, **TEXT)
+            other = start([hawser, "run", "--server", d.endpoint, *probe, "hold"], build.env())
             assert other.stdout.readline() == "holding\n"
             r = through(d, "wild")
             assert r.stdout == f"launch 0\nsync {ILLEGAL_ADDRESS}\nagain {ILLEGAL_ADDRESS}\nalloc {ILLEGAL_ADDRESS}\n", r
@@ -213,20 +211,18 @@ def tests(build):
     def a_worker_maps_where_guests_do_not():
         """NVIDIA's driver puts device memory beside its process's mappings, and a guest tells memory by its address."""
         with Daemon(build) as d:
-            p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, **TEXT)
+            p = start([*probe, "hold"], build.preload_env(d.endpoint))
             assert p.stdout.readline() == "holding\n"
             here, there = libc_of(p.pid), libc_of(d.workers()[0])
             p.kill()
             p.wait()
-        if subprocess.run(["setarch", "-L", "true"], check=False).returncode:
+        if run(["setarch", "-L", "true"]).returncode:
             raise Skip("personality() is forbidden here")
         assert there < 0x300000000000 < 0x700000000000 < here, (hex(there), hex(here))
 
     def a_killed_guest_leaves_no_worker():
         with Daemon(build) as d:
-            p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, **TEXT)
+            p = start([*probe, "hold"], build.preload_env(d.endpoint))
             assert p.stdout.readline() == "holding\n"
             assert len(d.workers()) == 1
             p.kill()
@@ -236,8 +232,7 @@ def tests(build):
 
     def a_killed_worker_gives_errors_and_no_hang():
         with Daemon(build) as d:
-            p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, **TEXT)
+            p = start([*probe, "hold"], build.preload_env(d.endpoint))
             assert p.stdout.readline() == "holding\n"
             os.kill(d.workers()[0], 9)
             assert until(lambda: d.workers() == [], 5)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import TEXT, Daemon, Skip, run, until
+from harness import Daemon, Skip, run, start, until
 
 
 def tests(build):
@@ -66,8 +66,7 @@ def tests(build):
     def a_server_that_is_just_starting_is_waited_for():
         with tempfile.TemporaryDirectory() as folder:
             endpoint = f"ipc://{folder}/hawser.sock"
-            p = subprocess.Popen([hawser, "run", "--server", endpoint, "--wait", "60", *probe, "vector"],
-                                 env=build.env(), stdout=subprocess.PIPE, **TEXT)
+            p = start([hawser, "run", "--server", endpoint, "--wait", "60", *probe, "vector"], build.env())
             # ZeroMQ's threads are there while it asks.
             assert until(lambda: len(os.listdir(f"/proc/{p.pid}/task")) > 1, 20)
             with Daemon(build, endpoint):
@@ -112,9 +111,8 @@ def tests(build):
         assert r.returncode == -signal.SIGKILL, r
 
     def a_signal_for_hawser_reaches_the_program():
-        p = subprocess.Popen([hawser, "run", "--device", "soft", "sh", "-c",
-                              "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"],
-                             stdout=subprocess.PIPE, **TEXT, env=build.env())
+        p = start([hawser, "run", "--device", "soft", "sh", "-c",
+                   "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"], build.env())
         assert p.stdout.readline() == "ready\n"
         p.send_signal(signal.SIGTERM)
         out, _ = p.communicate(timeout=20)
@@ -164,6 +162,8 @@ def tests(build):
 
     def proc_is_named_where_it_is_missing():
         with tempfile.TemporaryDirectory() as folder:
+            if build.sanitized:
+                raise Skip("AddressSanitizer looks into /proc itself")
             hide = ["unshare", "-rm", "sh", "-c", f"mount --bind {folder} /proc && exec \"$@\"", "sh"]
             if not shutil.which("unshare") or run([*hide, "true"]).returncode:
                 raise Skip("no file system can be mounted here")
@@ -173,8 +173,7 @@ def tests(build):
 
     def a_killed_hawser_takes_its_private_server_along():
         with tempfile.TemporaryDirectory() as folder:
-            p = subprocess.Popen([hawser, "run", "--device", "soft", *probe, "hold"], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, **TEXT, env=build.env(XDG_RUNTIME_DIR=folder))
+            p = start([hawser, "run", "--device", "soft", *probe, "hold"], build.env(XDG_RUNTIME_DIR=folder))
             assert p.stdout.readline() == "holding\n"
             p.kill()
             p.wait()

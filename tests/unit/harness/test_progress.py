@@ -22,13 +22,13 @@ class Progress(unittest.TestCase):
         self.assertIsNone(Estimate({"a": 10, "b": 1}, {}, 1).left(0))
 
     def test_what_was_never_run_is_expected_to_take_what_others_did(self):
-        e = Estimate({"a": 10, "b": 30}, {}, 1)
+        e = Estimate({"a": 100, "b": 1, "c": 1}, {}, 1)
         e.begin("a", 0)
-        e.end("a", 10, 20)
-        self.assertEqual(e.left(20), 60)
+        e.end("a", 100, 20)
+        self.assertEqual(e.left(20), 40)
         e.begin("b", 20)
-        self.assertEqual(e.left(50), 30)
-        self.assertEqual(e.left(500), 0)
+        self.assertEqual(e.left(35), 25)
+        self.assertEqual(e.left(500), 20)
 
     def test_the_time_left_is_what_the_jobs_took_before_at_this_runs_pace(self):
         e = Estimate({"a": 1, "b": 1, "c": 1}, {"a": 60, "b": 100, "c": 40}, 2)
