@@ -119,22 +119,22 @@ static void check_permissions(void)
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
         if (access(nodes[i], F_OK) == 0 && access(nodes[i], R_OK | W_OK) != 0)
             report(WARN, "permissions", "%s may not be opened by this user: --device cuda will not work", nodes[i]);
-    const char *run = getenv("XDG_RUNTIME_DIR");
-    if (!run || access(run, W_OK) != 0) run = "/tmp";
-    if (access(run, W_OK) == 0)
-        report(OK, "permissions", "private servers get their sockets in %s", run);
+    const char *base = private_base();
+    if (access(base, W_OK) == 0)
+        report(OK, "permissions", "private servers get their sockets in %s", base);
     else
-        report(FAIL, "permissions", "%s cannot be written: set XDG_RUNTIME_DIR to a folder that can", run);
+        report(FAIL, "permissions", "%s cannot be written: set XDG_RUNTIME_DIR or TMPDIR to a folder that can", base);
 }
 
 static void check_endpoint(void)
 {
     char server[HAWSER_ENDPOINT_MAX], err[512];
-    if (!hawser_config_server(server, sizeof server)) {
+    enum hawser_config told = hawser_config_server(server, err, sizeof err);
+    if (told == HAWSER_CONFIG_WRONG)
+        report(FAIL, "server", "%s", err);
+    else if (told == HAWSER_CONFIG_NONE)
         report(OK, "server", "none configured: hawser run starts a private one");
-        return;
-    }
-    if (hawser_probe(server, 5000, NULL, err, sizeof err) == 0)
+    else if (hawser_probe(server, 0, 5000, NULL, err, sizeof err) == 0)
         report(OK, "server", "%s answers", server);
     else
         report(FAIL, "server", "%s: start hawserd there, or correct HAWSER_SERVER or the configuration file", err);

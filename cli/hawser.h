@@ -13,9 +13,18 @@ int cmd_inspect(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
+/* How lines of hawser_error begin: "hawser run", say. The string must live on. */
+void hawser_error_begin(const char *name);
+/* One line on stderr. */
+void hawser_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* The path of a file of ours, relative to the folder of this program. Static storage per call site is the
  * caller's: out has PATH_MAX bytes. NULL when it cannot be told. */
 char *hawser_beside(const char *name, char *out);
+
+/* A library's path as LD_PRELOAD and LD_LIBRARY_PATH can carry it: itself, or one that leads to it by a link. 0, or -1
+ * after a line on stderr. out has PATH_MAX bytes. */
+int hawser_preloadable(const char *path, char *out);
 
 /* The private server of one run (private.c). */
 struct private_server {
@@ -27,6 +36,10 @@ struct private_options {
     const char *device, *mem, *threads;
 };
 
+/* The folder in which private servers get theirs: of $XDG_RUNTIME_DIR, $TMPDIR and /tmp the first that can be written
+ * and is no longer than a socket's path may be. */
+const char *private_base(void);
+
 /* Starts a hawserd of our own and waits until it listens. 0, or -1 after a line on stderr. */
 int private_start(const struct private_options *o, struct private_server *out);
 
@@ -35,14 +48,17 @@ int private_start(const struct private_options *o, struct private_server *out);
 struct run_options {
     const char *server; /* NULL: the configuration's, else a private one */
     struct private_options private;
+    unsigned wait_ms;    /* for a server that is just starting */
     bool traced; /* with libhawser-trace.so, and always as a child */
 };
 
-/* For getopt_long, and what to do with them: false for options of others. */
+/* For getopt_long, and what to do with them: false for options of others. Ends the program after a line on stderr for a
+ * value that is none. */
 #define RUN_OPTIONS \
     {"server", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'}, \
         {"mem", required_argument, NULL, 'm'}, {"threads", required_argument, NULL, 't'}, \
-        {"version", no_argument, NULL, 'v'}
+        {"wait", required_argument, NULL, 'w'}, {"version", no_argument, NULL, 'v'}
+#define RUN_DEFAULTS {.wait_ms = 2000}
 bool run_option(struct run_options *o, int c);
 
 /* 0 with the program's wait status; or an exit status of ours after a line on stderr. Does not return where hawser

@@ -5,6 +5,7 @@
 #include "hawser.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -262,32 +263,46 @@ static void print_file(const struct file *f)
 
 enum check { NO_KERNELS, COUNT_KERNELS, NAME_KERNELS };
 
-/* A file of GPU code by itself, as nvcc -fatbin and nvcc -ptx write them: whether it is one. */
-static bool inspect_gpu_code(struct file *f, const char *path)
+static bool is_fatbin(const char *data, size_t size)
+{
+    const uint32_t magic = SG_FATBIN_MAGIC;
+    return size >= sizeof magic && !memcmp(data, &magic, sizeof magic);
+}
+
+/* A file of GPU code by itself, as nvcc -fatbin and nvcc -ptx write them, with a NUL behind; NULL if it is none. */
+static char *read_gpu_code(const char *path, size_t *size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     char *data = fd >= 0 && fstat(fd, &st) == 0 ? malloc((size_t)st.st_size + 1) : NULL;
     ssize_t n = data ? read(fd, data, (size_t)st.st_size) : -1;
-    uint32_t magic = 0;
-    if (n >= (ssize_t)sizeof magic) memcpy(&magic, data, sizeof magic);
-    if (n >= 0) data[n] = 0;
-    if (magic == SG_FATBIN_MAGIC)
-        look_at_fatbins(f, (const uint8_t *)data, (size_t)n, false);
-    else if (n > 0 && memmem(data, (size_t)n, ".version", 8) && memmem(data, (size_t)n, ".target", 7))
-        check_image(f, data);
-    free(data);
     if (fd >= 0) close(fd);
-    return f->n_code || f->kernels;
+    *size = n < 0 ? 0 : (size_t)n;
+    if (n > 0) data[n] = 0;
+    if (n > 0 && (is_fatbin(data, *size) || (memmem(data, *size, ".version", 8) && memmem(data, *size, ".target", 7))))
+        return data;
+    free(data);
+    return NULL;
 }
 
-/* Adds to *bad what the software GPU cannot run. */
-static void inspect_file(const char *path, enum check check, unsigned *bad)
+static void inspect_gpu_code(struct file *f, const char *path)
+{
+    size_t size;
+    char *data = read_gpu_code(path, &size);
+    if (data && is_fatbin(data, size))
+        look_at_fatbins(f, (const uint8_t *)data, size, false);
+    else if (data)
+        check_image(f, data);
+    free(data);
+}
+
+/* Whether it has anything to do with what hawser carries. Adds to *bad what the software GPU cannot run. */
+static bool inspect_file(const char *path, enum check check, unsigned *bad)
 {
     struct file f = {.path = path, .check_kernels = check != NO_KERNELS, .all_kernels = check == NAME_KERNELS};
     struct hawser_elf_visitor v = {needs_symbol, section, &f};
     if (f.check_kernels) printf("%s\n", path);
-    if (hawser_elf_visit(path, &v) != 0 && !inspect_gpu_code(&f, path)) return;
+    if (hawser_elf_visit(path, &v) != 0) inspect_gpu_code(&f, path);
     bool said = f.runtime || f.opencl || f.n_code, ptx = false;
     for (int i = 0; i < N_APIS; i++)
         said |= f.needs[i].linked || looks_up(&f.needs[i]);
@@ -302,6 +317,59 @@ static void inspect_file(const char *path, enum check check, unsigned *bad)
         printf("    software GPU %u of %u kernels can run\n", f.kernels - f.kernels_bad, f.kernels);
         *bad += f.kernels_bad;
     }
+    return said || f.kernels;
+}
+
+/* ---- what cannot be inspected ---- */
+
+static const char *machine_name(const struct hawser_elf *elf)
+{
+    static const struct {
+        unsigned machine;
+        const char *name;
+    } names[] = {{EM_386, "32-bit x86"}, {EM_X86_64, "x86-64 with 32-bit addresses"}, {EM_AARCH64, "AArch64"},
+                 {EM_ARM, "32-bit ARM"}, {EM_PPC64, "POWER"}, {EM_RISCV, "RISC-V"}, {EM_S390, "s390"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].machine == elf->machine) return names[i].name;
+    return "another machine";
+}
+
+/* Whether a file that is no ELF file is GPU code; else says what it is. */
+static bool is_gpu_code(const char *path)
+{
+    size_t size;
+    char *data = read_gpu_code(path, &size), head[256] = "";
+    bool code = data != NULL;
+    free(data);
+    if (code) return true;
+    FILE *f = fopen(path, "re");
+    if (f && !fgets(head, sizeof head, f)) head[0] = 0;
+    if (f) fclose(f);
+    if (!strncmp(head, "#!", 2))
+        hawser_error("%s is a script: inspect its interpreter,%s%.*s, and the libraries that it opens", path,
+                     head[2] == ' ' ? "" : " ", (int)strcspn(head + 2, "\n"), head + 2);
+    else
+        hawser_error("%s is neither a program or library (ELF) nor GPU code (PTX, a fat binary)", path);
+    return false;
+}
+
+/* 0 when the file can be inspected, else the exit status. */
+static int check_file(const char *path, struct hawser_elf *elf)
+{
+    struct stat st;
+    errno = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? EISDIR : 0;
+    if (errno == EISDIR || hawser_elf_inspect(path, elf) != 0) {
+        hawser_error("%s: %s", path, strerror(errno));
+        return EXIT_HAWSER;
+    }
+    if (!elf->is_elf) return is_gpu_code(path) ? 0 : EXIT_HAWSER;
+    if (elf->machine == EM_CUDA) {
+        printf("%s\n    software GPU cannot run it: it holds machine code only\n", path);
+        return 1;
+    }
+    if (elf->is_native) return 0;
+    hawser_error("%s is built for %s; hawser runs programs of x86-64", path, machine_name(elf));
+    return EXIT_HAWSER;
 }
 
 /* ---- the libraries: as the dynamic loader would find them ---- */
@@ -348,7 +416,8 @@ static void help(void)
            "code, as nvcc -fatbin and nvcc -ptx write them.\n\n"
            "  --kernels     name also the kernels that can run\n"
            "  --libraries   try the kernels of the libraries too\n\n"
-           "Exit status: 0, or 1 when the software GPU cannot run some kernel, 125 when PROGRAM cannot be read.\n");
+           "Exit status: 0, or 1 when the software GPU cannot run some kernel, 125 when PROGRAM cannot\n"
+           "be read, is no program, or is one for another machine.\n");
 }
 
 int cmd_inspect(int argc, char **argv)
@@ -363,22 +432,20 @@ int cmd_inspect(int argc, char **argv)
             of_libraries = true;
         else {
             bool asked = !strcmp(argv[i], "--help");
-            if (!asked) fprintf(stderr, "hawser inspect: unknown option %s\n", argv[i]);
+            if (!asked) hawser_error("unknown option %s", argv[i]);
             if (asked) help();
             return asked ? 0 : EXIT_HAWSER;
         }
     }
     struct hawser_elf elf;
     if (i + 1 != argc) {
-        help();
+        hawser_error("name one program; hawser inspect --help tells more");
         return EXIT_HAWSER;
     }
-    if (hawser_elf_inspect(argv[i], &elf) != 0) {
-        fprintf(stderr, "hawser inspect: %s: %s\n", argv[i], strerror(errno));
-        return EXIT_HAWSER;
-    }
+    int status = check_file(argv[i], &elf);
+    if (status != 0) return status;
     unsigned bad = 0;
-    inspect_file(argv[i], check, &bad);
+    bool needs = inspect_file(argv[i], check, &bad);
     if (!elf.is_elf) return bad != 0;
     if (elf.is_static) {
         printf("    statically linked: hawser run cannot bring its libraries into it\n");
@@ -387,8 +454,11 @@ int cmd_inspect(int argc, char **argv)
     char *libraries[MAX_FILES];
     unsigned n = libraries_of(argv[i], libraries);
     for (unsigned k = 0; k < n; k++) {
-        inspect_file(libraries[k], of_libraries ? check : NO_KERNELS, &bad);
+        needs |= inspect_file(libraries[k], of_libraries ? check : NO_KERNELS, &bad);
         free(libraries[k]);
     }
+    if (!needs)
+        printf("    needs nothing of what hawser carries and holds no GPU code; libraries that it opens itself are not "
+               "seen\n");
     return bad != 0;
 }

@@ -7,10 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_ARGS 24
+#define SOCKET "/hawser-XXXXXX/hawser.sock"
+/* A session's socket is the server's with a number behind it. */
+#define MAX_BASE (sizeof((struct sockaddr_un *)0)->sun_path - sizeof SOCKET ".4294967295")
 
 /* Arguments for hawserd; strings live as long as the process. */
 static void fill_args(char **argv, const char *daemon, const char *endpoint, int ready, int lifetime,
@@ -51,7 +56,7 @@ static void become_daemon(char **argv, int ready, int lifetime)
     fcntl(lifetime, F_SETFD, 0);
     if (null > 2) close(null);
     execv(argv[0], argv);
-    dprintf(2, "hawser: %s: %s\n", argv[0], strerror(errno));
+    hawser_error("%s: %s", argv[0], strerror(errno));
     _exit(1);
 }
 
@@ -68,15 +73,28 @@ static int wait_until_ready(int fd)
     return !strncmp(line, "ready ", 6);
 }
 
+const char *private_base(void)
+{
+    const char *const bases[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR")};
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        const char *base = bases[i];
+        if (base && *base == '/' && strlen(base) <= MAX_BASE && access(base, W_OK | X_OK) == 0) return base;
+    }
+    return "/tmp";
+}
+
 int private_start(const struct private_options *o, struct private_server *out)
 {
     char folder[PATH_MAX], daemon[PATH_MAX], *argv[MAX_ARGS];
     int ready[2] = {-1, -1}, lifetime[2] = {-1, -1}, status;
-    const char *run = getenv("XDG_RUNTIME_DIR");
-    if (!run || access(run, W_OK) != 0) run = "/tmp";
-    snprintf(folder, sizeof folder, "%.200s/hawser-XXXXXX", run);
-    if (!mkdtemp(folder) || !hawser_beside("hawserd", daemon)) {
-        fprintf(stderr, "hawser: cannot make a folder for the private server in %s: %s\n", run, strerror(errno));
+    const char *base = private_base();
+    if (!hawser_beside("hawserd", daemon)) {
+        hawser_error("cannot tell where hawserd is: /proc/self/exe: %s", strerror(errno));
+        return -1;
+    }
+    snprintf(folder, sizeof folder, "%s/hawser-XXXXXX", base);
+    if (!mkdtemp(folder)) {
+        hawser_error("cannot make a folder for the private server in %s: %s", base, strerror(errno));
         return -1;
     }
     snprintf(out->endpoint, sizeof out->endpoint, "ipc://%.200s/hawser.sock", folder);
@@ -92,6 +110,6 @@ int private_start(const struct private_options *o, struct private_server *out)
     return 0;
 fail:
     rmdir(folder);
-    fprintf(stderr, "hawser: the private server did not start\n");
+    hawser_error("the private server did not start");
     return -1;
 }

@@ -24,16 +24,19 @@
 #include "config.h"
 #include "inspect.h"
 #include "probe.h"
+#include "value.h"
 
 #define PROBE_MS 5000
+#define MAX_WAIT_S 3600
 
-static void usage(FILE *to)
+static void usage(void)
 {
     fputs("usage: hawser run [options] [--] PROGRAM ARGS…\n"
           "Runs an unmodified CUDA program. With no server named by --server, HAWSER_SERVER or a\n"
           "configuration file, a private one is started for the run.\n"
           "\n"
           "  --server ENDPOINT   tcp://HOST:PORT or ipc://PATH of a running hawserd\n"
+          "  --wait SECONDS      for a named server that is just starting (default 2)\n"
           "  --device KIND       of the private server: cuda, soft or auto (default)\n"
           "  --mem SIZE          memory of the private server's software GPU, for example 4G\n"
           "  --threads N         CPU threads of the private server's software GPU\n"
@@ -41,7 +44,7 @@ static void usage(FILE *to)
           "\n"
           "The exit status is the program's. 125: hawser itself failed; 126: the program cannot be\n"
           "executed; 127: there is no such program.\n",
-          to);
+          stdout);
 }
 
 /* ---- the program ---- */
@@ -73,15 +76,15 @@ static int check_program(const char *path)
     struct hawser_elf elf;
     struct stat st;
     if (stat(path, &st) == 0 && st.st_mode & (S_ISUID | S_ISGID)) {
-        fprintf(stderr, "hawser: %s is setuid or setgid: the system loads no foreign library into it\n", path);
+        hawser_error("%s is setuid or setgid: the system loads no foreign library into it", path);
         return EXIT_HAWSER;
     }
-    if (hawser_elf_inspect(path, &elf) == 0 && elf.is_elf && (elf.is_static || !elf.is_64_bit)) {
-        fprintf(stderr, "hawser: %s is %s: hawser's libraries cannot be loaded into it\n", path,
-                elf.is_static ? "linked statically" : "a 32-bit program");
-        return EXIT_HAWSER;
-    }
-    return 0;
+    if (hawser_elf_inspect(path, &elf) != 0 || !elf.is_elf || (elf.is_native && !elf.is_static)) return 0;
+    hawser_error("%s is %s: hawser's libraries cannot be loaded into it", path,
+                 !elf.is_64_bit   ? "a 32-bit program"
+                 : elf.is_native ? "linked statically"
+                                  : "built for another machine than x86-64");
+    return EXIT_HAWSER;
 }
 
 /* ---- its environment ---- */
@@ -105,10 +108,11 @@ static void set_if_there(const char *variable, const char *name)
 /* Some look for a driver's file in folders. The one they find is only its name: loading it loads hawser's. */
 static void append_library_folder(void)
 {
-    char path[PATH_MAX], real[PATH_MAX], *value = NULL;
+    char path[PATH_MAX], real[PATH_MAX], folder[PATH_MAX], *value = NULL;
     const char *before = getenv("LD_LIBRARY_PATH");
-    if (!hawser_beside("../lib/stubs", path) || !realpath(path, real) || (before && strstr(before, real))) return;
-    if (asprintf(&value, "%s%s%s", before ? before : "", before && *before ? ":" : "", real) < 0) return;
+    if (!hawser_beside("../lib/stubs", path) || !realpath(path, real) || hawser_preloadable(real, folder) != 0) return;
+    if (before && strstr(before, folder)) return;
+    if (asprintf(&value, "%s%s%s", before ? before : "", before && *before ? ":" : "", folder) < 0) return;
     setenv("LD_LIBRARY_PATH", value, 1);
     free(value);
 }
@@ -120,16 +124,13 @@ static int set_environment(const char *endpoint, bool software, bool traced)
     static const char *const objects[] = {"../lib/libhawser-trace.so", "../lib/libnvidia-ml.so.1",
                                           "../lib/libhawser-preload.so"};
     for (size_t i = traced ? 0 : 1; i < sizeof objects / sizeof *objects; i++) {
-        char path[PATH_MAX], real[PATH_MAX];
+        char path[PATH_MAX], real[PATH_MAX], library[PATH_MAX];
         if (!hawser_beside(objects[i], path) || !realpath(path, real)) {
-            fprintf(stderr, "hawser: %s is missing: this installation is not whole\n", path);
+            hawser_error("%s is missing: this installation is not whole", path);
             return EXIT_HAWSER;
         }
-        if (strpbrk(real, " :")) {
-            fprintf(stderr, "hawser: the path %s has a blank or a colon, which LD_PRELOAD cannot carry\n", real);
-            return EXIT_HAWSER;
-        }
-        prepend_preload(real);
+        if (hawser_preloadable(real, library) != 0) return EXIT_HAWSER;
+        prepend_preload(library);
     }
 #ifdef HAWSER_ASAN_LIBRARY
     /* A library built with AddressSanitizer wants its runtime before all others. */
@@ -176,7 +177,7 @@ int run_end_like(int status)
 
 static int cannot_exec(const char *path)
 {
-    fprintf(stderr, "hawser: %s: %s\n", path, strerror(errno));
+    hawser_error("%s: %s", path, strerror(errno));
     return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
@@ -195,7 +196,7 @@ static int run_as_child(const char *path, char **argv, int *status)
         _exit(cannot_exec(path));
     }
     if (pid < 0) {
-        fprintf(stderr, "hawser: cannot start a process: %s\n", strerror(errno));
+        hawser_error("cannot start a process: %s", strerror(errno));
         return EXIT_HAWSER;
     }
     child = pid;
@@ -207,6 +208,24 @@ static int run_as_child(const char *path, char **argv, int *status)
     return 0;
 }
 
+/* The value as it is, checked. */
+static const char *checked(const char *option, const char *value)
+{
+    char err[512];
+    if (hawser_value_check(option, value, err, sizeof err)) return value;
+    hawser_error("%s", err);
+    exit(EXIT_HAWSER);
+}
+
+static unsigned wait_of(const char *value)
+{
+    char *end;
+    double seconds = strtod(value, &end);
+    if (end > value && !*end && seconds >= 0 && seconds <= MAX_WAIT_S) return (unsigned)(seconds * 1000);
+    hawser_error("--wait %s: expected seconds, from 0 to %d", value, MAX_WAIT_S);
+    exit(EXIT_HAWSER);
+}
+
 bool run_option(struct run_options *o, int c)
 {
     switch (c) {
@@ -214,13 +233,16 @@ bool run_option(struct run_options *o, int c)
         o->server = optarg;
         return true;
     case 'd':
-        o->private.device = optarg;
+        o->private.device = checked("--device", optarg);
         return true;
     case 'm':
-        o->private.mem = optarg;
+        o->private.mem = checked("--mem", optarg);
         return true;
     case 't':
-        o->private.threads = optarg;
+        o->private.threads = checked("--threads", optarg);
+        return true;
+    case 'w':
+        o->wait_ms = wait_of(optarg);
         return true;
     case 'v':
         printf("hawser %s\n", HAWSER_VERSION);
@@ -232,15 +254,19 @@ bool run_option(struct run_options *o, int c)
 
 int run_program(struct run_options *o, char **argv, int *wait_status)
 {
-    char path[PATH_MAX], server[HAWSER_ENDPOINT_MAX], err[512];
+    char path[PATH_MAX], server[HAWSER_ENDPOINT_MAX], err[1024];
     int status = find_program(argv[0], path);
     if (status != 0) {
-        fprintf(stderr, "hawser: %s: %s\n", argv[0],
-                status == EXIT_NOT_FOUND ? "no such program" : "not executable");
+        hawser_error("%s: %s", argv[0], status == EXIT_NOT_FOUND ? "no such program" : "not executable");
         return status;
     }
     if ((status = check_program(path)) != 0) return status;
-    if (!o->server && hawser_config_server(server, sizeof server)) o->server = server;
+    enum hawser_config told = o->server ? HAWSER_CONFIG_NONE : hawser_config_server(server, err, sizeof err);
+    if (told == HAWSER_CONFIG_WRONG) {
+        hawser_error("%s", err);
+        return EXIT_HAWSER;
+    }
+    if (told == HAWSER_CONFIG_NAMED) o->server = server;
     struct private_server private;
     bool stay = o->traced, software = false;
     if (!o->server) {
@@ -248,8 +274,8 @@ int run_program(struct run_options *o, char **argv, int *wait_status)
         o->server = private.endpoint;
         stay = true;
     }
-    if (hawser_probe(o->server, PROBE_MS, &software, err, sizeof err) != 0) {
-        fprintf(stderr, "hawser: %s\n", err);
+    if (hawser_probe(o->server, o->wait_ms, PROBE_MS, &software, err, sizeof err) != 0) {
+        hawser_error("%s", err);
         return EXIT_HAWSER;
     }
     if ((status = set_environment(o->server, software, o->traced)) != 0) return status;
@@ -261,15 +287,15 @@ int run_program(struct run_options *o, char **argv, int *wait_status)
 int cmd_run(int argc, char **argv)
 {
     static const struct option table[] = {RUN_OPTIONS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    struct run_options o = {0};
+    struct run_options o = RUN_DEFAULTS;
     int c, wait_status;
     while ((c = getopt_long(argc, argv, "+", table, NULL)) != -1)
         if (!run_option(&o, c)) {
-            usage(c == 'h' ? stdout : stderr);
-            return c == 'h' ? 0 : EXIT_HAWSER;
+            if (c == 'h') usage();
+            return c == 'h' ? 0 : EXIT_HAWSER; /* getopt_long has told */
         }
     if (optind >= argc) {
-        usage(stderr);
+        hawser_error("no program is named; hawser run --help tells more");
         return EXIT_HAWSER;
     }
     int status = run_program(&o, argv + optind, &wait_status);

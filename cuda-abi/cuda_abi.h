@@ -122,6 +122,10 @@ void hawser_abi_copy_box(const CUDA_MEMCPY2D *p, CUDA_MEMCPY3D *out);
 /* CUDA_ERROR_NOT_SUPPORTED, after one log line per function name and process. */
 CUresult hawser_abi_not_supported(const char *function);
 
+/* Tells that an image has no code for the device: once for each library of the program's that has such images, and how
+ * many they were at its end. `why` is a line without newline. */
+void hawser_abi_image_refused(const void *image, const char *why);
+
 /* A module image as programs pass it, without a length. */
 enum hawser_image_kind {
     HAWSER_IMAGE_INVALID,

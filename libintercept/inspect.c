@@ -28,10 +28,12 @@ int hawser_elf_inspect(const char *path, struct hawser_elf *out)
     Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
     size_t segments = 0;
     if (elf && elf_kind(elf) == ELF_K_ELF && elf_getphdrnum(elf, &segments) == 0) {
-        GElf_Ehdr file;
+        GElf_Ehdr file = {0};
         bool program = !gelf_getehdr(elf, &file) || file.e_type != ET_DYN;
         out->is_elf = out->is_static = true;
         out->is_64_bit = gelf_getclass(elf) == ELFCLASS64;
+        out->machine = file.e_machine;
+        out->is_native = out->is_64_bit && file.e_machine == EM_X86_64;
         for (size_t i = 0; i < segments; i++) {
             GElf_Phdr p;
             if (gelf_getphdr(elf, (int)i, &p) && p.p_type == PT_INTERP) out->is_static = false;

@@ -9,6 +9,8 @@ struct hawser_elf {
     bool is_elf;      /* else: a script, or something the kernel knows */
     bool is_static;   /* a program without a dynamic loader: nothing can be preloaded */
     bool is_64_bit;
+    bool is_native;   /* for x86-64 */
+    unsigned machine; /* EM_... */
     bool needs_cuda;  /* names libcuda.so.1 among its libraries */
 };
 

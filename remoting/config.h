@@ -2,7 +2,8 @@
  * Which server a program uses when none is named on the command line: HAWSER_SERVER, else the line
  * "server = ENDPOINT" of the first configuration file that exists: $HAWSER_CONFIG,
  * $XDG_CONFIG_HOME/hawser/config, ~/.config/hawser/config, /etc/hawser/config. In such a file each line
- * is "key = value"; "#" begins a comment. Thread-safe as far as getenv is.
+ * is "KEY = VALUE"; "#" begins a comment. What is wrong in it is told, never passed over: a program would run
+ * elsewhere than its user means. Thread-safe as far as getenv is.
  */
 #ifndef HAWSER_CONFIG_H
 #define HAWSER_CONFIG_H
@@ -12,16 +13,13 @@
 
 #include "endpoint.h"
 
-/* True when a server is named; its endpoint, unchecked, goes to out. */
-bool hawser_config_server(char *out, size_t size);
+enum hawser_config {
+    HAWSER_CONFIG_NONE,  /* no server is named */
+    HAWSER_CONFIG_NAMED,
+    HAWSER_CONFIG_WRONG, /* err has one line that names the file and the line in it */
+};
 
-/* The value of a key in the configuration file; false when no file has it. */
-bool hawser_config_get(const char *key, char *out, size_t size);
-
-/* The same in a given file (for tests and hawser doctor). */
-bool hawser_config_get_from(const char *path, const char *key, char *out, size_t size);
-
-/* The path of the configuration file in force; false when there is none. */
-bool hawser_config_path(char *out, size_t size);
+/* The server's endpoint goes to out. */
+enum hawser_config hawser_config_server(char out[HAWSER_ENDPOINT_MAX], char *err, size_t err_size);
 
 #endif

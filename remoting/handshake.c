@@ -6,12 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "endpoint.h"
 #include "log.h"
 #include "probe.h"
 #include "session.h"
 
 #define GREETED_MS 500
+#define RETRY_MS 50
 #define CONNECT_MS 3000
 #define WELCOME_MS 10000
 #define OPENED_MS 60000 /* a real driver's cuInit on a large host takes seconds */
@@ -35,21 +37,33 @@ static Hawser__ToGuest *recv_envelope(struct hawser_lane *lane, int timeout_ms)
     return g;
 }
 
-/* The broker's answer with a Welcome in it, or NULL with the reason. */
-static Hawser__ToGuest *ask_broker(const char *endpoint, bool probe, int timeout_ms, char *err,
-                                   size_t err_size)
+/* A lane on which a server greets, or to which one listens at least. One that is just starting is waited for. */
+static struct hawser_lane *reach_broker(const char *endpoint, unsigned wait_ms, int timeout_ms, char *err,
+                                        size_t err_size)
 {
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+    uint64_t end = hawser_now_ns() + (uint64_t)wait_ms * 1000000;
     struct hawser_endpoint e;
     if (hawser_endpoint_parse(endpoint, &e, err, err_size) != 0) return NULL;
-    struct hawser_lane *lane = hawser_zmq_connect(endpoint, err, err_size);
-    if (!lane) return NULL;
-    /* ZeroMQ does not tell why nobody answers; a plain connection does. It is tried only then, because a
-     * daemon counts it as a guest that speaks nothing. */
-    if (!hawser_zmq_greeted(lane, GREETED_MS) &&
-        hawser_endpoint_reachable(&e, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS, err, err_size)) {
+    for (;;) {
+        struct hawser_lane *lane = hawser_zmq_connect(endpoint, err, err_size);
+        /* ZeroMQ does not tell why nobody answers; a plain connection does. It is tried only then, because a
+         * daemon counts it as a guest that speaks nothing. */
+        if (!lane || hawser_zmq_greeted(lane, GREETED_MS) ||
+            hawser_endpoint_reachable(&e, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS, err, err_size) == 0)
+            return lane;
         hawser_lane_close(lane);
-        return NULL;
+        if (hawser_now_ns() >= end) return NULL;
+        nanosleep(&pause, NULL);
     }
+}
+
+/* The broker's answer with a Welcome in it, or NULL with the reason. */
+static Hawser__ToGuest *ask_broker(const char *endpoint, bool probe, unsigned wait_ms, int timeout_ms, char *err,
+                                   size_t err_size)
+{
+    struct hawser_lane *lane = reach_broker(endpoint, wait_ms, timeout_ms, err, err_size);
+    if (!lane) return NULL;
     Hawser__ToHost m = HAWSER__TO_HOST__INIT;
     Hawser__Hello hello = HAWSER__HELLO__INIT;
     char host[64] = "", program[256] = "";
@@ -80,9 +94,9 @@ static Hawser__ToGuest *ask_broker(const char *endpoint, bool probe, int timeout
     return NULL;
 }
 
-int hawser_probe(const char *endpoint, int timeout_ms, bool *software, char *err, size_t err_size)
+int hawser_probe(const char *endpoint, unsigned wait_ms, int timeout_ms, bool *software, char *err, size_t err_size)
 {
-    Hawser__ToGuest *g = ask_broker(endpoint, true, timeout_ms, err, err_size);
+    Hawser__ToGuest *g = ask_broker(endpoint, true, wait_ms, timeout_ms, err, err_size);
     if (!g) return -1;
     if (software) *software = g->welcome->software;
     hawser__to_guest__free_unpacked(g, NULL);
@@ -102,7 +116,7 @@ static int worker_endpoint(const char *broker, const char *named, char *out, siz
 struct hawser_lane *hawser_handshake(const char *endpoint, Hawser__Opened **opened, char *err,
                                      size_t err_size)
 {
-    Hawser__ToGuest *g = ask_broker(endpoint, false, WELCOME_MS, err, err_size);
+    Hawser__ToGuest *g = ask_broker(endpoint, false, 0, WELCOME_MS, err, err_size);
     if (!g) return NULL;
     struct hawser_lane *lane = NULL;
     Hawser__ToGuest *answer = NULL;

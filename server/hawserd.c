@@ -1,6 +1,7 @@
 /* hawserd: options, the choice of the device, and then the broker. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <libgen.h>
 #include <limits.h>
@@ -14,6 +15,7 @@
 #include "broker.h"
 #include "library.h"
 #include "log.h"
+#include "value.h"
 
 static void usage(FILE *to)
 {
@@ -39,7 +41,39 @@ struct options {
     bool private;
 };
 
-static int parse(int argc, char **argv, struct options *o)
+enum parsed { RIGHT, TOLD /* what is wrong */, USAGE };
+
+static bool check(const char *option, const char *value)
+{
+    char err[512];
+    if (hawser_value_check(option, value, err, sizeof err)) return true;
+    fprintf(stderr, "hawserd: %s\n", err);
+    return false;
+}
+
+/* An open descriptor. */
+static bool descriptor(const char *option, const char *value, int *out)
+{
+    long n;
+    if (hawser_number(value, 0, INT_MAX, &n) && fcntl((int)n, F_GETFD) >= 0) {
+        *out = (int)n;
+        return true;
+    }
+    fprintf(stderr, "hawserd: %s %s: expected the number of an open descriptor\n", option, value);
+    return false;
+}
+
+static bool ports(const char *value, struct broker_settings *b)
+{
+    int end = 0;
+    if (sscanf(value, "%u-%u%n", &b->ports_lo, &b->ports_hi, &end) == 2 && !value[end] && b->ports_lo >= 1 &&
+        b->ports_hi <= 65535 && b->ports_lo <= b->ports_hi)
+        return true;
+    fprintf(stderr, "hawserd: --worker-ports %s: expected LO-HI, from 1 to 65535\n", value);
+    return false;
+}
+
+static enum parsed parse(int argc, char **argv, struct options *o)
 {
     static const struct option table[] = {
         {"listen", required_argument, NULL, 'l'},      {"device", required_argument, NULL, 'd'},
@@ -53,30 +87,32 @@ static int parse(int argc, char **argv, struct options *o)
     while ((c = getopt_long(argc, argv, "", table, NULL)) != -1)
         switch (c) {
         case 'l':
-            if (b->n_listen == BROKER_MAX_LISTEN) return -1;
+            if (b->n_listen == BROKER_MAX_LISTEN) {
+                fprintf(stderr, "hawserd: more than %d --listen\n", BROKER_MAX_LISTEN);
+                return TOLD;
+            }
             b->listen[b->n_listen++] = optarg;
             break;
         case 'd':
+            if (!check("--device", optarg)) return TOLD;
             o->device = optarg;
             break;
         case 'm':
+            if (!check("--mem", optarg)) return TOLD;
             setenv("HAWSER_SOFTGPU_MEM", optarg, 1);
             break;
         case 't':
+            if (!check("--threads", optarg)) return TOLD;
             setenv("HAWSER_SOFTGPU_THREADS", optarg, 1);
             break;
         case 'w':
-            if (sscanf(optarg, "%u-%u", &b->ports_lo, &b->ports_hi) != 2 || b->ports_lo < 1 ||
-                b->ports_hi > 65535 || b->ports_lo > b->ports_hi) {
-                fprintf(stderr, "hawserd: --worker-ports %s: expected LO-HI, from 1 to 65535\n", optarg);
-                return -1;
-            }
+            if (!ports(optarg, b)) return TOLD;
             break;
         case 'r':
-            b->ready_fd = atoi(optarg);
+            if (!descriptor("--ready-fd", optarg, &b->ready_fd)) return TOLD;
             break;
         case 'f':
-            b->lifetime_fd = atoi(optarg);
+            if (!descriptor("--lifetime-fd", optarg, &b->lifetime_fd)) return TOLD;
             break;
         case 'p':
             o->private = true;
@@ -88,10 +124,9 @@ static int parse(int argc, char **argv, struct options *o)
             printf("hawserd %s\n", HAWSER_VERSION);
             exit(0);
         default:
-            return -1;
+            return TOLD;
         }
-    if (optind < argc || b->n_listen == 0) return -1;
-    return 0;
+    return optind < argc || b->n_listen == 0 ? USAGE : RIGHT;
 }
 
 /* Whether NVIDIA's driver works here; asked in a child, because a driver once loaded stays. */
@@ -122,7 +157,10 @@ static char *beside(const char *name)
 {
     char self[PATH_MAX], path[PATH_MAX + 64];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) return NULL;
+    if (n < 0) {
+        fprintf(stderr, "hawserd: cannot tell where hawser is installed: /proc/self/exe: %s\n", strerror(errno));
+        return NULL;
+    }
     self[n] = 0;
     snprintf(path, sizeof path, "%s/%s", dirname(self), name);
     return strdup(path);
@@ -130,15 +168,9 @@ static char *beside(const char *name)
 
 static const char *choose_library(const char *device, bool *software)
 {
-    bool any = !strcmp(device, "auto");
-    if (!strcmp(device, "cuda") || any) {
-        if (cuda_works()) return "libcuda.so.1";
-        if (!any) {
-            fprintf(stderr, "hawserd: --device cuda: NVIDIA's libcuda.so.1 is missing or finds no GPU\n");
-            return NULL;
-        }
-    } else if (strcmp(device, "soft") != 0) {
-        fprintf(stderr, "hawserd: --device %s: expected cuda, soft or auto\n", device);
+    if (strcmp(device, "soft") != 0 && cuda_works()) return "libcuda.so.1";
+    if (!strcmp(device, "cuda")) {
+        fprintf(stderr, "hawserd: --device cuda: NVIDIA's libcuda.so.1 is missing or finds no GPU\n");
         return NULL;
     }
     *software = true;
@@ -149,17 +181,17 @@ int main(int argc, char **argv)
 {
     struct options o = {.broker = {.ready_fd = -1, .lifetime_fd = -1}, .device = "auto"};
     hawser_log_name("hawserd");
-    if (parse(argc, argv, &o) != 0) {
-        usage(stderr);
-        return 2;
-    }
+    enum parsed parsed = parse(argc, argv, &o);
+    if (parsed == USAGE) usage(stderr);
+    if (parsed != RIGHT) return 2;
     /* A worker is a host process: nothing of a guest's environment may reach it. */
     unsetenv("LD_PRELOAD");
     unsetenv("HAWSER_SERVER");
     signal(SIGPIPE, SIG_IGN);
     o.broker.worker = beside("hawser-worker");
+    if (!o.broker.worker) return 1;
     o.broker.library = choose_library(o.device, &o.broker.software);
-    if (!o.broker.worker || !o.broker.library) return 1;
+    if (!o.broker.library) return 1;
     int status = broker_run(&o.broker);
     if (o.private && !strncmp(o.broker.listen[0], "ipc://", 6)) {
         char *folder = strdup(o.broker.listen[0] + 6);

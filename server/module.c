@@ -192,8 +192,9 @@ CUresult serve_Load(struct served *c, const ProtobufCMessage *msg)
     if (r == CUDA_SUCCESS)
         r = served_bind(c, m->library ? HAWSER_LIBRARY : HAWSER_MODULE, m->object, handle);
     else
-        hawser_log(HAWSER_WARN, "a module could not be loaded (error %d)%s%s", r, *jit->error ? ": " : "",
-                   jit->error);
+        /* of images without code for the device there may be thousands: the guest tells */
+        hawser_log(r == CUDA_ERROR_NO_BINARY_FOR_GPU ? HAWSER_INFO : HAWSER_WARN,
+                   "a module could not be loaded (error %d)%s%s", r, *jit->error ? ": " : "", jit->error);
     if (r == CUDA_SUCCESS) prefetch(c, handle, m->library, &reply);
     reply.error_log.data = (uint8_t *)jit->error;
     reply.error_log.len = m->error_log ? strnlen(jit->error, m->error_log) : 0;

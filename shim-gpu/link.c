@@ -82,8 +82,10 @@ static void open_link(void)
 {
     char endpoint[HAWSER_ENDPOINT_MAX], err[512];
     hawser_log_name("hawser guest");
-    if (!hawser_config_server(endpoint, sizeof endpoint)) {
-        hawser_log(HAWSER_ERROR, "no server named: set HAWSER_SERVER, or start the program with 'hawser run'");
+    enum hawser_config told = hawser_config_server(endpoint, err, sizeof err);
+    if (told != HAWSER_CONFIG_NAMED) {
+        hawser_log(HAWSER_ERROR, "%s", told == HAWSER_CONFIG_WRONG ? err :
+                   "no server named: set HAWSER_SERVER, or start the program with 'hawser run'");
         open_result = CUDA_ERROR_SYSTEM_NOT_READY;
         atomic_store(&state, REFUSED);
         return;

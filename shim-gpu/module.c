@@ -11,6 +11,8 @@
 
 #include "cuda_abi.h"
 
+#define ERROR_LOG_BYTES 1024 /* of what is asked for where the program does not */
+
 /* Guards every image's lists. One lock for all: look-ups happen once a kernel, not once a launch. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -60,6 +62,16 @@ unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *f
     return n;
 }
 
+/* NVIDIA's driver gives no reason. */
+static void tell_refused(const void *code, const Hawser__LoadReply *reply)
+{
+    char why[ERROR_LOG_BYTES] = "it holds no code for this device";
+    size_t n = reply ? reply->error_log.len : 0;
+    if (n) snprintf(why, sizeof why, "%.*s", (int)n, (const char *)reply->error_log.data);
+    why[strcspn(why, "\n")] = 0;
+    hawser_abi_image_refused(code, why);
+}
+
 static CUresult load(enum hawser_object_kind kind, const void *code, struct shim_options *o, void **out)
 {
     struct shim_call c;
@@ -98,7 +110,7 @@ static CUresult load(enum hawser_object_kind kind, const void *code, struct shim
     m.n_options = m.n_values = o->n;
     m.options = o->names;
     m.values = o->values;
-    m.error_log = o->error.text ? o->error.size : 0;
+    m.error_log = o->error.text ? o->error.size : ERROR_LOG_BYTES;
     m.info_log = o->info.text ? o->info.size : 0;
     m.n_sizes = n_frames > image->n_parts ? image->n_parts : 0;
     m.sizes = sizes;
@@ -107,6 +119,7 @@ static CUresult load(enum hawser_object_kind kind, const void *code, struct shim
         shim_log_give(&o->error, reply->error_log);
         shim_log_give(&o->info, reply->info_log);
     }
+    if (r == CUDA_ERROR_NO_BINARY_FOR_GPU) tell_refused(code, reply);
     if (r == CUDA_SUCCESS && !(made->module.image = image_of(reply))) r = CUDA_ERROR_OUT_OF_MEMORY;
 out:
     if (r == CUDA_SUCCESS)

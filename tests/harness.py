@@ -9,6 +9,10 @@ import tempfile
 import time
 
 
+# What a program under test prints may be anything.
+TEXT = {"encoding": "utf-8", "errors": "replace"}
+
+
 class Skip(Exception):
     """A test that cannot run here; the text says why."""
 
@@ -24,7 +28,7 @@ class Build:
         self.asan = None
         if self.sanitized:
             self.asan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True,
-                                       text=True).stdout.strip()
+                                       **TEXT).stdout.strip()
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
@@ -43,7 +47,7 @@ class Build:
         """The environment for a program that loads our libraries without hawser run."""
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("HAWSER_") and k not in ("LD_PRELOAD", "LD_LIBRARY_PATH")}
-        env["HAWSER_CONFIG"] = "/nonexistent"
+        env["HAWSER_CONFIG"] = "/dev/null"
         preload = list(preload)
         if self.asan:
             env["ASAN_OPTIONS"] = "detect_leaks=0:verify_asan_link_order=0"
@@ -64,7 +68,13 @@ class Build:
 
 
 def run(args, env=None, timeout=120, stdin="", **more):
-    return subprocess.run(args, env=env, timeout=timeout, input=stdin, capture_output=True, text=True, **more)
+    return subprocess.run(args, env=env, timeout=timeout, input=stdin, capture_output=True, **TEXT, **more)
+
+
+def start(args, env):
+    """A program that goes on, with pipes; what it says on stderr belongs to no one."""
+    return subprocess.Popen(args, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            **TEXT)
 
 
 class Daemon:
@@ -89,12 +99,13 @@ class Daemon:
 
     @property
     def log(self):
-        return open(self.log_path).read()
+        with open(self.log_path, **TEXT) as f:
+            return f.read()
 
     def workers(self):
         """Process ids of its workers."""
         out = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True,
-                             text=True).stdout
+                             **TEXT).stdout
         return [int(p) for p in out.split()]
 
     def stop(self):

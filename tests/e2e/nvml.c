@@ -1,6 +1,8 @@
 /*
- * NVML beside CUDA, as a monitoring program uses both:   nvml [fork]
- * One line "ok WHAT" for each part, or "FAIL ...". `fork`: NVML first, then CUDA in a child, as PyTorch does.
+ * NVML beside CUDA, as a monitoring program uses both. Subtests, see subtest.h.
+ *
+ *   nvml          runs all but those that want a process or a machine of their own
+ *   nvml NAME     runs one
  */
 #include <cuda.h>
 #include <stdio.h>
@@ -10,122 +12,99 @@
 #include <unistd.h>
 
 #include "nvml_api.h"
+#include "subtest.h"
 
 nvmlReturn_t nvmlDeviceSetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t mode);
 nvmlReturn_t nvmlSystemGetHicVersion(unsigned int *count, void *entries);
 
-static int failures;
-
-static void expect_at(int line, unsigned long long got, unsigned long long want, const char *what)
-{
-    if (got == want) return;
-    printf("FAIL line %d: %s is %llu, not %llu\n", line, what, got, want);
-    failures++;
-}
-#define EXPECT(want, got) expect_at(__LINE__, (unsigned long long)(got), (unsigned long long)(want), #got)
-
-static void expect_text_at(int line, const char *got, const char *want)
-{
-    if (!strcmp(got, want)) return;
-    printf("FAIL line %d: \"%s\", not \"%s\"\n", line, got, want);
-    failures++;
-}
-#define EXPECT_TEXT(want, got) expect_text_at(__LINE__, got, want)
-
-static void part(const char *name, void (*run)(void))
-{
-    int before = failures;
-    run();
-    if (failures == before) printf("ok %s\n", name);
-    fflush(stdout);
-}
-
+/* NULL, which no function takes, when there is none. */
 static nvmlDevice_t first(void)
 {
-    nvmlDevice_t device = NULL;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetHandleByIndex_v2(0, &device));
-    return device;
+    nvmlDevice_t device;
+    return nvmlDeviceGetHandleByIndex_v2(0, &device) == NVML_SUCCESS ? device : NULL;
 }
-
-/* ---- */
 
 static void initialization(void)
 {
     unsigned n;
-    EXPECT(NVML_ERROR_UNINITIALIZED, nvmlDeviceGetCount_v2(&n));
-    EXPECT(NVML_ERROR_UNINITIALIZED, nvmlShutdown());
-    EXPECT(NVML_SUCCESS, nvmlInit_v2());
-    EXPECT(NVML_SUCCESS, nvmlInitWithFlags(0));
-    EXPECT(NVML_SUCCESS, nvmlShutdown());
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetCount_v2(&n));
-    EXPECT(NVML_SUCCESS, nvmlShutdown());
-    EXPECT(NVML_ERROR_UNINITIALIZED, nvmlDeviceGetCount_v2(&n));
-    EXPECT(NVML_ERROR_UNINITIALIZED, nvmlDeviceSetPersistenceMode(NULL, 1));
-    EXPECT(NVML_SUCCESS, nvmlInit_v2());
+    IS(nvmlDeviceGetCount_v2(&n), NVML_ERROR_UNINITIALIZED);
+    IS(nvmlShutdown(), NVML_ERROR_UNINITIALIZED);
+    OK(nvmlInit_v2());
+    OK(nvmlInitWithFlags(0));
+    OK(nvmlShutdown());
+    OK(nvmlDeviceGetCount_v2(&n));
+    OK(nvmlShutdown());
+    IS(nvmlDeviceGetCount_v2(&n), NVML_ERROR_UNINITIALIZED);
+    IS(nvmlDeviceSetPersistenceMode(NULL, 1), NVML_ERROR_UNINITIALIZED);
+    OK(nvmlInit_v2());
 }
 
 static void versions(void)
 {
     int nvml, cuda;
-    char text[80];
-    EXPECT(NVML_SUCCESS, nvmlSystemGetCudaDriverVersion_v2(&nvml));
-    EXPECT(CUDA_SUCCESS, cuDriverGetVersion(&cuda));
-    EXPECT(cuda, nvml);
-    EXPECT(NVML_SUCCESS, nvmlSystemGetDriverVersion(text, sizeof text));
-    EXPECT(1, atoi(text) > 100);
-    EXPECT(NVML_ERROR_INSUFFICIENT_SIZE, nvmlSystemGetDriverVersion(text, 3));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlSystemGetDriverVersion(NULL, 80));
-    EXPECT(NVML_SUCCESS, nvmlSystemGetNVMLVersion(text, sizeof text));
-    EXPECT_TEXT("Success", nvmlErrorString(NVML_SUCCESS));
-    EXPECT_TEXT("Insufficient Permissions", nvmlErrorString(NVML_ERROR_NO_PERMISSION));
-    EXPECT_TEXT("Unknown Error", nvmlErrorString(12345));
+    char text[80] = "";
+    OK(nvmlSystemGetCudaDriverVersion_v2(&nvml));
+    OK(cuDriverGetVersion(&cuda));
+    IS(nvml, cuda);
+    OK(nvmlSystemGetDriverVersion(text, sizeof text));
+    CHECK(atoi(text) > 100);
+    IS(nvmlSystemGetDriverVersion(text, 3), NVML_ERROR_INSUFFICIENT_SIZE);
+    IS(nvmlSystemGetDriverVersion(NULL, 80), NVML_ERROR_INVALID_ARGUMENT);
+    OK(nvmlSystemGetNVMLVersion(text, sizeof text));
+    CHECK(!strcmp(nvmlErrorString(NVML_SUCCESS), "Success"));
+    CHECK(!strcmp(nvmlErrorString(NVML_ERROR_NO_PERMISSION), "Insufficient Permissions"));
+    CHECK(!strcmp(nvmlErrorString(12345), "Unknown Error"));
+}
+
+/* The same device by CUDA's number, by its UUID and by its place on the bus. */
+static void device_of_two_names(unsigned i)
+{
+    nvmlDevice_t device, same;
+    nvmlPciInfo_t pci;
+    nvmlPciInfoExt_t ext = {.version = NVML_VERSION_OF(nvmlPciInfoExt_t, 1)};
+    CUdevice by_bus;
+    CUuuid uuid;
+    char name[96] = "", cuda_name[96] = "", text[96] = "", first_bytes[16];
+    unsigned index;
+    int major, minor, value;
+    OK(nvmlDeviceGetHandleByIndex_v2(i, &device));
+    OK(nvmlDeviceGetIndex(device, &index));
+    IS(index, i);
+    OK(nvmlDeviceGetName(device, name, sizeof name));
+    OK(cuDeviceGetName(cuda_name, sizeof cuda_name, (CUdevice)i));
+    CHECK(!strcmp(name, cuda_name));
+    OK(nvmlDeviceGetUUID(device, text, sizeof text));
+    OK(cuDeviceGetUuid(&uuid, (CUdevice)i));
+    snprintf(first_bytes, sizeof first_bytes, "GPU-%02x%02x", (unsigned char)uuid.bytes[0],
+             (unsigned char)uuid.bytes[1]);
+    CHECK(!strncmp(text, first_bytes, strlen(first_bytes)));
+    IS(strlen(text), 40);
+    OK(nvmlDeviceGetHandleByUUID(text, &same));
+    CHECK(device == same);
+    OK(nvmlDeviceGetPciInfo_v3(device, &pci));
+    OK(cuDeviceGetByPCIBusId(&by_bus, pci.busId));
+    IS(by_bus, i);
+    OK(nvmlDeviceGetHandleByPciBusId_v2(pci.busId, &same));
+    CHECK(device == same);
+    OK(nvmlDeviceGetPciInfoExt(device, &ext));
+    CHECK(!strcmp(ext.busId, pci.busId));
+    OK(nvmlDeviceGetCudaComputeCapability(device, &major, &minor));
+    OK(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, (CUdevice)i));
+    IS(major, value);
+    IS(nvmlDeviceGetName(device, name, 3), NVML_ERROR_INSUFFICIENT_SIZE);
+    IS(nvmlDeviceGetUUID(device, name, 40), NVML_ERROR_INSUFFICIENT_SIZE);
 }
 
 static void devices(void)
 {
     unsigned n;
     int cuda_n;
-    EXPECT(CUDA_SUCCESS, cuInit(0));
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetCount_v2(&n));
-    EXPECT(CUDA_SUCCESS, cuDeviceGetCount(&cuda_n));
-    EXPECT(cuda_n, n);
-    for (unsigned i = 0; i < n; i++) {
-        nvmlDevice_t device, same;
-        nvmlPciInfo_t pci;
-        nvmlPciInfoExt_t ext = {.version = NVML_VERSION_OF(nvmlPciInfoExt_t, 1)};
-        CUdevice by_bus;
-        CUuuid uuid;
-        char name[96], cuda_name[96], text[96];
-        unsigned index;
-        int major, minor, value;
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetHandleByIndex_v2(i, &device));
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetIndex(device, &index));
-        EXPECT(i, index);
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetName(device, name, sizeof name));
-        EXPECT(CUDA_SUCCESS, cuDeviceGetName(cuda_name, sizeof cuda_name, (CUdevice)i));
-        EXPECT_TEXT(cuda_name, name);
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetUUID(device, text, sizeof text));
-        EXPECT(CUDA_SUCCESS, cuDeviceGetUuid(&uuid, (CUdevice)i));
-        char first_bytes[16];
-        snprintf(first_bytes, sizeof first_bytes, "GPU-%02x%02x", (unsigned char)uuid.bytes[0],
-                 (unsigned char)uuid.bytes[1]);
-        EXPECT(0, strncmp(text, first_bytes, strlen(first_bytes)));
-        EXPECT(40, strlen(text));
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetHandleByUUID(text, &same));
-        EXPECT(1, device == same);
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetPciInfo_v3(device, &pci));
-        EXPECT(CUDA_SUCCESS, cuDeviceGetByPCIBusId(&by_bus, pci.busId));
-        EXPECT(i, by_bus);
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetHandleByPciBusId_v2(pci.busId, &same));
-        EXPECT(1, device == same);
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetPciInfoExt(device, &ext));
-        EXPECT_TEXT(pci.busId, ext.busId);
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetCudaComputeCapability(device, &major, &minor));
-        EXPECT(CUDA_SUCCESS, cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, (CUdevice)i));
-        EXPECT(value, major);
-        EXPECT(NVML_ERROR_INSUFFICIENT_SIZE, nvmlDeviceGetName(device, name, 3));
-        EXPECT(NVML_ERROR_INSUFFICIENT_SIZE, nvmlDeviceGetUUID(device, name, 40));
-    }
+    OK(cuInit(0));
+    OK(nvmlDeviceGetCount_v2(&n));
+    OK(cuDeviceGetCount(&cuda_n));
+    IS(n, cuda_n);
+    for (unsigned i = 0; i < n; i++)
+        device_of_two_names(i);
 }
 
 static void memory_and_processes(void)
@@ -139,35 +118,35 @@ static void memory_and_processes(void)
     size_t total;
     CUcontext context;
     CUdeviceptr p;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetComputeRunningProcesses_v3(device, &n, info));
-    EXPECT(0, n);
-    EXPECT(CUDA_SUCCESS, cuDevicePrimaryCtxRetain(&context, 0));
-    EXPECT(CUDA_SUCCESS, cuCtxSetCurrent(context));
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetMemoryInfo(device, &before));
-    EXPECT(CUDA_SUCCESS, cuMemAlloc(&p, size));
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetMemoryInfo(device, &after));
-    EXPECT(CUDA_SUCCESS, cuDeviceTotalMem(&total, 0));
-    EXPECT(1, after.total >= total); /* a driver keeps some for itself */
-    EXPECT(1, after.used >= before.used + size);
-    EXPECT(after.total, after.used + after.free);
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetMemoryInfo_v2(device, &v2));
-    EXPECT(after.total, v2.total);
+    OK(nvmlDeviceGetComputeRunningProcesses_v3(device, &n, info));
+    IS(n, 0);
+    OK(cuDevicePrimaryCtxRetain(&context, 0));
+    OK(cuCtxSetCurrent(context));
+    OK(nvmlDeviceGetMemoryInfo(device, &before));
+    OK(cuMemAlloc(&p, size));
+    OK(nvmlDeviceGetMemoryInfo(device, &after));
+    OK(cuDeviceTotalMem(&total, 0));
+    CHECK(after.total >= total); /* a driver keeps some for itself */
+    CHECK(after.used >= before.used + size);
+    IS(after.used + after.free, after.total);
+    OK(nvmlDeviceGetMemoryInfo_v2(device, &v2));
+    IS(v2.total, after.total);
     n = 0;
-    EXPECT(NVML_ERROR_INSUFFICIENT_SIZE, nvmlDeviceGetComputeRunningProcesses_v3(device, &n, NULL));
-    EXPECT(1, n);
+    IS(nvmlDeviceGetComputeRunningProcesses_v3(device, &n, NULL), NVML_ERROR_INSUFFICIENT_SIZE);
+    IS(n, 1);
     n = 4;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetComputeRunningProcesses_v3(device, &n, info));
-    EXPECT(1, n);
-    EXPECT(getpid(), info[0].pid);
-    EXPECT(1, info[0].usedGpuMemory >= size);
+    OK(nvmlDeviceGetComputeRunningProcesses_v3(device, &n, info));
+    IS(n, 1);
+    IS(info[0].pid, getpid());
+    CHECK(info[0].usedGpuMemory >= size);
     n = 4;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetGraphicsRunningProcesses_v3(device, &n, info));
-    EXPECT(0, n);
-    EXPECT(CUDA_SUCCESS, cuMemFree(p));
-    EXPECT(CUDA_SUCCESS, cuDevicePrimaryCtxRelease(0));
-    char name[64];
-    EXPECT(NVML_SUCCESS, nvmlSystemGetProcessName((unsigned)getpid(), name, sizeof name));
-    EXPECT(1, strstr(name, "nvml") != NULL);
+    OK(nvmlDeviceGetGraphicsRunningProcesses_v3(device, &n, info));
+    IS(n, 0);
+    OK(cuMemFree(p));
+    OK(cuDevicePrimaryCtxRelease(0));
+    char name[64] = "";
+    OK(nvmlSystemGetProcessName((unsigned)getpid(), name, sizeof name));
+    CHECK(strstr(name, "nvml") != NULL);
 }
 
 /* Figures that a machine may lack: what is told makes sense. */
@@ -177,18 +156,18 @@ static void figures(void)
     nvmlUtilization_t use = {101, 101};
     unsigned clock = 0, power = 0, celsius = 0;
     unsigned long long energy = 0;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetUtilizationRates(device, &use));
-    EXPECT(1, use.gpu <= 100 && use.memory <= 100);
+    OK(nvmlDeviceGetUtilizationRates(device, &use));
+    CHECK(use.gpu <= 100 && use.memory <= 100);
     nvmlReturn_t r = nvmlDeviceGetClockInfo(device, NVML_CLOCK_SM, &clock);
-    EXPECT(1, r == NVML_SUCCESS ? clock > 100 && clock < 10000 : r == NVML_ERROR_NOT_SUPPORTED);
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetClockInfo(device, NVML_CLOCK_MEM, &clock));
-    EXPECT(1, clock > 100 && clock < 20000);
+    CHECK(r == NVML_SUCCESS ? clock > 100 && clock < 10000 : r == NVML_ERROR_NOT_SUPPORTED);
+    OK(nvmlDeviceGetClockInfo(device, NVML_CLOCK_MEM, &clock));
+    CHECK(clock > 100 && clock < 20000);
     r = nvmlDeviceGetPowerUsage(device, &power);
-    EXPECT(1, r == NVML_SUCCESS ? power > 0 && power < 5000000 : r == NVML_ERROR_NOT_SUPPORTED);
+    CHECK(r == NVML_SUCCESS ? power > 0 && power < 5000000 : r == NVML_ERROR_NOT_SUPPORTED);
     r = nvmlDeviceGetTotalEnergyConsumption(device, &energy);
-    EXPECT(1, r == NVML_SUCCESS ? energy > 0 : r == NVML_ERROR_NOT_SUPPORTED);
+    CHECK(r == NVML_SUCCESS ? energy > 0 : r == NVML_ERROR_NOT_SUPPORTED);
     r = nvmlDeviceGetTemperature(device, NVML_TEMPERATURE_GPU, &celsius);
-    EXPECT(1, r == NVML_SUCCESS ? celsius < 150 : r == NVML_ERROR_NOT_SUPPORTED);
+    CHECK(r == NVML_SUCCESS ? celsius < 150 : r == NVML_ERROR_NOT_SUPPORTED);
 }
 
 static void between_devices(void)
@@ -198,19 +177,19 @@ static void between_devices(void)
     nvmlGpuTopologyLevel_t level;
     nvmlGpuP2PStatus_t status;
     unsigned long cpus[16];
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetCount_v2(&n));
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetCpuAffinity(one, 16, cpus));
-    EXPECT(NVML_SUCCESS, nvmlSystemGetTopologyGpuSet(0, &near, all));
-    EXPECT(n, near);
+    OK(nvmlDeviceGetCount_v2(&n));
+    OK(nvmlDeviceGetCpuAffinity(one, 16, cpus));
+    OK(nvmlSystemGetTopologyGpuSet(0, &near, all));
+    IS(near, n);
     if (n < 2) return;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetHandleByIndex_v2(1, &two));
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetTopologyCommonAncestor(one, two, &level));
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetP2PStatus(one, two, 0, &status));
+    OK(nvmlDeviceGetHandleByIndex_v2(1, &two));
+    OK(nvmlDeviceGetTopologyCommonAncestor(one, two, &level));
+    OK(nvmlDeviceGetP2PStatus(one, two, 0, &status));
     near = 64;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetTopologyNearestGpus(one, level, &near, all));
-    EXPECT(1, near >= 1 && near < n);
-    EXPECT(NVML_SUCCESS, nvmlDeviceSetCpuAffinity(one));
-    EXPECT(NVML_SUCCESS, nvmlDeviceClearCpuAffinity(one));
+    OK(nvmlDeviceGetTopologyNearestGpus(one, level, &near, all));
+    CHECK(near >= 1 && near < n);
+    OK(nvmlDeviceSetCpuAffinity(one));
+    OK(nvmlDeviceClearCpuAffinity(one));
 }
 
 /* Sets of events are there to be made and watched; no kind of event is. */
@@ -219,89 +198,102 @@ static void events(void)
     nvmlEventSet_t set;
     nvmlEventData_t data;
     unsigned long long kinds = ~0ull;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetSupportedEventTypes(first(), &kinds));
-    EXPECT(0, kinds);
-    EXPECT(NVML_SUCCESS, nvmlEventSetCreate(&set));
-    EXPECT(NVML_SUCCESS, nvmlDeviceRegisterEvents(first(), kinds, set));
-    EXPECT(NVML_ERROR_NOT_SUPPORTED, nvmlDeviceRegisterEvents(first(), 1, set));
-    EXPECT(NVML_ERROR_TIMEOUT, nvmlEventSetWait_v2(set, &data, 1));
-    EXPECT(NVML_SUCCESS, nvmlEventSetFree(set));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlEventSetFree(set));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlEventSetWait_v2(set, &data, 0));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlEventSetCreate(NULL));
+    OK(nvmlDeviceGetSupportedEventTypes(first(), &kinds));
+    IS(kinds, 0);
+    OK(nvmlEventSetCreate(&set));
+    OK(nvmlDeviceRegisterEvents(first(), kinds, set));
+    IS(nvmlDeviceRegisterEvents(first(), 1, set), NVML_ERROR_NOT_SUPPORTED);
+    IS(nvmlEventSetWait_v2(set, &data, 1), NVML_ERROR_TIMEOUT);
+    OK(nvmlEventSetFree(set));
+    IS(nvmlEventSetFree(set), NVML_ERROR_INVALID_ARGUMENT);
+    IS(nvmlEventSetWait_v2(set, &data, 0), NVML_ERROR_INVALID_ARGUMENT);
+    IS(nvmlEventSetCreate(NULL), NVML_ERROR_INVALID_ARGUMENT);
 }
 
 static void refusals(void)
 {
-    nvmlDevice_t device = first(), foreign = (nvmlDevice_t)&failures;
+    nvmlDevice_t device = first(), foreign = (nvmlDevice_t)&device;
     nvmlMemory_t memory;
     nvmlMemory_v2_t v2 = {.version = 1};
     nvmlFieldValue_t fields[2] = {{.fieldId = 1}, {.fieldId = 99999}};
     unsigned value, count = 0;
-    EXPECT(NVML_ERROR_NO_PERMISSION, nvmlDeviceSetPersistenceMode(device, 1));
-    EXPECT(NVML_ERROR_NOT_SUPPORTED, nvmlSystemGetHicVersion(&value, NULL));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetMemoryInfo(foreign, &memory));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetMemoryInfo(NULL, &memory));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetMemoryInfo(device, NULL));
-    EXPECT(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetHandleByIndex_v2(1000, &device));
-    EXPECT(NVML_ERROR_NOT_FOUND, nvmlDeviceGetHandleByUUID("GPU-00000000-0000-0000-0000-000000000000", &device));
-    EXPECT(NVML_ERROR_ARGUMENT_VERSION_MISMATCH, nvmlDeviceGetMemoryInfo_v2(first(), &v2));
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetFieldValues(first(), 2, fields));
-    EXPECT(1, fields[1].nvmlReturn != NVML_SUCCESS);
+    IS(nvmlDeviceSetPersistenceMode(device, 1), NVML_ERROR_NO_PERMISSION);
+    IS(nvmlSystemGetHicVersion(&value, NULL), NVML_ERROR_NOT_SUPPORTED);
+    IS(nvmlDeviceGetMemoryInfo(foreign, &memory), NVML_ERROR_INVALID_ARGUMENT);
+    IS(nvmlDeviceGetMemoryInfo(NULL, &memory), NVML_ERROR_INVALID_ARGUMENT);
+    IS(nvmlDeviceGetMemoryInfo(device, NULL), NVML_ERROR_INVALID_ARGUMENT);
+    IS(nvmlDeviceGetHandleByIndex_v2(1000, &device), NVML_ERROR_INVALID_ARGUMENT);
+    IS(nvmlDeviceGetHandleByUUID("GPU-00000000-0000-0000-0000-000000000000", &device), NVML_ERROR_NOT_FOUND);
+    IS(nvmlDeviceGetMemoryInfo_v2(first(), &v2), NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+    OK(nvmlDeviceGetFieldValues(first(), 2, fields));
+    CHECK(fields[1].nvmlReturn != NVML_SUCCESS);
     nvmlReturn_t r = nvmlDeviceGetSupportedMemoryClocks(first(), &count, NULL);
-    EXPECT(1, r == NVML_ERROR_NOT_SUPPORTED || r == NVML_ERROR_INSUFFICIENT_SIZE);
+    CHECK(r == NVML_ERROR_NOT_SUPPORTED || r == NVML_ERROR_INSUFFICIENT_SIZE);
 }
 
-static void in_a_child(void)
+/* Each says which step failed, 0 if none. */
+static int cuda_in_a_child(void)
+{
+    CUcontext context;
+    CUdeviceptr p;
+    nvmlMemory_t memory;
+    if (cuInit(0) != CUDA_SUCCESS) return 1;
+    if (cuDevicePrimaryCtxRetain(&context, 0) != CUDA_SUCCESS || cuCtxSetCurrent(context) != CUDA_SUCCESS) return 2;
+    if (cuMemAlloc(&p, 1 << 20) != CUDA_SUCCESS) return 3;
+    if (nvmlDeviceGetMemoryInfo(first(), &memory) != NVML_SUCCESS) return 4;
+    return memory.used >= 1 << 20 ? 0 : 5;
+}
+
+static int nvml_in_a_child_of_cuda(void)
+{
+    int count;
+    nvmlMemory_t memory;
+    if (cuDeviceGetCount(&count) != CUDA_ERROR_NOT_INITIALIZED) return 1; /* as without hawser: the parent's is lost */
+    return nvmlDeviceGetMemoryInfo(first(), &memory) == NVML_SUCCESS ? 0 : 2;
+}
+
+/* The exit status of a child that does this; -1 when it ended otherwise. */
+static int child(int (*run)(void))
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) _exit(run());
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* NVML first, then CUDA in a child, as PyTorch does. */
+static void children(void)
 {
     unsigned n;
-    EXPECT(NVML_SUCCESS, nvmlInit_v2());
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetCount_v2(&n));
-    pid_t pid = fork();
-    if (pid == 0) {
-        CUcontext context;
-        CUdeviceptr p;
-        nvmlMemory_t memory;
-        EXPECT(CUDA_SUCCESS, cuInit(0));
-        EXPECT(CUDA_SUCCESS, cuDevicePrimaryCtxRetain(&context, 0));
-        EXPECT(CUDA_SUCCESS, cuCtxSetCurrent(context));
-        EXPECT(CUDA_SUCCESS, cuMemAlloc(&p, 1 << 20));
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetMemoryInfo(first(), &memory));
-        EXPECT(1, memory.used >= 1 << 20);
-        fflush(stdout);
-        _exit(failures != 0);
-    }
-    int status = -1;
-    EXPECT(pid, waitpid(pid, &status, 0));
-    EXPECT(0, status);
     nvmlMemory_t memory;
-    EXPECT(NVML_SUCCESS, nvmlDeviceGetMemoryInfo(first(), &memory));
-    EXPECT(CUDA_SUCCESS, cuInit(0));
-    pid = fork();
-    if (pid == 0) {
-        int count;
-        EXPECT(CUDA_ERROR_NOT_INITIALIZED, cuDeviceGetCount(&count)); /* as without hawser: the parent's is lost */
-        EXPECT(NVML_SUCCESS, nvmlDeviceGetMemoryInfo(first(), &memory));
-        fflush(stdout);
-        _exit(failures != 0);
-    }
-    EXPECT(pid, waitpid(pid, &status, 0));
-    EXPECT(0, status);
+    OK(nvmlInit_v2());
+    OK(nvmlDeviceGetCount_v2(&n));
+    IS(child(cuda_in_a_child), 0);
+    OK(nvmlDeviceGetMemoryInfo(first(), &memory));
+    OK(cuInit(0));
+    IS(child(nvml_in_a_child_of_cuda), 0);
+}
+
+static void no_server(void)
+{
+    unsigned n;
+    IS(nvmlInit_v2(), NVML_ERROR_DRIVER_NOT_LOADED);
+    IS(nvmlDeviceGetCount_v2(&n), NVML_ERROR_UNINITIALIZED);
+    IS(nvmlShutdown(), NVML_ERROR_UNINITIALIZED);
+    IS(cuInit(0), CUDA_ERROR_SYSTEM_NOT_READY);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && !strcmp(argv[1], "fork")) {
-        part("CUDA in a child of a process that used NVML", in_a_child);
-        return failures != 0;
-    }
-    part("initialization", initialization);
-    part("versions and error strings", versions);
-    part("devices", devices);
-    part("memory and processes", memory_and_processes);
-    part("figures", figures);
-    part("between devices", between_devices);
-    part("events", events);
-    part("refusals", refusals);
-    return failures != 0;
+    static const struct subtest tests[] = {{"initialization", initialization, false},
+                                           {"versions and error strings", versions, false},
+                                           {"devices", devices, false},
+                                           {"memory and processes", memory_and_processes, false},
+                                           {"figures", figures, false},
+                                           {"between devices", between_devices, false},
+                                           {"events", events, false},
+                                           {"refusals", refusals, false},
+                                           {"CUDA in a child", children, true},
+                                           {"no server", no_server, true}};
+    return subtests_run(tests, sizeof tests / sizeof *tests, argc, argv);
 }

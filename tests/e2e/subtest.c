@@ -3,15 +3,23 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *failed, *failed_file;
-static int failed_line;
+static char failed[512]; /* where and what, of the subtest that runs; "" while nothing has */
+
+static const char *name_of(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    return slash ? slash + 1 : file;
+}
 
 void subtest_failed(const char *file, int line, const char *what)
 {
-    const char *slash = strrchr(file, '/');
-    failed = what;
-    failed_file = slash ? slash + 1 : file;
-    failed_line = line;
+    if (!*failed) snprintf(failed, sizeof failed, "%s:%d: %s", name_of(file), line, what);
+}
+
+void subtest_differs(const char *file, int line, const char *what, long long got, long long want)
+{
+    if (!*failed)
+        snprintf(failed, sizeof failed, "%s:%d: %.300s is %lld, not %lld", name_of(file), line, what, got, want);
 }
 
 int subtests_run(const struct subtest *list, size_t n, int argc, char **argv)
@@ -19,14 +27,15 @@ int subtests_run(const struct subtest *list, size_t n, int argc, char **argv)
     int bad = 0, ran = 0;
     for (size_t i = 0; i < n; i++) {
         if (argc > 1 ? strcmp(argv[1], list[i].name) != 0 : list[i].by_name) continue;
-        failed = NULL;
+        *failed = 0;
         list[i].run();
         ran++;
-        if (failed)
-            printf("FAIL %s %s:%d: %s\n", list[i].name, failed_file, failed_line, failed);
+        if (*failed)
+            printf("FAIL %s %s\n", list[i].name, failed);
         else
             printf("ok %s\n", list[i].name);
-        bad += failed != NULL;
+        fflush(stdout);
+        bad += *failed != 0;
     }
     return bad || !ran;
 }

@@ -20,8 +20,9 @@ struct subtest {
 
 /* Runs all, or the one named by argv[1]; the program's exit status. */
 int subtests_run(const struct subtest *list, size_t n, int argc, char **argv);
-/* What CHECK does when its condition does not hold. */
+/* What CHECK does when its condition does not hold, and IS when the value is another. The first that fails is told. */
 void subtest_failed(const char *file, int line, const char *what);
+void subtest_differs(const char *file, int line, const char *what, long long got, long long want);
 
 #ifdef __cplusplus
 }
@@ -34,8 +35,15 @@ void subtest_failed(const char *file, int line, const char *what);
             return;                                           \
         }                                                     \
     } while (0)
+#define IS(call, value)                                                                \
+    do {                                                                               \
+        long long got_ = (long long)(call), want_ = (long long)(value);                \
+        if (got_ != want_) {                                                           \
+            subtest_differs(__FILE__, __LINE__, #call, got_, want_);                   \
+            return;                                                                    \
+        }                                                                              \
+    } while (0)
 /* CUDA_SUCCESS or cudaSuccess */
-#define OK(call) CHECK((call) == 0)
-#define IS(call, error) CHECK((call) == (error))
+#define OK(call) IS(call, 0)
 
 #endif

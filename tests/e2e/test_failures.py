@@ -2,11 +2,13 @@
 
 import os
 import random
+import re
+import shutil
 import socket
-import subprocess
 import tempfile
 
-from harness import Daemon, Skip, free_port, run, until
+from harness import Daemon, Skip, free_port, run, start, until
+from progress import plain
 
 ILLEGAL_ADDRESS, ASSERT, SYSTEM_NOT_READY, OUT_OF_MEMORY, HOST_GONE = 700, 710, 802, 2, 46
 INVALID_VALUE, INVALID_HANDLE, INVALID_IMAGE, INVALID_PTX, UNSUPPORTED_PTX = 1, 400, 200, 218, 222
@@ -35,6 +37,14 @@ def tests(build):
         for endpoint in ("ipc:///nonexistent/hawser.sock", "tcp://127.0.0.1:1"):
             r = run([*probe, "init"], env=build.preload_env(endpoint), timeout=20)
             assert r.stdout == f"init {SYSTEM_NOT_READY}\n", r
+
+    def programs_without_a_server_fail_in_few_words():
+        env = build.preload_env("ipc:///nonexistent/hawser.sock", LD_LIBRARY_PATH=build.path("lib"))
+        for name in ("cuda-linked", "arrays", "semantics", "nvml", "ptx-tests", "life", "textures", "printf", "threads"):
+            r = run([build.program(name), *(["threads"] if name == "life" else [])], env=env, timeout=60)
+            said = r.stdout + r.stderr
+            assert r.returncode == 1 and len(said) < 4000, (name, plain(said))
+            assert "\N{REPLACEMENT CHARACTER}" not in said, (name, plain(said))
 
     def a_missing_server_setting_is_system_not_ready():
         env = build.preload_env("")
@@ -73,10 +83,36 @@ def tests(build):
                 r = through(d, "load", path)
                 assert r.stdout.splitlines()[0] in (f"load {INVALID_IMAGE}", f"load {INVALID_PTX}"), (image, r)
 
+    def images_without_ptx_are_told_once_with_library_kernel_and_count():
+        nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
+        if not os.path.exists(nvcc):
+            raise Skip("nvcc is missing")
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("one", "two"):
+                with open(os.path.join(folder, name + ".cu"), "w", encoding="ascii") as f:
+                    f.write(f"__global__ void {name}() {{}}\n__global__ void {name}_more() {{}}\n"
+                            f"int run_{name}() {{ {name}<<<1, 1>>>(); return cudaGetLastError(); }}\n")
+            with open(os.path.join(folder, "main.cu"), "w", encoding="ascii") as f:
+                f.write('#include <cstdio>\nint run_one(), run_two();\n'
+                        'int main() { int a = run_one(), b = run_two(); printf("%d %d\\n", a, b); }\n')
+            r = run([nvcc, "-gencode", "arch=compute_90,code=sm_90", "-o", "program", "main.cu", "one.cu", "two.cu"],
+                    cwd=folder, timeout=300)
+            assert r.returncode == 0, r
+            program = os.path.join(folder, "program")
+            with Daemon(build, log_level="warn") as d:
+                remoted = [hawser, "run", "--server", d.endpoint]
+                for command, env, who in (([], build.soft_env(), "software GPU"), (remoted, build.env(), "guest")):
+                    r = run([*command, program], env=env, timeout=60)
+                    said = re.sub(r"\[\d+\]", "", r.stderr).splitlines()
+                    begin = f"hawser {who} warn: {program}: "
+                    assert r.stdout == "209 209\n" and said == [
+                        begin + "no PTX for kernel _Z3onev and 1 more: it holds machine code only",
+                        begin + "2 images in all had no code for this device"], r
+                assert d.log == "", d.log  # it is the guest's affair
+
     def a_wild_pointer_is_sticky_and_costs_its_own_session_only():
         with Daemon(build) as d:
-            other = subprocess.Popen([hawser, "run", "--server", d.endpoint, *probe, "hold"], env=build.env(),
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            other = start([hawser, "run", "--server", d.endpoint, *probe, "hold"], build.env())
             assert other.stdout.readline() == "holding\n"
             r = through(d, "wild")
             assert r.stdout == f"launch 0\nsync {ILLEGAL_ADDRESS}\nagain {ILLEGAL_ADDRESS}\nalloc {ILLEGAL_ADDRESS}\n", r
@@ -175,20 +211,18 @@ def tests(build):
     def a_worker_maps_where_guests_do_not():
         """NVIDIA's driver puts device memory beside its process's mappings, and a guest tells memory by its address."""
         with Daemon(build) as d:
-            p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True)
+            p = start([*probe, "hold"], build.preload_env(d.endpoint))
             assert p.stdout.readline() == "holding\n"
             here, there = libc_of(p.pid), libc_of(d.workers()[0])
             p.kill()
             p.wait()
-        if subprocess.run(["setarch", "-L", "true"], check=False).returncode:
+        if run(["setarch", "-L", "true"]).returncode:
             raise Skip("personality() is forbidden here")
         assert there < 0x300000000000 < 0x700000000000 < here, (hex(there), hex(here))
 
     def a_killed_guest_leaves_no_worker():
         with Daemon(build) as d:
-            p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True)
+            p = start([*probe, "hold"], build.preload_env(d.endpoint))
             assert p.stdout.readline() == "holding\n"
             assert len(d.workers()) == 1
             p.kill()
@@ -198,8 +232,7 @@ def tests(build):
 
     def a_killed_worker_gives_errors_and_no_hang():
         with Daemon(build) as d:
-            p = subprocess.Popen([*probe, "hold"], env=build.preload_env(d.endpoint), stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True)
+            p = start([*probe, "hold"], build.preload_env(d.endpoint))
             assert p.stdout.readline() == "holding\n"
             os.kill(d.workers()[0], 9)
             assert until(lambda: d.workers() == [], 5)

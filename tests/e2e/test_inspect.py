@@ -55,9 +55,47 @@ def tests(build):
                 r = inspect(path)
                 assert r.returncode == status and said in r.stdout, r
 
+    def refused(path, said):
+        r = inspect(path)
+        assert r.returncode == 125 and r.stdout == "" and r.stderr == f"hawser inspect: {path}{said}\n", r
+
     def no_program():
-        assert inspect("/nonexistent").returncode == 125
+        refused("/nonexistent", ": No such file or directory")
+        refused("/", ": Is a directory")
         assert inspect().returncode == 125
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "file")
+            for text, said in (("hello\n", " is neither a program or library (ELF) nor GPU code (PTX, a fat binary)"),
+                               ("", " is neither a program or library (ELF) nor GPU code (PTX, a fat binary)"),
+                               ("#! /bin/sh -e\n", " is a script: inspect its interpreter, /bin/sh -e, and the libraries "
+                                                   "that it opens")):
+                with open(path, "w", encoding="ascii") as f:
+                    f.write(text)
+                refused(path, said)
+
+    def another_machine():
+        with open(build.path("tests", "echo-all"), "rb") as f:
+            program = bytearray(f.read())
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "program")
+            for machine, name in ((183, "AArch64"), (243, "RISC-V"), (9999, "another machine")):
+                program[18:20] = machine.to_bytes(2, "little")
+                with open(path, "wb") as f:
+                    f.write(program)
+                os.chmod(path, 0o755)
+                refused(path, f" is built for {name}; hawser runs programs of x86-64")
+                r = run([build.bin("hawser"), "run", path], env=build.env())
+                assert r.returncode == 125 and "another machine" in r.stderr, r
+            program[18:20] = (190).to_bytes(2, "little")  # EM_CUDA: a cubin
+            with open(path, "wb") as f:
+                f.write(program)
+            r = inspect(path)
+            assert r.returncode == 1 and "machine code only" in r.stdout, r
+
+    def no_cuda():
+        r = inspect(build.path("tests", "echo-all"))
+        assert r.returncode == 0 and r.stderr == "", r
+        assert "needs nothing of what hawser carries" in r.stdout and len(r.stdout.splitlines()) == 2, r
 
     yield "inspect/a program of the runtime API", a_runtime_program
     yield "inspect/the libraries that it loads", its_libraries
@@ -65,4 +103,6 @@ def tests(build):
     yield "inspect/a program of relocatable code", a_program_of_relocatable_code
     yield "inspect/a program of NVML", an_nvml_program
     yield "inspect/kernels that the software GPU cannot run", kernels_that_cannot_run
-    yield "inspect/no such program", no_program
+    yield "inspect/what is no program", no_program
+    yield "inspect/a program of another machine", another_machine
+    yield "inspect/a program without CUDA", no_cuda

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from harness import Daemon, Skip, free_port, run, until
+from harness import TEXT, Daemon, Skip, free_port, run, until
 from registry import python_package
 
 ALLOCATORS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4"}
@@ -101,7 +101,7 @@ def tests(build):
 
     def preload_needs_libc_only():
         out = subprocess.run(["readelf", "-d", build.path("lib", "libhawser-preload.so")], capture_output=True,
-                             text=True, check=True).stdout
+                             **TEXT, check=True).stdout
         needed = [l.split("[")[1].rstrip("]") for l in out.splitlines() if "(NEEDED)" in l]
         assert sorted(needed) == ["libc.so.6", "libhawser-cuda.so.1"], needed
 

@@ -108,6 +108,15 @@ def tests(build):
             ("cuInit", "Flags=0", "CUDA_SUCCESS"), ("cuDeviceGetCount", "count=-> 1", "CUDA_SUCCESS"),
             ("cuDeviceGetCount", "count=NULL", "CUDA_ERROR_INVALID_VALUE")], text
 
+    def where_nothing_can_be_written():
+        with tempfile.TemporaryDirectory() as folder:
+            ran = os.path.join(folder, "ran")
+            for option in ("--json", "--text", "--summary"):
+                for path, said in (("/nonexistent/x", "No such file or directory"), (folder, "Is a directory")):
+                    r = run([build.bin("hawser"), "trace", option, path, "touch", ran], env=build.env())
+                    assert r.returncode == 125 and r.stderr == f"hawser trace: {path}: {said}\n", r
+            assert not os.path.exists(ran)
+
     yield "trace/private server", private
     yield "trace/tcp", tcp
     yield "trace/JSON for a viewer", for_a_viewer
@@ -116,3 +125,4 @@ def tests(build):
     yield "trace/every process of a run", every_process
     yield "trace/a program without calls", no_calls
     yield "trace/a Python program", a_python_program
+    yield "trace/what cannot be written is told before the program runs", where_nothing_can_be_written

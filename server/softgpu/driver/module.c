@@ -2,6 +2,7 @@
 #include "driver.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +40,16 @@ static void describe(const struct sg_diag *d, char *out, size_t size)
     if (d->instruction[0] && (size_t)n < size) snprintf(out + n, size - (size_t)n, ": %s", d->instruction);
 }
 
-static CUresult failed(const struct sg_diag *d, char *log, size_t log_size)
+/* image: NULL when it has been loaded. A caller that takes the log tells itself of images without PTX: it knows whose
+ * they are, and how often it has told. */
+static CUresult failed(const struct sg_diag *d, const void *image, char *log, size_t log_size)
 {
     char text[1024];
     describe(d, text, sizeof text);
-    sd_log(SD_ERROR, "PTX cannot be loaded: %s", text);
+    if (!image || d->code != SG_NO_BINARY_FOR_GPU)
+        sd_log(SD_ERROR, "PTX cannot be loaded: %s", text);
+    else if (!log || !log_size)
+        hawser_abi_image_refused(image, text);
     if (log && log_size) snprintf(log, log_size, "%s", text);
     return sd_code_result(d->code);
 }
@@ -104,6 +110,28 @@ static CUresult open_linked(const char *text, struct sg_image *image, struct sg_
     return sd_code_result(code);
 }
 
+/* Whose PTX is missing: as the machine code beside it tells. */
+static void name_kernels(const struct hawser_image *parts, struct sg_diag *diag)
+{
+    struct sg_registers names = {0};
+    char why[sizeof diag->message];
+    for (unsigned i = 0; i < parts->n_parts; i++) {
+        struct sg_text part = {parts->part[i].data, parts->part[i].size};
+        if (parts->kind == HAWSER_IMAGE_ELF)
+            sg_registers_add(&names, part.bytes, part.size);
+        else if (parts->kind != HAWSER_IMAGE_PTX)
+            sg_fatbin_registers(&part, UINT_MAX, &names);
+    }
+    snprintf(why, sizeof why, "%s", diag->message);
+    if (names.n > 1)
+        snprintf(diag->message, sizeof diag->message, "no PTX for kernel %.120s and %zu more: %.80s",
+                 names.function[0].name, names.n - 1, why);
+    else
+        snprintf(diag->message, sizeof diag->message, "no PTX for %s%.120s: %.80s", names.n ? "kernel " : "its kernels",
+                 names.n ? names.function[0].name : "", why);
+    sg_registers_free(&names);
+}
+
 CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag)
 {
     struct hawser_image *parts = malloc(sizeof *parts);
@@ -113,7 +141,7 @@ CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag 
     diag->code = SG_INVALID_IMAGE;
     if (r == CUDA_SUCCESS && parts->kind == HAWSER_IMAGE_ELF) {
         diag->code = SG_NO_BINARY_FOR_GPU;
-        snprintf(diag->message, sizeof diag->message, "machine code for a GPU, without PTX");
+        snprintf(diag->message, sizeof diag->message, "it holds machine code only");
         r = CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
     if (r == CUDA_SUCCESS && parts->kind == HAWSER_IMAGE_PTX &&
@@ -130,6 +158,7 @@ CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag 
             sg_fatbin_registers(&(struct sg_text){parts->part[0].data, parts->part[0].size}, sd_capability(),
                                 &image->registers);
     }
+    if (r == CUDA_ERROR_NO_BINARY_FOR_GPU) name_kernels(parts, diag);
     free(parts);
     return r;
 }
@@ -142,7 +171,7 @@ static CUresult load(struct sd_device *d, const void *code, bool library, uint32
     if (!code) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = sd_open_image(code, &image, &diag);
     if (r != CUDA_SUCCESS) {
-        failed(&diag, log, log_size);
+        failed(&diag, code, log, log_size);
         return r;
     }
     struct sd_module *m = calloc(1, sizeof *m);
@@ -162,7 +191,7 @@ static CUresult load(struct sd_device *d, const void *code, bool library, uint32
     sg_image_close(&image);
     if (!m->ir || (eager && sd_parse_all(m->ir, &diag) != SG_OK) ||
         !(m->instance = sg_instance_create(d->engine, m->ir, &diag))) {
-        r = failed(&diag, log, log_size);
+        r = failed(&diag, NULL, log, log_size);
         free_module(m);
         return r;
     }
@@ -375,7 +404,7 @@ static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_ker
     struct sg_diag diag = {0};
     if (!sg_module_entry(m->ir, name)) return CUDA_ERROR_NOT_FOUND;
     struct sg_kernel *kernel = sg_instance_kernel(m->instance, name, &diag);
-    if (!kernel) return failed(&diag, NULL, 0);
+    if (!kernel) return failed(&diag, NULL, NULL, 0);
     struct sd_kernel *k = calloc(1, sizeof *k);
     if (!k || !sd_register(SD_KERNEL, k)) {
         free(k);

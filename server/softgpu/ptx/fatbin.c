@@ -177,10 +177,9 @@ static enum sg_code choose(const struct sg_text *part, unsigned capability, stru
                            void **owned, struct sg_diag *diag) {
     struct sg_fat_entry entry, best = {0};
     uint64_t offset = 0;
-    unsigned seen = 0, highest = 0;
+    unsigned highest = 0;
     int more;
     while ((more = sg_fatbin_next(part->bytes, part->size, &offset, &entry)) > 0) {
-        seen++;
         if (entry.kind == KIND_PTX && entry.sm > highest) highest = entry.sm;
         if (runs_on(&entry, capability) && (best.kind == 0 || better(&entry, &best))) best = entry;
     }
@@ -189,7 +188,7 @@ static enum sg_code choose(const struct sg_text *part, unsigned capability, stru
     if (highest)
         return fail(diag, SG_NO_BINARY_FOR_GPU, "its PTX is for sm_%u, the device is sm_%u",
                     highest, capability);
-    return fail(diag, SG_NO_BINARY_FOR_GPU, "%u machine code entries and no PTX", seen);
+    return fail(diag, SG_NO_BINARY_FOR_GPU, "it holds machine code only");
 }
 
 void sg_fatbin_registers(const struct sg_text *fatbin, unsigned capability, struct sg_registers *registers) {
@@ -215,7 +214,7 @@ static enum sg_code open_part(const struct sg_text *part, unsigned capability, s
     case SG_IMAGE_FATBIN:
         return choose(part, capability, text, owned, diag);
     case SG_IMAGE_ELF:
-        return fail(diag, SG_NO_BINARY_FOR_GPU, "a cubin holds machine code and no PTX");
+        return fail(diag, SG_NO_BINARY_FOR_GPU, "it holds machine code only");
     default:
         return fail(diag, SG_INVALID_IMAGE, "neither fat binary nor cubin nor PTX");
     }
