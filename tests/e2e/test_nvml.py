@@ -113,6 +113,8 @@ def tests(build):
     yield "nvml/private server", private()
     yield "nvml/tcp", tcp
     yield "nvml/CUDA in a child after NVML", in_a_child
+    yield "nvml/CUDA in a child after NVML, software GPU directly", lambda: check(
+        [build.program("nvml"), "fork"], build.soft_env(**DEVICES))
     yield "nvml/no server", no_server
     yield "nvml/pynvml from the Python registry", binding
     yield "nvml/gpustat from the Python registry", gpustat
