@@ -11,6 +11,7 @@ const char *const hawser_environment[] = {
     "CUDA_DISABLE_PTX_JIT",
     "CUDA_FORCE_JIT",
     "CUDA_DISABLE_JIT",
+    "CUDA_FORCE_PRELOAD_LIBRARIES",
     "CUDA_MODULE_LOADING",
     "CUDA_MODULE_DATA_LOADING",
     "CUDA_DEVICE_MAX_CONNECTIONS",

@@ -117,6 +117,7 @@ def tests(build):
         assert way.out("compiling", CUDA_FORCE_PTX_JIT="1") == "0 0\n"
         for name in ("CUDA_DISABLE_PTX_JIT", "CUDA_DISABLE_JIT"):
             assert way.out("compiling", **{name: "1"}) == "223 223\n", name
+        assert way.out("compiling", CUDA_DISABLE_PTX_JIT="0", CUDA_DISABLE_JIT="1") == "0 0\n"
 
     def log_file(way):
         with tempfile.TemporaryDirectory() as folder:

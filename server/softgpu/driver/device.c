@@ -125,7 +125,7 @@ static void start(void)
 {
     unsigned places[SD_MAX_DEVICES], want = sd_visible_places(places);
     eager = env_is("CUDA_MODULE_LOADING", "EAGER");
-    jit_disabled = env_is("CUDA_DISABLE_PTX_JIT", "1") || env_is("CUDA_DISABLE_JIT", "1");
+    jit_disabled = env_is(getenv("CUDA_DISABLE_PTX_JIT") ? "CUDA_DISABLE_PTX_JIT" : "CUDA_DISABLE_JIT", "1");
     start_result = want ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_NO_DEVICE;
     if (!want) {
         sd_log(SD_INFO, "CUDA_VISIBLE_DEVICES or NVIDIA_VISIBLE_DEVICES leaves no device");
