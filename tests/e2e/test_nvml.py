@@ -43,17 +43,19 @@ def tests(build):
         assert r.returncode == 0 and lines and all(l.startswith("ok ") for l in lines), \
             f"exit status {r.returncode}\n{r.stdout}{r.stderr}"
 
-    def soft():
-        check([build.program("nvml")], build.soft_env(**DEVICES))
+    def soft(*arguments):
+        return lambda: check([build.program("nvml"), *arguments], build.soft_env(**DEVICES))
 
     def private(*arguments):
         return lambda: check([build.bin("hawser"), "run", "--device", "soft", build.program("nvml"), *arguments],
                              build.env(**DEVICES))
 
-    def in_a_child():
-        if build.sanitized:
-            raise Skip("AddressSanitizer's allocator does not survive the fork of a process with several threads")
-        private("fork")()
+    def in_a_child(check_it):
+        def go():
+            if build.sanitized:
+                raise Skip("AddressSanitizer's allocator does not survive the fork of a process with several threads")
+            check_it()
+        return go
 
     def tcp():
         with Daemon(build, f"tcp://127.0.0.1:{free_port()}") as d:
@@ -109,12 +111,11 @@ def tests(build):
             f"ipc:///nonexistent/{os.getpid()}", LD_LIBRARY_PATH=build.path("lib")))
         assert r.returncode == 1 and "is 9, not 0" in r.stdout, r  # NVML_ERROR_DRIVER_NOT_LOADED
 
-    yield "nvml/software GPU directly", soft
+    yield "nvml/software GPU directly", soft()
     yield "nvml/private server", private()
     yield "nvml/tcp", tcp
-    yield "nvml/CUDA in a child after NVML", in_a_child
-    yield "nvml/CUDA in a child after NVML, software GPU directly", lambda: check(
-        [build.program("nvml"), "fork"], build.soft_env(**DEVICES))
+    yield "nvml/CUDA in a child after NVML", in_a_child(private("fork"))
+    yield "nvml/CUDA in a child after NVML, software GPU directly", in_a_child(soft("fork"))
     yield "nvml/no server", no_server
     yield "nvml/pynvml from the Python registry", binding
     yield "nvml/gpustat from the Python registry", gpustat
