@@ -23,7 +23,7 @@ void devices_lend(void)
 {
     const char *list = getenv("CUDA_VISIBLE_DEVICES");
     limited = list != NULL;
-    for (; list && (!strncmp(list, "GPU-", 4) || !strncmp(list, "MIG-", 4)) && lent.n < HAWSER_MAX_DEVICES;) {
+    while (list && (!strncmp(list, "GPU-", 4) || !strncmp(list, "MIG-", 4)) && lent.n < HAWSER_MAX_DEVICES) {
         size_t size = strcspn(list, ",");
         snprintf(lent.text[lent.n++], HAWSER_UUID_TEXT, "%.*s", (int)size, list);
         list += size + (list[size] != 0);
