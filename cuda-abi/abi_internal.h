@@ -34,6 +34,9 @@ extern const unsigned hawser_abi_n_errors;
 CUstream hawser_abi_enter_per_thread(void);
 void hawser_abi_leave_per_thread(CUstream before);
 
+/* The result of a launch that returned r, after waiting for it if the program wants that (blocking.c). */
+CUresult hawser_abi_launched(CUstream stream, CUresult r);
+
 /* CLS, the context-local storage of the private tables (cls.c). */
 CUresult hawser_abi_cls_set(CUcontext ctx, void *key, void *value,
                             void (*destroy)(CUcontext, void *, void *));
@@ -55,9 +58,6 @@ void hawser_abi_handshake(const struct abi_handshake *h, const struct abi_handsh
 
 /* MD2 (RFC 1319). digest: 16 bytes. */
 void hawser_abi_md2(const uint8_t *data, size_t size, uint8_t *digest);
-
-/* Advice about managed memory that was freed is forgotten (composed/managed.c). */
-void hawser_abi_managed_freed(CUdeviceptr base);
 
 /* Advice about managed memory that was freed is forgotten (composed/managed.c). */
 void hawser_abi_managed_freed(CUdeviceptr base);

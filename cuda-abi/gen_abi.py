@@ -142,6 +142,7 @@ def question(f, kind):
     """What capture.c is asked, and whether only while something is captured."""
     arguments = "".join(n + ", " for _, n in f.params)
     asked = {"op": lambda: f"hawser_capture_{f.name}({arguments}&r)",
+             "launch": lambda: f"hawser_capture_{f.name}({arguments}&r)",
              "always": lambda: f"hawser_capture_{f.name}({arguments}&r)",
              "own": lambda: f"hawser_first_{f.name}({arguments}&r)",
              "implicit": lambda: "hawser_capture_implicit(&r)",
@@ -153,18 +154,25 @@ def question(f, kind):
     return asked if kind in ("always", "own") else f"hawser_capture_on() && {asked}"
 
 
+def launch_stream(f):
+    configs = [n for t, n in f.params if plain(t) == "CUlaunchConfig*"]
+    return f"{configs[0]} ? {configs[0]}->hStream : NULL" if configs else first(f, "CUstream")
+
+
 def capture(functions, captured):
     out = [HEAD + '#include "graph/capture.h"\n']
     for name, kind in captured.items():
         f = functions[name]
         ask = ""
-        if kind in ("op", "always", "own"):
+        if kind in ("op", "launch", "always", "own"):
             prefix = "first" if kind == "own" else "capture"
             out.append(f"bool hawser_{prefix}_{name}({declared(f)}, CUresult *r);\n")
         if kind != "direct":
             ask = f"    CUresult r;\n    if ({question(f, kind)}) return r;\n"
-        out.append(f"CUresult {name}({declared(f)})\n{{\n{ask}"
-                   f"    return hawser_direct_{name}({', '.join(n for _, n in f.params)});\n}}\n")
+        call = f"hawser_direct_{name}({', '.join(n for _, n in f.params)})"
+        if kind == "launch":
+            call = f"hawser_abi_launched({launch_stream(f)}, {call})"
+        out.append(f"CUresult {name}({declared(f)})\n{{\n{ask}    return {call};\n}}\n")
     return "\n".join(out)
 
 

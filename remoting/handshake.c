@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "endpoint.h"
+#include "environment.h"
 #include "log.h"
 #include "probe.h"
 #include "session.h"
@@ -20,7 +21,7 @@
 
 static int send_envelope(struct hawser_lane *lane, const Hawser__ToHost *m)
 {
-    uint8_t buf[1024];
+    uint8_t buf[1024 + HAWSER_ENVIRONMENT_VALUE];
     size_t size = hawser__to_host__get_packed_size(m);
     if (size > sizeof buf) return HAWSER_LANE_BROKEN;
     hawser__to_host__pack(m, buf);
@@ -132,6 +133,8 @@ struct hawser_lane *hawser_handshake(const char *endpoint, Hawser__Opened **open
     open.protocol_major = HAWSER_PROTOCOL_MAJOR;
     open.protocol_minor = HAWSER_PROTOCOL_MINOR;
     open.token = g->welcome->token;
+    char *container = getenv("NVIDIA_VISIBLE_DEVICES");
+    if (container && strlen(container) <= HAWSER_ENVIRONMENT_VALUE) open.container_devices = container;
     m.open = &open;
     if (send_envelope(lane, &m) == HAWSER_LANE_OK) answer = recv_envelope(lane, OPENED_MS);
     if (!answer || !answer->opened) {

@@ -1,5 +1,4 @@
 /* hawserd: options, the choice of the device, and then the broker. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -9,11 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker.h"
-#include "library.h"
+#include "lend.h"
 #include "log.h"
 #include "value.h"
 
@@ -129,29 +127,6 @@ static enum parsed parse(int argc, char **argv, struct options *o)
     return optind < argc || b->n_listen == 0 ? USAGE : RIGHT;
 }
 
-/* Whether NVIDIA's driver works here; asked in a child, because a driver once loaded stays. */
-static bool cuda_works(void)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int (*init)(unsigned), (*count)(int *), n = 0;
-        char err[1024];
-        void *lib = library_open("libcuda.so.1", "cuInit", err, sizeof err);
-        if (!lib) {
-            hawser_log(HAWSER_INFO, "no CUDA device: %s", err);
-            _exit(1);
-        }
-        init = (int (*)(unsigned))dlsym(lib, "cuInit");
-        count = (int (*)(int *))dlsym(lib, "cuDeviceGetCount");
-        _exit(!(init && count && init(0) == 0 && count(&n) == 0 && n > 0));
-    }
-    int status;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 /* NAME relative to this program's own folder. */
 static char *beside(const char *name)
 {
@@ -168,7 +143,7 @@ static char *beside(const char *name)
 
 static const char *choose_library(const char *device, bool *software)
 {
-    if (strcmp(device, "soft") != 0 && cuda_works()) return "libcuda.so.1";
+    if (strcmp(device, "soft") != 0 && lend_works("libcuda.so.1")) return "libcuda.so.1";
     if (!strcmp(device, "cuda")) {
         fprintf(stderr, "hawserd: --device cuda: NVIDIA's libcuda.so.1 is missing or finds no GPU\n");
         return NULL;
@@ -184,14 +159,13 @@ int main(int argc, char **argv)
     enum parsed parsed = parse(argc, argv, &o);
     if (parsed == USAGE) usage(stderr);
     if (parsed != RIGHT) return 2;
-    /* A worker is a host process: nothing of a guest's environment may reach it. */
-    unsetenv("LD_PRELOAD");
-    unsetenv("HAWSER_SERVER");
+    lend_environment(o.private); /* a worker is a host process: nothing of a guest's environment may reach it */
     signal(SIGPIPE, SIG_IGN);
     o.broker.worker = beside("hawser-worker");
     if (!o.broker.worker) return 1;
     o.broker.library = choose_library(o.device, &o.broker.software);
     if (!o.broker.library) return 1;
+    lend_by_name(o.broker.library);
     int status = broker_run(&o.broker);
     if (o.private && !strncmp(o.broker.listen[0], "ipc://", 6)) {
         char *folder = strdup(o.broker.listen[0] + 6);

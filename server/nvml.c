@@ -1,6 +1,6 @@
 /*
  * NVML on the host: NVIDIA's library or the software GPU's, beside the CUDA driver that the session uses. The guest
- * sees the devices that it has, under the numbers that CUDA gives them here.
+ * sees the devices that the host lends and its NVIDIA_VISIBLE_DEVICES leaves, whether CUDA has been initialized or not.
  */
 #include "nvml_host.h"
 
@@ -18,6 +18,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const char *cuda_path;
 static struct nvml_driver driver;
 static bool there;
+static struct hawser_names names; /* of the guest's devices, in the order of their numbers */
+static nvmlDevice_t devices[HAWSER_MAX_DEVICES];
 
 /* libnvidia-ml.so.1 from where libcuda.so.1 comes. */
 static void nvml_path(char *out, size_t size)
@@ -25,6 +27,34 @@ static void nvml_path(char *out, size_t size)
     const char *slash = strrchr(cuda_path, '/');
     int folder = slash ? (int)(slash + 1 - cuda_path) : 0;
     snprintf(out, size, "%.*slibnvidia-ml.so.1", folder, cuda_path);
+}
+
+/* What is lent, by name; without a list of it, all that there is. */
+static void list_lent(struct hawser_names *out)
+{
+    unsigned count = 0;
+    nvmlDevice_t device;
+    out->n = 0;
+    if (devices_lent(out)) return;
+    if (!driver.nvmlDeviceGetCount_v2 || driver.nvmlDeviceGetCount_v2(&count) != NVML_SUCCESS) return;
+    for (unsigned i = 0; i < count && out->n < HAWSER_MAX_DEVICES; i++)
+        if (driver.nvmlDeviceGetHandleByIndex_v2(i, &device) == NVML_SUCCESS &&
+            driver.nvmlDeviceGetUUID(device, out->text[out->n], HAWSER_UUID_TEXT) == NVML_SUCCESS)
+            out->n++;
+}
+
+static void list_devices(void)
+{
+    struct hawser_names all;
+    bool seen[HAWSER_MAX_DEVICES];
+    list_lent(&all);
+    if (!hawser_container_devices(devices_container(), &all, seen))
+        hawser_log(HAWSER_WARN, "NVIDIA_VISIBLE_DEVICES=%s of the guest names a device that is not among the %u here",
+                   devices_container(), all.n);
+    for (unsigned i = 0; i < all.n; i++) {
+        if (!seen[i] || driver.nvmlDeviceGetHandleByUUID(all.text[i], &devices[names.n]) != NVML_SUCCESS) continue;
+        memcpy(names.text[names.n++], all.text[i], HAWSER_UUID_TEXT);
+    }
 }
 
 static void load(void)
@@ -41,8 +71,12 @@ static void load(void)
         memcpy((char *)&driver + s->offset, &address, sizeof address);
     }
     nvmlReturn_t r = driver.nvmlInit_v2();
-    there = r == NVML_SUCCESS && driver.nvmlDeviceGetHandleByUUID;
-    if (!there) hawser_log(HAWSER_WARN, "no NVML: nvmlInit_v2 of %s returns %u", path, r);
+    there = r == NVML_SUCCESS && driver.nvmlDeviceGetHandleByUUID && driver.nvmlDeviceGetHandleByIndex_v2 &&
+            driver.nvmlDeviceGetUUID;
+    if (there)
+        list_devices();
+    else
+        hawser_log(HAWSER_WARN, "no NVML: nvmlInit_v2 of %s returns %u", path, r);
 }
 
 void nvml_from(const char *path)
@@ -57,24 +91,66 @@ bool served_nvml(struct served *c)
     return there;
 }
 
+bool nvml_names(struct served *c, struct hawser_names *out)
+{
+    if (!served_nvml(c)) return false;
+    *out = names;
+    return true;
+}
+
 bool served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device)
 {
-    static const char *const kinds[] = {"GPU", "MIG"};
-    int count = 0;
-    CUuuid uuid;
-    char text[64];
-    if (c->driver->cuDeviceGetCount(&count) != CUDA_SUCCESS || index >= (uint64_t)count) return false;
-    if (!c->driver->cuDeviceGetUuid_v2 || c->driver->cuDeviceGetUuid_v2(&uuid, (CUdevice)index) != CUDA_SUCCESS)
-        return false;
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        int n = snprintf(text, sizeof text, "%s-", kinds[k]);
-        for (size_t i = 0; i < sizeof uuid.bytes; i++) {
-            bool dash = i == 4 || i == 6 || i == 8 || i == 10;
-            n += snprintf(text + n, sizeof text - (size_t)n, "%s%02x", dash ? "-" : "", (unsigned char)uuid.bytes[i]);
-        }
-        if (driver.nvmlDeviceGetHandleByUUID(text, device) == NVML_SUCCESS) return true;
+    (void)c;
+    if (index >= names.n) return false;
+    *device = devices[index];
+    return true;
+}
+
+/* ---- what is told of them at the guest's nvmlInit ---- */
+
+static void bytes_of(const char *text, uint8_t uuid[16])
+{
+    unsigned n = 0;
+    for (const char *p = text + 4; n < 16 && sscanf(p, "%2hhx", &uuid[n]) == 1; n++)
+        p += p[2] == '-' ? 3 : 2;
+}
+
+/* What it does not tell stays empty. */
+static void describe(unsigned i, Hawser__NvmlDevice *out, char name[96], uint8_t uuid[16])
+{
+    nvmlPciInfo_t pci = {.bus = 0};
+    int major = 0, minor = 0;
+    if (driver.nvmlDeviceGetName) driver.nvmlDeviceGetName(devices[i], name, 96);
+    if (driver.nvmlDeviceGetPciInfo_v3) driver.nvmlDeviceGetPciInfo_v3(devices[i], &pci);
+    if (driver.nvmlDeviceGetCudaComputeCapability)
+        driver.nvmlDeviceGetCudaComputeCapability(devices[i], &major, &minor);
+    bytes_of(names.text[i], uuid);
+    hawser__nvml_device__init(out);
+    out->name = name;
+    out->uuid = (ProtobufCBinaryData){16, uuid};
+    out->domain = pci.domain;
+    out->bus = pci.bus;
+    out->device = pci.device;
+    out->major = major;
+    out->minor = minor;
+}
+
+CUresult serve_NvmlDevices(struct served *c, const ProtobufCMessage *msg)
+{
+    Hawser__NvmlDevicesReply reply = HAWSER__NVML_DEVICES_REPLY__INIT;
+    Hawser__NvmlDevice told[HAWSER_MAX_DEVICES], *list[HAWSER_MAX_DEVICES];
+    char name[HAWSER_MAX_DEVICES][96] = {{0}};
+    uint8_t uuid[HAWSER_MAX_DEVICES][16] = {{0}};
+    (void)msg;
+    reply.status = served_nvml(c) ? NVML_SUCCESS : NVML_ERROR_LIBRARY_NOT_FOUND;
+    for (unsigned i = 0; i < names.n; i++) {
+        list[i] = &told[i];
+        describe(i, list[i], name[i], uuid[i]);
     }
-    return false;
+    reply.n_devices = names.n;
+    reply.devices = list;
+    served_reply(c, &reply.base);
+    return CUDA_SUCCESS;
 }
 
 /* ---- the guest's process is this one ---- */

@@ -17,6 +17,7 @@
 
 #include "cuda_api.h"
 #include "lane.h"
+#include "visible.h"
 #include "wire.pb-c.h"
 
 struct objects;
@@ -27,7 +28,7 @@ struct worker {
     struct cuda_driver driver;
     struct objects *objects;
     struct staging *staging;
-    CUresult init_result;
+    bool software;               /* the driver is the software GPU */
     _Atomic(uint64_t) consumed;  /* bulk bytes taken */
     uint64_t consumed_told;      /* dispatcher only */
     struct inbox *inbox;         /* NULL while the dispatcher receives itself */
@@ -128,11 +129,25 @@ void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame
 /* ---- driver.c ---- */
 
 /* Loads the library at path and fills the table. 0, or -1 with a reason in err. */
-int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size);
+int driver_load(const char *path, struct cuda_driver *out, bool *software, char *err, size_t err_size);
+
+/* ---- device.c: which devices the guest sees ---- */
+
+/* At the start: what the host lends, by the environment that hawserd gave. */
+void devices_lend(void);
+/* That as a list; false when it is not limited. */
+bool devices_lent(struct hawser_names *out);
+/* The guest's NVIDIA_VISIBLE_DEVICES, once it is known; NULL when it hides nothing. */
+void devices_contain(const char *list);
+const char *devices_container(void);
+/* For guests that do not know the call Initialize: initializes the driver and tells of its devices. */
+void devices_open(struct served *c, Hawser__Opened *opened);
 
 /* ---- nvml.c ---- */
 
 /* NVML, if the guest asks for it, comes from where this CUDA driver library does. path is kept. */
 void nvml_from(const char *path);
+/* The guest's devices as NVML numbers them; false when there is no NVML here. */
+bool nvml_names(struct served *c, struct hawser_names *out);
 
 #endif

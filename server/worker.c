@@ -180,53 +180,20 @@ int worker_receive(struct worker *w, struct inbox_message *in)
     return HAWSER_LANE_OK;
 }
 
-static void fill_device(struct worker *w, CUdevice dev, Hawser__DeviceInfo *out)
-{
-    const struct cuda_driver *d = &w->driver;
-    char *name = calloc(1, 256);
-    uint8_t *uuid = calloc(2, 16);
-    int32_t *attributes = calloc(CU_DEVICE_ATTRIBUTE_MAX, sizeof *attributes);
-    if (!name || !uuid || !attributes) _exit(1);
-    size_t total = 0;
-    hawser__device_info__init(out);
-    d->cuDeviceGetName(name, 256, dev);
-    d->cuDeviceGetUuid((CUuuid *)uuid, dev);
-    if (!d->cuDeviceGetUuid_v2 || d->cuDeviceGetUuid_v2((CUuuid *)(uuid + 16), dev) != CUDA_SUCCESS)
-        memcpy(uuid + 16, uuid, 16);
-    d->cuDeviceTotalMem_v2(&total, dev);
-    for (int a = 1; a < CU_DEVICE_ATTRIBUTE_MAX; a++) {
-        int value = 0;
-        if (d->cuDeviceGetAttribute(&value, (CUdevice_attribute)a, dev) == CUDA_SUCCESS)
-            attributes[a] = value;
-    }
-    out->name = name;
-    out->uuid = (ProtobufCBinaryData){16, uuid};
-    out->uuid_v2 = (ProtobufCBinaryData){16, uuid + 16};
-    out->total_mem = total;
-    out->software = strncmp(name, "hawser software GPU", 19) == 0;
-    out->attributes = attributes;
-    out->n_attributes = CU_DEVICE_ATTRIBUTE_MAX;
-}
-
 /* The answer to Open. What it allocates lives as long as the process. */
-static void send_opened(struct worker *w)
+static void send_opened(struct worker *w, const Hawser__Open *open)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Opened opened = HAWSER__OPENED__INIT;
-    int version = 0, count = 0;
+    int version = 0;
     w->driver.cuDriverGetVersion(&version);
-    if (w->init_result == CUDA_SUCCESS) w->driver.cuDeviceGetCount(&count);
     opened.protocol_minor = HAWSER_PROTOCOL_MINOR;
     opened.version = HAWSER_VERSION;
-    opened.init_result = w->init_result;
     opened.driver_version = version;
-    opened.devices = calloc((size_t)count + 1, sizeof *opened.devices);
-    for (int i = 0; i < count && opened.devices; i++) {
-        opened.devices[i] = malloc(sizeof *opened.devices[i]);
-        if (!opened.devices[i]) _exit(1);
-        fill_device(w, i, opened.devices[i]);
-        opened.n_devices++;
-    }
+    opened.software = w->software;
+    devices_contain(open->container_devices);
+    struct served c = {.worker = w, .driver = &w->driver};
+    if (open->protocol_minor < HAWSER_PROTOCOL_INITIALIZE) devices_open(&c, &opened);
     m.opened = &opened;
     worker_send(w, &m, NULL, 0);
 }
@@ -239,8 +206,12 @@ static int serve(struct worker *w)
         hawser_log(HAWSER_WARN, "no guest came");
         return 1;
     }
-    hawser_message_clear(&m); /* the lane lets nothing through before an Open with the token */
-    send_opened(w);
+    /* The lane lets nothing through before an Open with the token. */
+    Hawser__ToHost *first = hawser__to_host__unpack(NULL, m.frame[0].size, m.frame[0].data);
+    hawser_message_clear(&m);
+    if (!first) return 1;
+    send_opened(w, first->open);
+    hawser__to_host__free_unpacked(first, NULL);
     struct inbox_message in;
     while ((status = inbox_next(w, &in)) == HAWSER_LANE_OK) {
         bool ok = handle_message(w, &in);
@@ -286,16 +257,16 @@ static int start(struct worker *w, const struct settings *s)
         hawser_log(HAWSER_ERROR, "%s", err);
         return -1;
     }
-    if (driver_load(s->library, &w->driver, err, sizeof err) != 0) {
+    if (driver_load(s->library, &w->driver, &w->software, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "cannot load the driver library: %s", err);
         return -1;
     }
     nvml_from(s->library);
+    devices_lend();
     w->objects = objects_new();
     if (!w->objects || !staging_new(w) || output_capture(w) != 0) return -1;
     dprintf(s->control, "%s\n", bound);
     close(s->control);
-    w->init_result = w->driver.cuInit(0);
     return 0;
 }
 

@@ -1,13 +1,26 @@
-/* Devices: all but their parts is answered from what the host told at the opening. */
+/* Devices: all but their parts is answered from what the host told when CUDA was initialized. */
 #include "shim.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "environment.h"
+#include "log.h"
+
+/* Those that the program sees, under its numbers. Filled once, by the cuInit that asks. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool asked;           /* lock */
+static CUresult init_result; /* lock */
+static Hawser__DeviceInfo *infos[HAWSER_MAX_DEVICES];
+static _Atomic(int) n_infos;
+static bool eager; /* lock; CUDA_MODULE_LOADING then */
 
 static const Hawser__DeviceInfo *device_info(CUdevice device)
 {
-    const Hawser__Opened *h = shim_host();
-    return h && device >= 0 && (size_t)device < h->n_devices ? h->devices[device] : NULL;
+    return device >= 0 && device < atomic_load_explicit(&n_infos, memory_order_acquire) ? infos[device] : NULL;
 }
 
 /* Capabilities of the device that this guest cannot hand on: what rests on memory that guest and
@@ -48,14 +61,88 @@ int shim_device_attribute(CUdevice device, CUdevice_attribute attribute)
     return hosts;
 }
 
+/* ---- cuInit ---- */
+
+void shim_devices_in_child(void)
+{
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    lock = unlocked;
+    asked = false;
+    atomic_store(&n_infos, 0);
+}
+
+/* The variables as they are now: until here the program may have set them itself. */
+static void add_variables(Hawser__Initialize *m, char **list)
+{
+    m->variables = list;
+    for (const char *const *name = hawser_environment; *name; name++) {
+        const char *value = getenv(*name);
+        if (value && asprintf(&list[m->n_variables], "%s=%s", *name, value) >= 0) m->n_variables++;
+    }
+}
+
+static void take_infos(const Hawser__InitializeReply *reply)
+{
+    int n = 0;
+    for (size_t i = 0; i < reply->n_devices && n < HAWSER_MAX_DEVICES; i++) {
+        infos[n] = hawser__device_info__unpack(NULL, reply->devices[i].len, reply->devices[i].data);
+        if (!infos[n++]) return;
+    }
+    atomic_store_explicit(&n_infos, n, memory_order_release);
+}
+
+/* Why there is none, which CUDA does not tell. Programs that want none say so by these values. */
+static void explain(void)
+{
+    const char *cuda = getenv("CUDA_VISIBLE_DEVICES"), *container = getenv("NVIDIA_VISIBLE_DEVICES");
+    bool meant = (cuda && (!*cuda || *cuda == '-')) || (container && !strcmp(container, "none"));
+    if (cuda || container)
+        hawser_log(meant ? HAWSER_INFO : HAWSER_WARN,
+                   "CUDA_VISIBLE_DEVICES=%s, NVIDIA_VISIBLE_DEVICES=%s: no device is left", cuda ? cuda : "(not set)",
+                   container ? container : "(not set)");
+}
+
+/* Under the lock. */
+static CUresult ask_host(void)
+{
+    struct shim_call c = {.function = HAWSER_FN_Initialize, .who = {.thread = shim_thread_id()}};
+    char *list[64] = {NULL};
+    Hawser__Initialize m = HAWSER__INITIALIZE__INIT;
+    Hawser__InitializeReply *reply = NULL;
+    const char *loading = getenv("CUDA_MODULE_LOADING");
+    eager = loading && !strcmp(loading, "EAGER");
+    add_variables(&m, list);
+    CUresult r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
+    for (size_t i = 0; i < m.n_variables; i++)
+        free(list[i]);
+    if (r == CUDA_SUCCESS) take_infos(reply);
+    if (r == CUDA_SUCCESS && !device_info(0)) r = CUDA_ERROR_OUT_OF_MEMORY;
+    if (r == CUDA_ERROR_NO_DEVICE) explain();
+    shim_free_reply(reply);
+    return r;
+}
+
 CUresult cuInit(unsigned int Flags)
 {
     if (Flags) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = shim_open();
     if (r != CUDA_SUCCESS) return r;
-    if (!shim_host()->n_devices) return CUDA_ERROR_NO_DEVICE;
-    shim_init_done();
-    return CUDA_SUCCESS;
+    pthread_mutex_lock(&lock);
+    if (!asked) init_result = ask_host();
+    asked = true;
+    r = init_result;
+    pthread_mutex_unlock(&lock);
+    if (r == CUDA_SUCCESS) shim_init_done();
+    return r;
+}
+
+bool shim_eager(void)
+{
+    pthread_mutex_lock(&lock);
+    const char *loading = asked ? NULL : getenv("CUDA_MODULE_LOADING");
+    bool is = asked ? eager : loading && !strcmp(loading, "EAGER");
+    pthread_mutex_unlock(&lock);
+    return is;
 }
 
 /* Asked before cuInit. Without a server the version is that of the API this library was made for, so
@@ -67,6 +154,8 @@ CUresult cuDriverGetVersion(int *driverVersion)
     *driverVersion = told ? shim_host()->driver_version : HAWSER_CUDA_VERSION;
     return CUDA_SUCCESS;
 }
+
+/* ---- questions ---- */
 
 CUresult cuDeviceGet(CUdevice *device, int ordinal)
 {
@@ -83,7 +172,7 @@ CUresult cuDeviceGetCount(int *count)
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
     if (!count) return CUDA_ERROR_INVALID_VALUE;
-    *count = (int)shim_host()->n_devices;
+    *count = atomic_load(&n_infos);
     return CUDA_SUCCESS;
 }
 

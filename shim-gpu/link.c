@@ -76,6 +76,14 @@ static void in_child(void)
     atomic_store(&state, UNOPENED);
     session = NULL;
     host = NULL;
+    shim_devices_in_child();
+    shim_nvml_in_child();
+}
+
+static void refuse(void)
+{
+    open_result = CUDA_ERROR_SYSTEM_NOT_READY;
+    atomic_store(&state, REFUSED);
 }
 
 static void open_link(void)
@@ -86,26 +94,29 @@ static void open_link(void)
     if (told != HAWSER_CONFIG_NAMED) {
         hawser_log(HAWSER_ERROR, "%s", told == HAWSER_CONFIG_WRONG ? err :
                    "no server named: set HAWSER_SERVER, or start the program with 'hawser run'");
-        open_result = CUDA_ERROR_SYSTEM_NOT_READY;
-        atomic_store(&state, REFUSED);
+        refuse();
         return;
     }
     struct hawser_session_events events = {on_push, on_output, on_host_call, shim_on_timing, on_notification, on_gone,
                                            NULL};
     if (hawser_session_open(endpoint, &events, &session, &host, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
-        open_result = CUDA_ERROR_SYSTEM_NOT_READY;
-        atomic_store(&state, REFUSED);
+        refuse();
+        return;
+    }
+    if (host->protocol_minor < HAWSER_PROTOCOL_INITIALIZE) {
+        hawser_log(HAWSER_ERROR, "%s runs release %s, which is too old: it does not know the call Initialize", endpoint,
+                   host->version);
+        refuse();
         return;
     }
     static bool watched;
-    open_result = (CUresult)host->init_result;
+    open_result = CUDA_SUCCESS;
     int before = UNOPENED;
     atomic_compare_exchange_strong(&state, &before, OPEN);
     if (!watched) pthread_atfork(NULL, NULL, in_child);
     watched = true;
-    hawser_log(HAWSER_INFO, "session with %s, host release %s, %zu device(s)", endpoint,
-               host->version, host->n_devices);
+    hawser_log(HAWSER_INFO, "session with %s, host release %s", endpoint, host->version);
 }
 
 CUresult shim_open_apart(void)
@@ -266,7 +277,7 @@ CUresult hawser_abi_ready(void)
 
 int hawser_abi_conditionals(void)
 {
-    return host && host->n_devices && host->devices[0]->software;
+    return host && host->software;
 }
 
 CUresult hawser_abi_watch(CUdevice device, int on)
@@ -286,14 +297,8 @@ CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), co
     return r == CUDA_SUCCESS ? fn((void *)arg) : r;
 }
 
-/* For the preload object: whether the host's first device is the software GPU. */
+/* For the preload object: whether the host's devices are the software GPU's. */
 __attribute__((visibility("default"))) int hawser_guest_software(void)
 {
     return shim_open() == CUDA_SUCCESS && hawser_abi_conditionals();
-}
-
-/* And how many devices the host lends. */
-__attribute__((visibility("default"))) int hawser_guest_devices(void)
-{
-    return shim_open() == CUDA_SUCCESS ? (int)host->n_devices : 0;
 }

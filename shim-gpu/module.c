@@ -237,8 +237,7 @@ CUresult cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const char 
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
     if (!mode) return CUDA_ERROR_INVALID_VALUE;
-    const char *want = getenv("CUDA_MODULE_LOADING");
-    *mode = want && !strcmp(want, "EAGER") ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
+    *mode = shim_eager() ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
     return CUDA_SUCCESS;
 }
 

@@ -4,9 +4,13 @@
  */
 #include "nvml_guest.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "log.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(Hawser__NvmlDevicesReply *) told; /* by the session that there is now; never freed */
 
 static nvmlReturn_t opened(void)
 {
@@ -53,33 +57,74 @@ nvmlReturn_t nvml_later(const char *name, atomic_bool *said)
     return NVML_ERROR_NOT_SUPPORTED;
 }
 
+/* ---- the devices: the host's, whichever of them CUDA sees ---- */
+
+void shim_nvml_in_child(void)
+{
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    lock = unlocked;
+    atomic_store(&told, NULL);
+}
+
+/* Under the lock. */
+static nvmlReturn_t ask_host(void)
+{
+    struct shim_call c = {.function = HAWSER_FN_NvmlDevices, .who = {.thread = shim_thread_id()}};
+    Hawser__NvmlDevices m = HAWSER__NVML_DEVICES__INIT;
+    Hawser__NvmlDevicesReply *reply = NULL;
+    nvmlReturn_t r = nvml_call(&c, &m.base, (ProtobufCMessage **)&reply);
+    if (r == NVML_SUCCESS) r = (nvmlReturn_t)reply->status;
+    if (r == NVML_SUCCESS)
+        atomic_store(&told, reply);
+    else
+        shim_free_reply(reply);
+    return r;
+}
+
+/* A forked child has no session yet, and asks anew. */
+static nvmlReturn_t know_devices(void)
+{
+    if (atomic_load(&told)) return NVML_SUCCESS;
+    nvmlReturn_t r = opened();
+    if (r != NVML_SUCCESS) return r;
+    pthread_mutex_lock(&lock);
+    if (!atomic_load(&told)) r = ask_host();
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+/* For the preload object: how many devices the host lends. Where it has no NVML, only CUDA knows. */
+__attribute__((visibility("default"))) int hawser_guest_devices(void)
+{
+    int n = 0;
+    if (know_devices() == NVML_SUCCESS) return (int)atomic_load(&told)->n_devices;
+    return cuInit(0) == CUDA_SUCCESS && cuDeviceGetCount(&n) == CUDA_SUCCESS ? n : 0;
+}
+
 /* ---- what cuda-abi/nvml asks ---- */
 
 nvmlReturn_t hawser_nvml_open(void)
 {
-    return opened();
+    return know_devices();
 }
 
 unsigned hawser_nvml_count(void)
 {
-    opened(); /* a forked child has no session yet */
-    const Hawser__Opened *host = shim_host();
-    size_t n = host ? host->n_devices : 0;
+    size_t n = know_devices() == NVML_SUCCESS ? atomic_load(&told)->n_devices : 0;
     return n < HAWSER_NVML_MAX_DEVICES ? (unsigned)n : HAWSER_NVML_MAX_DEVICES;
 }
 
 void hawser_nvml_facts(unsigned index, struct hawser_nvml_facts *out)
 {
-    const Hawser__DeviceInfo *d = shim_host()->devices[index];
+    const Hawser__NvmlDevice *d = atomic_load(&told)->devices[index];
     memset(out, 0, sizeof *out);
     strncpy(out->name, d->name, sizeof out->name - 1);
-    memcpy(out->uuid, d->uuid_v2.data, d->uuid_v2.len < sizeof out->uuid ? d->uuid_v2.len : sizeof out->uuid);
-    CUdevice device = (CUdevice)index;
-    out->domain = (unsigned)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID);
-    out->bus = (unsigned)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID);
-    out->device = (unsigned)shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID);
-    out->major = shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
-    out->minor = shim_device_attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+    memcpy(out->uuid, d->uuid.data, d->uuid.len < sizeof out->uuid ? d->uuid.len : sizeof out->uuid);
+    out->domain = (unsigned)d->domain;
+    out->bus = (unsigned)d->bus;
+    out->device = (unsigned)d->device;
+    out->major = (int)d->major;
+    out->minor = (int)d->minor;
 }
 
 int hawser_nvml_cuda_version(void)

@@ -15,6 +15,7 @@
 
 #include "cuda_api.h"
 #include "session.h"
+#include "visible.h"
 
 /* ---- The session (link.c) ---- */
 
@@ -142,8 +143,14 @@ struct shim_object *shim_primary(CUdevice device);
 
 /* ---- Devices (device.c) ---- */
 
+/* No device is known before cuInit. */
 bool shim_device_ok(CUdevice device);
 int shim_device_attribute(CUdevice device, CUdevice_attribute attribute);
+/* Whether modules are loaded whole, by CUDA_MODULE_LOADING as it was at cuInit. */
+bool shim_eager(void);
+/* A forked child has a session of its own, with devices of its own. */
+void shim_devices_in_child(void);
+void shim_nvml_in_child(void);
 
 /* ---- Memory that the program knows (range.c) ---- */
 

@@ -46,7 +46,8 @@ class Build:
     def env(self, preload=(), **more):
         """The environment for a program that loads our libraries without hawser run."""
         env = {k: v for k, v in os.environ.items()
-               if not k.startswith("HAWSER_") and k not in ("LD_PRELOAD", "LD_LIBRARY_PATH")}
+               if not k.startswith("HAWSER_") and k not in ("LD_PRELOAD", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
+                                                             "NVIDIA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING")}
         env["HAWSER_CONFIG"] = "/dev/null"
         preload = list(preload)
         if self.asan:

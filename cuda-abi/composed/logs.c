@@ -27,6 +27,21 @@ static struct entry {
 static unsigned written; /* entries ever; also the iterator of what comes next */
 static struct callback *callbacks;
 
+/* To where CUDA_LOG_FILE wants it besides: stdout, stderr or the end of a file. */
+static void write_out(const char *text)
+{
+    const char *name = getenv("CUDA_LOG_FILE");
+    if (!name || !*name) return;
+    bool out = !strcmp(name, "stdout"), err = !strcmp(name, "stderr");
+    FILE *f = out ? stdout : err ? stderr : fopen(name, "ae");
+    if (!f) return;
+    fprintf(f, "%s\n", text);
+    if (out || err)
+        fflush(f);
+    else
+        fclose(f);
+}
+
 void hawser_abi_record(int error, const char *fmt, ...)
 {
     struct entry e = {.level = error ? CU_LOG_LEVEL_ERROR : CU_LOG_LEVEL_WARNING};
@@ -47,6 +62,7 @@ void hawser_abi_record(int error, const char *fmt, ...)
     for (struct callback *c = callbacks; c && n_copies < 16; c = c->next)
         copies[n_copies++] = *c;
     pthread_mutex_unlock(&lock);
+    write_out(e.text);
     for (unsigned i = 0; i < n_copies; i++)
         copies[i].function(copies[i].data, e.level, e.text, strlen(e.text));
 }

@@ -356,7 +356,7 @@ CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
     if (whole || !e->graph->conditionals ||
         hawser_abi_run_in_stream(hStream, release, &e, sizeof e) != CUDA_SUCCESS)
         release(&e);
-    return r;
+    return hawser_abi_launched(hStream, r);
 }
 
 /* Nothing is kept on the device between launches. */

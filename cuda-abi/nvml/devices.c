@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nvml_api.h"
+#include "visible.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned initialized; /* times */
@@ -100,14 +101,6 @@ nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index)
 
 /* ---- by other names ---- */
 
-#define UUID_SIZE 41
-
-static void uuid_text(const unsigned char *u, char out[UUID_SIZE])
-{
-    snprintf(out, UUID_SIZE, "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
-}
-
 static nvmlReturn_t find(bool (*is)(const struct hawser_nvml_facts *f, const void *wanted), const void *wanted,
                          nvmlDevice_t *device)
 {
@@ -124,8 +117,8 @@ static nvmlReturn_t find(bool (*is)(const struct hawser_nvml_facts *f, const voi
 
 static bool has_uuid_text(const struct hawser_nvml_facts *f, const void *wanted)
 {
-    char text[UUID_SIZE];
-    uuid_text(f->uuid, text);
+    char text[HAWSER_UUID_TEXT];
+    hawser_uuid_text("GPU", f->uuid, text);
     return !strcmp(text, wanted);
 }
 
@@ -217,10 +210,10 @@ nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int len
 nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
 {
     struct hawser_nvml_facts f;
-    char text[UUID_SIZE];
+    char text[HAWSER_UUID_TEXT];
     nvmlReturn_t r = facts_of(device, &f);
     if (r != NVML_SUCCESS) return r;
-    uuid_text(f.uuid, text);
+    hawser_uuid_text("GPU", f.uuid, text);
     return give_text(text, uuid, length);
 }
 

@@ -105,7 +105,9 @@ def open_session(port):
     welcome = fields(fields(broker.frame())[1])
     worker = Peer(int(welcome[4].decode().rsplit(":", 1)[1]))
     worker.send(block(2, number(1, 1) + block(3, welcome[5])))
-    assert 3 in fields(worker.frame()), "no Opened"
+    opened = fields(worker.frame())
+    assert 3 in opened, "no Opened"
+    assert 5 in fields(opened[3]), "no device, which a guest of this age is told of at the opening"
     return worker
 
 

@@ -43,17 +43,19 @@ def tests(build):
         assert r.returncode == 0 and lines and all(l.startswith("ok ") for l in lines), \
             f"exit status {r.returncode}\n{r.stdout}{r.stderr}"
 
-    def soft():
-        check([build.program("nvml")], build.soft_env(**DEVICES))
+    def soft(*arguments):
+        return lambda: check([build.program("nvml"), *arguments], build.soft_env(**DEVICES))
 
     def private(*arguments):
         return lambda: check([build.bin("hawser"), "run", "--device", "soft", build.program("nvml"), *arguments],
                              build.env(**DEVICES))
 
-    def in_a_child():
-        if build.sanitized:
-            raise Skip("AddressSanitizer's allocator does not survive the fork of a process with several threads")
-        private("CUDA in a child")()
+    def in_a_child(check_it):
+        def go():
+            if build.sanitized:
+                raise Skip("AddressSanitizer's allocator does not survive the fork of a process with several threads")
+            check_it()
+        return go
 
     def tcp():
         with Daemon(build, f"tcp://127.0.0.1:{free_port()}") as d:
@@ -108,10 +110,11 @@ def tests(build):
         check([build.program("nvml"), "no server"], build.preload_env(f"ipc:///nonexistent/{os.getpid()}",
                                                                       LD_LIBRARY_PATH=build.path("lib")))
 
-    yield "nvml/software GPU directly", soft
+    yield "nvml/software GPU directly", soft()
     yield "nvml/private server", private()
     yield "nvml/tcp", tcp
-    yield "nvml/CUDA in a child after NVML", in_a_child
+    yield "nvml/CUDA in a child after NVML", in_a_child(private("CUDA in a child"))
+    yield "nvml/CUDA in a child after NVML, software GPU directly", in_a_child(soft("CUDA in a child"))
     yield "nvml/no server", no_server
     yield "nvml/pynvml from the Python registry", binding
     yield "nvml/gpustat from the Python registry", gpustat

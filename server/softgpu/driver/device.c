@@ -14,7 +14,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static atomic_int started; /* 1: cuInit succeeded; 2: this is a forked child */
 static CUresult start_result = CUDA_ERROR_NOT_INITIALIZED;
 static struct sd_device devices[SD_MAX_DEVICES];
-static int n_devices;
+static atomic_int n_devices;
+static bool eager, jit_disabled; /* as the environment had it then */
 static unsigned capability = 121;
 static size_t default_memory;
 
@@ -49,7 +50,7 @@ size_t sd_default_memory(void)
     return default_memory = size & ~(size_t)4095;
 }
 
-static int env_number(const char *name, int least, int most, int otherwise)
+int sd_env_number(const char *name, int least, int most, int otherwise)
 {
     const char *want = getenv(name);
     if (!want || !*want) return otherwise;
@@ -60,7 +61,7 @@ static int env_number(const char *name, int least, int most, int otherwise)
     return otherwise;
 }
 
-static void read_capability(void)
+void sd_read_capability(void)
 {
     const char *want = getenv("HAWSER_SOFTGPU_CC");
     unsigned major, minor;
@@ -95,12 +96,12 @@ static int engine_attribute(void *device, int attribute)
     return known ? sd_device_attribute(device, (CUdevice_attribute)attribute) : -1;
 }
 
-static bool start_device(int ordinal)
+static bool start_device(int ordinal, unsigned place)
 {
     struct sd_device *d = &devices[ordinal];
-    struct sg_engine_config config = {
-        .threads = (unsigned)env_number("HAWSER_SOFTGPU_THREADS", 1, SG_MAX_WORKERS, 0)};
+    struct sg_engine_config config = {.threads = sd_threads()};
     d->ordinal = ordinal;
+    d->place = place;
     d->memory_bytes = sd_default_memory();
     d->budget = env_size("HAWSER_SOFTGPU_BUDGET");
     if (!d->budget) d->budget = d->memory_bytes;
@@ -113,17 +114,29 @@ static bool start_device(int ordinal)
     return d->engine != NULL;
 }
 
+static bool env_is(const char *name, const char *value)
+{
+    const char *have = getenv(name);
+    return have && !strcmp(have, value);
+}
+
+/* Which devices there are is looked at here and now, so that a program can say it until it calls cuInit. */
 static void start(void)
 {
-    read_capability();
-    start_result = CUDA_ERROR_OUT_OF_MEMORY;
+    unsigned places[SD_MAX_DEVICES], want = sd_visible_places(places);
+    eager = env_is("CUDA_MODULE_LOADING", "EAGER");
+    jit_disabled = env_is(getenv("CUDA_DISABLE_PTX_JIT") ? "CUDA_DISABLE_PTX_JIT" : "CUDA_DISABLE_JIT", "1");
+    start_result = want ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_NO_DEVICE;
+    if (!want) {
+        sd_log(SD_INFO, "CUDA_VISIBLE_DEVICES or NVIDIA_VISIBLE_DEVICES leaves no device");
+        return;
+    }
     if (!sd_arena_init()) {
         sd_log(SD_ERROR, "cannot reserve the device's address range: %s", strerror(errno));
         return;
     }
-    int want = env_number("HAWSER_SOFTGPU_DEVICES", 1, SD_MAX_DEVICES, 1);
-    for (int i = 0; i < want; i++) {
-        if (!start_device(i)) return;
+    for (unsigned i = 0; i < want; i++) {
+        if (!start_device((int)i, places[i])) return;
         n_devices++;
     }
     pthread_atfork(NULL, NULL, in_child);
@@ -144,6 +157,23 @@ CUresult hawser_abi_ready(void)
 struct sd_device *sd_device(CUdevice ordinal)
 {
     return ordinal >= 0 && ordinal < n_devices ? &devices[ordinal] : NULL;
+}
+
+struct sd_device *sd_device_at(unsigned place)
+{
+    for (int i = 0; i < n_devices; i++)
+        if (devices[i].place == place) return &devices[i];
+    return NULL;
+}
+
+bool sd_eager(void)
+{
+    return started ? eager : env_is("CUDA_MODULE_LOADING", "EAGER");
+}
+
+bool sd_jit_disabled(void)
+{
+    return jit_disabled;
 }
 
 CUresult cuInit(unsigned int Flags)
@@ -185,7 +215,7 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK, 65536},
     {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, 65536},
     {CU_DEVICE_ATTRIBUTE_CLOCK_RATE, 1000000}, /* kHz: clock64 counts nanoseconds */
-    {CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE, 1000000},
+    {CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE, SD_MEMORY_KHZ},
     {CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH, 128},
     {CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT, 512},
     {CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT, 32},
@@ -273,7 +303,7 @@ int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a)
     case CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH:
         return capability >= 90;
     case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
-        return d->ordinal + 1;
+        return (int)d->place + 1;
     case CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID:
     case CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID:
         return 0;
@@ -321,7 +351,7 @@ CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
     CUresult r = query(dev, name, &d);
     if (r != CUDA_SUCCESS) return r;
     if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
-    snprintf(name, (size_t)len, "hawser software GPU (%u CPU threads)", sg_engine_threads(d->engine));
+    snprintf(name, (size_t)len, SD_DEVICE_NAME, sd_threads());
     return CUDA_SUCCESS;
 }
 
@@ -349,24 +379,12 @@ CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
     return CUDA_SUCCESS;
 }
 
-/* Stable for a machine and an ordinal: a hash of the machine's id. */
 CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
 {
     struct sd_device *d;
     CUresult r = query(dev, uuid, &d);
-    if (r != CUDA_SUCCESS) return r;
-    char id[64] = "hawser";
-    FILE *f = fopen("/etc/machine-id", "re");
-    if (f) {
-        if (!fgets(id, sizeof id, f)) strcpy(id, "hawser");
-        fclose(f);
-    }
-    uint64_t h[2] = {0xcbf29ce484222325ull, 0x84222325cbf29ce4ull + (uint64_t)d->ordinal};
-    for (const char *p = id; *p; p++)
-        for (int i = 0; i < 2; i++)
-            h[i] = (h[i] ^ (unsigned char)*p) * 0x100000001b3ull;
-    memcpy(uuid->bytes, h, sizeof uuid->bytes);
-    return CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS) sd_place_uuid(d->place, uuid);
+    return r;
 }
 
 CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
@@ -404,7 +422,7 @@ CUresult cuDeviceGetPCIBusId(char *pciBusId, int len, CUdevice dev)
     struct sd_device *d;
     CUresult r = query(dev, pciBusId, &d);
     if (r != CUDA_SUCCESS) return r;
-    int n = len > 0 ? snprintf(pciBusId, (size_t)len, "0000:%02x:00.0", d->ordinal + 1) : 0;
+    int n = len > 0 ? snprintf(pciBusId, (size_t)len, "0000:%02x:00.0", d->place + 1) : 0;
     return n > 0 && n < len ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -417,9 +435,9 @@ CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
     if (sscanf(pciBusId, "%x:%x:%x", &domain, &bus, &device) != 3 &&
         (domain = 0, sscanf(pciBusId, "%x:%x", &bus, &device) != 2))
         return CUDA_ERROR_INVALID_VALUE;
-    if (domain || device || bus < 1 || !sd_device((int)bus - 1)) return CUDA_ERROR_INVALID_DEVICE;
-    *dev = (int)bus - 1;
-    return CUDA_SUCCESS;
+    const struct sd_device *d = domain || device ? NULL : sd_device_at(bus - 1);
+    if (d) *dev = d->ordinal;
+    return d ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDev)

@@ -27,6 +27,7 @@
 #include "texture.h"
 
 #define SD_MAX_DEVICES 16
+#define SD_MEMORY_KHZ 1000000
 #define SD_LINEAR_TEXELS (1 << 28) /* of a texture of linear memory */
 
 /* ---- log.c ---- */
@@ -52,7 +53,8 @@ bool sd_is(enum sd_kind kind, const void *handle);
 struct sd_shared_event;
 
 struct sd_device {
-    int ordinal;
+    int ordinal;           /* CUDA's number */
+    unsigned place;        /* the machine's, which other processes call it too */
     size_t memory_bytes;
     size_t budget;         /* of the process; memory_bytes if it has none of its own */
     _Atomic(bool) watched; /* notifications are wanted */
@@ -65,10 +67,27 @@ struct sd_device {
 CUresult sd_ready(void);
 /* NULL when there is no such device. */
 struct sd_device *sd_device(CUdevice ordinal);
+struct sd_device *sd_device_at(unsigned place);
 int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a);
 /* 10 * major + minor */
 unsigned sd_capability(void);
 size_t sd_default_memory(void);
+/* CUDA_MODULE_LOADING and CUDA_DISABLE_PTX_JIT, as they were at cuInit. */
+bool sd_eager(void);
+bool sd_jit_disabled(void);
+/* Of HAWSER_SOFTGPU_*: a number from least to most, and the compute capability. */
+int sd_env_number(const char *name, int least, int most, int otherwise);
+void sd_read_capability(void);
+
+/* ---- place.c ---- */
+
+#define SD_DEVICE_NAME "hawser software GPU (%u CPU threads)"
+
+/* CPU threads of each device. */
+unsigned sd_threads(void);
+/* The devices that CUDA_VISIBLE_DEVICES lets see now, in its order; returns how many. */
+unsigned sd_visible_places(unsigned out[SD_MAX_DEVICES]);
+void sd_place_uuid(unsigned place, CUuuid *out);
 
 /* ---- memory.c ---- */
 
@@ -161,7 +180,7 @@ CUresult sd_host_code(const void *data, size_t size, CUresult (*found)(void *arg
 /* ---- pool.c ---- */
 
 /* A pool that stands for another process's. */
-CUresult sd_pool_imported(CUdevice device, CUmemoryPool *out);
+CUresult sd_pool_imported(struct sd_device *d, CUmemoryPool *out);
 
 /* ---- ipc.c ---- */
 

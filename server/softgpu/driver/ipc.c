@@ -137,8 +137,9 @@ CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool, C
     if (!handle_out || flags || !sd_is(SD_POOL, pool) || !((struct sd_pool *)pool)->shareable ||
         handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
         return CUDA_ERROR_INVALID_VALUE;
-    int fd = memfd_create(SD_IPC_POOL, MFD_CLOEXEC), device = ((struct sd_pool *)pool)->device->ordinal;
-    if (fd < 0 || write(fd, &device, sizeof device) != sizeof device) {
+    unsigned place = ((struct sd_pool *)pool)->device->place;
+    int fd = memfd_create(SD_IPC_POOL, MFD_CLOEXEC);
+    if (fd < 0 || write(fd, &place, sizeof place) != sizeof place) {
         if (fd >= 0) close(fd);
         return CUDA_ERROR_OPERATING_SYSTEM;
     }
@@ -149,7 +150,8 @@ CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool, C
 CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle, CUmemAllocationHandleType handleType,
                                             unsigned long long flags)
 {
-    int device, fd = (int)(intptr_t)handle;
+    unsigned place;
+    int fd = (int)(intptr_t)handle;
     char path[64], is[128];
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -157,9 +159,9 @@ CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(path, is, sizeof is - 1);
     is[n > 0 ? n : 0] = 0;
-    if (strcmp(is, "/memfd:" SD_IPC_POOL " (deleted)") || pread(fd, &device, sizeof device, 0) != sizeof device)
+    if (strcmp(is, "/memfd:" SD_IPC_POOL " (deleted)") || pread(fd, &place, sizeof place, 0) != sizeof place)
         return CUDA_ERROR_INVALID_VALUE;
-    return sd_pool_imported(device, pool_out);
+    return sd_pool_imported(sd_device_at(place), pool_out);
 }
 
 CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdeviceptr ptr)

@@ -5,7 +5,6 @@
  * the end of their arrays run, and a pointer that runs wild faults.
  */
 #include "driver.h"
-#include "figures.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -551,12 +550,6 @@ size_t sd_used(const struct sd_device *d)
     size_t n = used[d->ordinal];
     pthread_rwlock_unlock(&lock);
     return n;
-}
-
-size_t hawser_softgpu_used(CUdevice device)
-{
-    const struct sd_device *d = sd_device(device);
-    return d ? sd_used(d) : 0;
 }
 
 /* ---- the API: device memory ---- */

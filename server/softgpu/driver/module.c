@@ -160,6 +160,22 @@ CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag 
     }
     if (r == CUDA_ERROR_NO_BINARY_FOR_GPU) name_kernels(parts, diag);
     free(parts);
+    if (r != CUDA_SUCCESS || !sd_jit_disabled()) return r;
+    sg_image_close(image);
+    snprintf(diag->message, sizeof diag->message, "the environment forbids to compile PTX (CUDA_DISABLE_PTX_JIT)");
+    return CUDA_ERROR_JIT_COMPILATION_DISABLED;
+}
+
+static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_kernel **out);
+
+/* Every kernel now, and not when it is first asked for. */
+static CUresult make_all(struct sd_module *m)
+{
+    struct sd_kernel *k;
+    CUresult r = CUDA_SUCCESS;
+    for (uint32_t i = 0; i < m->ir->nfunctions && r == CUDA_SUCCESS; i++)
+        if (m->ir->functions[i]->entry && !m->ir->functions[i]->external)
+            r = make_kernel(m, m->ir->functions[i]->name, &k);
     return r;
 }
 
@@ -192,6 +208,10 @@ static CUresult load(struct sd_device *d, const void *code, bool library, uint32
     if (!m->ir || (eager && sd_parse_all(m->ir, &diag) != SG_OK) ||
         !(m->instance = sg_instance_create(d->engine, m->ir, &diag))) {
         r = failed(&diag, NULL, log, log_size);
+        free_module(m);
+        return r;
+    }
+    if (sd_eager() && (r = make_all(m)) != CUDA_SUCCESS) {
         free_module(m);
         return r;
     }
@@ -381,8 +401,7 @@ CUresult cuLibraryUnload(CUlibrary library)
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
     if (!mode) return CUDA_ERROR_INVALID_VALUE;
-    const char *want = getenv("CUDA_MODULE_LOADING");
-    *mode = want && !strcmp(want, "EAGER") ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
+    *mode = sd_eager() ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
     return CUDA_SUCCESS;
 }
 

@@ -76,10 +76,10 @@ static struct sd_pool *new_pool(struct sd_device *d)
     return p;
 }
 
-CUresult sd_pool_imported(CUdevice device, CUmemoryPool *out)
+CUresult sd_pool_imported(struct sd_device *d, CUmemoryPool *out)
 {
-    if (!sd_device(device)) return CUDA_ERROR_INVALID_DEVICE;
-    struct sd_pool *p = new_pool(sd_device(device));
+    if (!d) return CUDA_ERROR_INVALID_DEVICE;
+    struct sd_pool *p = new_pool(d);
     if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
     p->imported = true;
     *out = (CUmemoryPool)p;

@@ -74,7 +74,7 @@ static void *work(void *arg) {
     return NULL;
 }
 
-static unsigned usable_cores(void) {
+unsigned sg_usable_cores(void) {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     return n < 1 ? 1 : n > SG_MAX_WORKERS ? SG_MAX_WORKERS : (unsigned)n;
@@ -105,7 +105,7 @@ struct sg_engine *sg_engine_create(const struct sg_engine_config *config) {
     pthread_cond_init(&engine->done, NULL);
     sg_textures_init(&engine->textures);
     sg_install_signals();
-    unsigned wanted = config->threads ? config->threads : usable_cores();
+    unsigned wanted = config->threads ? config->threads : sg_usable_cores();
     if (wanted > SG_MAX_WORKERS) wanted = SG_MAX_WORKERS;
     engine->workers = calloc(wanted, sizeof *engine->workers);
     for (unsigned i = 0; engine->workers && i < wanted; i++) {

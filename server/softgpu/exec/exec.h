@@ -61,6 +61,8 @@ struct sg_engine *sg_engine_create(const struct sg_engine_config *config);
 int sg_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 void sg_engine_destroy(struct sg_engine *engine);
 unsigned sg_engine_threads(const struct sg_engine *engine);
+// The threads of an engine that was not told how many.
+unsigned sg_usable_cores(void);
 // The instruction set in use: "avx512", "avx2" or "baseline". Results do not depend on it.
 const char *sg_engine_isa(const struct sg_engine *engine);
 

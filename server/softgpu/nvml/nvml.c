@@ -20,27 +20,21 @@
 
 nvmlReturn_t hawser_nvml_open(void)
 {
-    return cuInit(0) == CUDA_SUCCESS ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
+    return NVML_SUCCESS;
 }
 
 unsigned hawser_nvml_count(void)
 {
-    int n = 0;
-    return cuDeviceGetCount(&n) == CUDA_SUCCESS ? (unsigned)n : 0;
+    return hawser_softgpu_count();
 }
 
 void hawser_nvml_facts(unsigned index, struct hawser_nvml_facts *out)
 {
-    CUuuid uuid;
-    CUdevice device = (CUdevice)index;
-    int bus = 0;
-    memset(out, 0, sizeof *out);
-    cuDeviceGetName(out->name, sizeof out->name, device);
-    if (cuDeviceGetUuid(&uuid, device) == CUDA_SUCCESS) memcpy(out->uuid, uuid.bytes, sizeof out->uuid);
-    cuDeviceGetAttribute(&bus, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, device);
-    out->bus = (unsigned)bus;
-    cuDeviceGetAttribute(&out->major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
-    cuDeviceGetAttribute(&out->minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+    struct hawser_softgpu_facts f;
+    hawser_softgpu_facts(index, &f);
+    *out = (struct hawser_nvml_facts){.bus = f.bus, .major = f.major, .minor = f.minor};
+    memcpy(out->name, f.name, sizeof out->name);
+    memcpy(out->uuid, f.uuid, sizeof out->uuid);
 }
 
 int hawser_nvml_cuda_version(void)
@@ -52,11 +46,9 @@ int hawser_nvml_cuda_version(void)
 
 nvmlReturn_t hawser_nvml_process(unsigned index, enum hawser_nvml_processes kind, struct hawser_nvml_process *out)
 {
-    unsigned flags;
-    int active = 0;
-    size_t used = hawser_softgpu_used((CUdevice)index);
-    cuDevicePrimaryCtxGetState((CUdevice)index, &flags, &active);
-    *out = (struct hawser_nvml_process){kind == HAWSER_NVML_COMPUTE && (active || used), used, NVML_NO_INSTANCE,
+    struct hawser_softgpu_use u;
+    hawser_softgpu_use(index, &u);
+    *out = (struct hawser_nvml_process){kind == HAWSER_NVML_COMPUTE && (u.active || u.used), u.used, NVML_NO_INSTANCE,
                                         NVML_NO_INSTANCE};
     return NVML_SUCCESS;
 }
@@ -105,12 +97,12 @@ CONSTANT(nvmlDeviceGetMaxMigDeviceCount, unsigned, 0)
 nvmlReturn_t nvmlDeviceGetNumGpuCores(nvmlDevice_t device, unsigned int *numCores)
 {
     unsigned index;
-    int threads = 0;
+    struct hawser_softgpu_facts f;
     nvmlReturn_t r = hawser_nvml_index(device, &index);
     if (r != NVML_SUCCESS) return r;
     if (!numCores) return NVML_ERROR_INVALID_ARGUMENT;
-    cuDeviceGetAttribute(&threads, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, (CUdevice)index);
-    *numCores = (unsigned)threads;
+    hawser_softgpu_facts(index, &f);
+    *numCores = f.threads;
     return NVML_SUCCESS;
 }
 
@@ -143,13 +135,14 @@ nvmlReturn_t nvmlDeviceGetPciInfoExt(nvmlDevice_t device, nvmlPciInfoExt_t *pci)
 nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 {
     unsigned index;
-    size_t total = 0, used;
+    struct hawser_softgpu_facts f;
+    struct hawser_softgpu_use u;
     nvmlReturn_t r = hawser_nvml_index(device, &index);
     if (r != NVML_SUCCESS) return r;
     if (!memory) return NVML_ERROR_INVALID_ARGUMENT;
-    cuDeviceTotalMem(&total, (CUdevice)index);
-    used = hawser_softgpu_used((CUdevice)index);
-    *memory = (nvmlMemory_t){.total = total, .free = total - used, .used = used};
+    hawser_softgpu_facts(index, &f);
+    hawser_softgpu_use(index, &u);
+    *memory = (nvmlMemory_t){.total = f.memory, .free = f.memory - u.used, .used = u.used};
     return NVML_SUCCESS;
 }
 
@@ -252,17 +245,17 @@ static nvmlReturn_t temperature(nvmlDevice_t device, int *degrees) FIGURE(degree
 static nvmlReturn_t clock_now(nvmlDevice_t device, unsigned *mhz) FIGURE(mhz, unsigned, cpu_clock(ROOT, &value))
 
 /* Where the machine does not tell, what CUDA says of the same device: programs reckon with it there too. */
-static bool memory_clock(CUdevice device, unsigned *mhz)
+static bool memory_clock(unsigned index, unsigned *mhz)
 {
-    int khz;
+    struct hawser_softgpu_facts f;
     if (cpu_memory_clock(ROOT, mhz)) return true;
-    if (cuDeviceGetAttribute(&khz, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE, device) != CUDA_SUCCESS) return false;
-    *mhz = (unsigned)khz / 1000;
+    hawser_softgpu_facts(index, &f);
+    *mhz = f.memory_khz / 1000;
     return true;
 }
 
 static nvmlReturn_t clock_of_memory(nvmlDevice_t device, unsigned *mhz)
-FIGURE(mhz, unsigned, memory_clock((CUdevice)index, &value))
+FIGURE(mhz, unsigned, memory_clock(index, &value))
 static nvmlReturn_t clock_most(nvmlDevice_t device, unsigned *mhz) FIGURE(mhz, unsigned, cpu_max_clock(ROOT, &value))
 
 nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy)
