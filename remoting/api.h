@@ -3,6 +3,7 @@
 #define HAWSER_API_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,15 @@ struct hawser_symbol {
     const char *name;
     size_t offset;
 };
+
+/* A field that a message had in an earlier release; a list of them ends with NULL. */
+struct hawser_retired_field {
+    const ProtobufCMessageDescriptor *message;
+    uint32_t number;
+};
+
+/* Whether this release knows what a received message asks for: it has no field that is neither ours nor retired. */
+bool hawser_api_understood(const ProtobufCMessage *m);
 
 struct hawser_api_name {
     const char *name;

@@ -339,10 +339,7 @@ CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)
         Hawser__GetFunction m = HAWSER__GET_FUNCTION__INIT;
         m.kernel = o->id;
         m.object = twin ? twin->id : 0;
-        Hawser__GetFunctionReply *reply = NULL;
-        r = twin ? shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply)
-                 : CUDA_ERROR_OUT_OF_MEMORY;
-        shim_free_reply(reply);
+        r = twin ? shim_call(&c, &m.base, NULL, 0, NULL) : CUDA_ERROR_OUT_OF_MEMORY;
         if (r == CUDA_SUCCESS) {
             twin->function.kernel = o->function.kernel;
             o->function.twin = twin;

@@ -2,10 +2,13 @@
 """Writes from an API spec what both ends of the wire need.
 
     generate.py --spec api/cuda.spec --cc CC --include DIR --out DIR [--coverage FILE --softgpu DIR...]
+    generate.py --spec api/cuda.spec --lock
+    generate.py --proto wire.proto [--lock]
 
 Into --out: cuda.proto, cuda_api.h, cuda_api.c (both ends), cuda_guest.c (the guest's functions),
 cuda_host.c (the host's dispatch); for nvml.spec (nvml.py) the same and nvml_missing.c (what the software GPU does not
-define). With --coverage only the coverage table is written.
+define). With --coverage only the coverage table is written. The numbers are those of the lock file beside the spec or
+the proto (lock.py), which fails what would change one; --lock brings it up to date.
 """
 
 import argparse
@@ -19,7 +22,8 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "cuda-abi")]
 import cuda_header
 import coverage
 import nvml
-from roles import NOTICE, Names, camel, emit_proto, numbered, roles_of, write
+from lock import Field, Lock
+from roles import NOTICE, RANGES, Names, camel, emit_proto, emit_retired, messages_of, numbered, numbers_of, roles_of, write
 from spec import Spec, SpecError
 
 # ---- the parts
@@ -40,6 +44,7 @@ def emit_header(spec, functions, header):
     out += ["    HAWSER_OBJECT_KINDS", "};\n",
             "#define HAWSER_MAX_ELEMENTS 4096u /* of an array that travels with a call */\n",
            "extern const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT];",
+            "extern const struct hawser_retired_field hawser_cuda_retired[];",
            "/* Every function of the API, by name, and whether it is carried; ends with NULL. */",
            "extern const struct hawser_api_name hawser_cuda_names[];\n",
             "/* The driver functions that the host uses; NULL where the driver has none. */",
@@ -55,7 +60,7 @@ def emit_header(spec, functions, header):
     return "\n".join(out)
 
 
-def emit_common(spec, functions, header):
+def emit_common(spec, functions, header, lock):
     out = [NOTICE.format(spec.path.split("/")[-1]), '#include "cuda_api.h"\n',
            "const struct hawser_api_function hawser_cuda_api[HAWSER_FN_LIMIT] = {"]
     for c in numbered(spec, functions):
@@ -67,7 +72,8 @@ def emit_common(spec, functions, header):
     out.append("};\n\nconst struct hawser_api_name hawser_cuda_names[] = {")
     carried = {*spec.functions, *spec.aliases, *spec.shared}
     out += [f'    {{"{n}", {int(n in carried)}}},' for n in sorted(carried | set(spec.later) | set(spec.refused))]
-    out.append("    {NULL, 0}\n};\n\n/* The spec's signatures against the header's. */")
+    out += ["    {NULL, 0}\n};", *emit_retired(spec, lock)]
+    out.append("\n/* The spec's signatures against the header's. */")
     for f in spec.present(header):
         out.append(f'_Static_assert(__builtin_types_compatible_p(__typeof__(&{f.name}), '
                    f'CUresult (*)({f.signature})), "{f.name}: {spec.path.split("/")[-1]} line '
@@ -246,40 +252,85 @@ def emit_host(spec, functions, header):
     return "\n".join(out) + "\n"
 
 
+# ---- the released numbers
+
+def proto_messages(path):
+    """{name: [Field]} of a .proto file of plain messages."""
+    messages = {}
+    for line in open(path):
+        text = line.split("//")[0]
+        if m := re.match(r"message (\w+) \{", text):
+            last = messages.setdefault(m.group(1), [])
+        elif m := re.match(r"\s+(repeated )?(\w+) (\w+) = (\d+);", text):
+            last.append(Field(m.group(3), m.group(2), bool(m.group(1)), int(m.group(4))))
+    return messages
+
+
+def locked(path, functions, messages, update, numbers=(0, 0)):
+    """The lock file beside a spec or proto, which must say the same; with update it is made to, where it may."""
+    source = os.path.basename(path)
+    lock = Lock(os.path.splitext(path)[0] + ".lock", numbers)
+    wrong, new, gone = lock.check(functions, messages)
+    if wrong:
+        raise SpecError(f"{path}: a released number of the wire would change its meaning ({lock.name}):\n  "
+                        + "\n  ".join(wrong))
+    before = open(lock.path).read() if os.path.exists(lock.path) else ""
+    lock.update(functions, messages)
+    if update:
+        write(lock.path, lock.text(source))
+    elif lock.text(source) != before:
+        told = [f"new: {x}" for x in new] + [f"gone, to stay reserved for ever: {x}" for x in gone]
+        raise SpecError(f"{path}: {lock.name} does not say the same:\n  " + "\n  ".join(told or ["its text differs"])
+                        + f"\nIf that is meant, run: ninja -C BUILD wire-lock, look at what it changes in {lock.name}, and "
+                        "commit it (docs/adding-a-function.md).")
+    return lock
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    ap.add_argument("--spec", required=True)
+    ap.add_argument("--spec")
+    ap.add_argument("--proto")
+    ap.add_argument("--lock", action="store_true", help="bring the lock file up to date")
     ap.add_argument("--cc", default="cc")
-    ap.add_argument("--include", required=True)
+    ap.add_argument("--include")
     ap.add_argument("--out")
     ap.add_argument("--coverage")
     ap.add_argument("--softgpu", nargs="+", help="build folders with the software GPU's objects")
     args = ap.parse_args()
     try:
+        if args.proto:
+            locked(args.proto, {}, proto_messages(args.proto), args.lock)
+            return
         spec = Spec(args.spec)
-        if spec.api == "nvml":
-            return generate_nvml(spec, args)
-        header = cuda_header.load(args.cc, args.include)
-        spec.check_header(header, header_version(args.include))
-        functions = spec.present(header)
-        if args.coverage:
-            write(args.coverage, coverage.table(spec, args.softgpu))
-        if args.out:
-            files = {"cuda.proto": emit_proto(spec, functions),
-                     "cuda_api.h": emit_header(spec, functions, header),
-                     "cuda_api.c": emit_common(spec, functions, header),
-                     "cuda_guest.c": emit_guest(spec, functions), "cuda_hooks.h": emit_hooks(spec, functions),
-                     "cuda_host.c": emit_host(spec, functions, header)}
-            write_all(args.out, files)
+        header = None
+        if spec.api == "cuda" and args.include:  # first: what the header does not have is not locked
+            header = cuda_header.load(args.cc, args.include)
+            spec.check_header(header, header_version(args.include))
+        lock = locked(args.spec, numbers_of(spec), messages_of(spec), args.lock, RANGES[spec.api])
+        if not args.lock:
+            generate_nvml(spec, lock, args) if spec.api == "nvml" else generate_cuda(spec, header, lock, args)
     except SpecError as e:
         sys.exit(str(e))
 
 
-def generate_nvml(spec, args):
+def generate_cuda(spec, header, lock, args):
+    functions = spec.present(header)
+    if args.coverage:
+        write(args.coverage, coverage.table(spec, args.softgpu))
+    if args.out:
+        files = {"cuda.proto": emit_proto(spec, lock),
+                 "cuda_api.h": emit_header(spec, functions, header),
+                 "cuda_api.c": emit_common(spec, functions, header, lock),
+                 "cuda_guest.c": emit_guest(spec, functions), "cuda_hooks.h": emit_hooks(spec, functions),
+                 "cuda_host.c": emit_host(spec, functions, header)}
+        write_all(args.out, files)
+
+
+def generate_nvml(spec, lock, args):
     if args.coverage:
         write(args.coverage, nvml.coverage(spec, args.softgpu))
     if args.out:
-        write_all(args.out, nvml.files(spec, emit_proto))
+        write_all(args.out, {"nvml.proto": emit_proto(spec, lock), **nvml.files(spec, lock)})
 
 
 def write_all(folder, files):

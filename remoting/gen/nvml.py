@@ -3,9 +3,9 @@
 import os
 
 from coverage import defined
-from roles import NOTICE, Names, camel, numbered, roles_of
+from roles import NOTICE, RANGES, Names, camel, emit_retired, numbered, roles_of
 
-FIRST = 1000  # NVML's numbers on the wire begin after CUDA's
+FIRST = RANGES["nvml"][0]
 
 
 def prototypes(spec):
@@ -25,6 +25,7 @@ def emit_header(spec):
     out += [f"    HAWSER_FN_{c.name} = {FIRST + c.number}," for c in calls]
     out += [f"    HAWSER_NVML_LIMIT = {FIRST + calls[-1].number + 1}", "};\n",
             "extern const struct hawser_api_function hawser_nvml_api[HAWSER_NVML_LIMIT - HAWSER_NVML_FIRST];",
+            "extern const struct hawser_retired_field hawser_nvml_retired[];",
             "extern const struct hawser_api_name hawser_nvml_names[];\n"]
     out += ["#pragma GCC visibility push(default)", *prototypes(spec), "const char *nvmlErrorString(nvmlReturn_t result);",
             "#pragma GCC visibility pop"]
@@ -34,7 +35,7 @@ def emit_header(spec):
     return "\n".join(out)
 
 
-def emit_common(spec):
+def emit_common(spec, lock):
     out = [NOTICE.format("nvml.spec"), '#include "nvml_api.h"\n',
            "const struct hawser_api_function hawser_nvml_api[HAWSER_NVML_LIMIT - HAWSER_NVML_FIRST] = {"]
     for c in numbered(spec, list(spec.functions.values())):
@@ -45,7 +46,7 @@ def emit_common(spec):
     carried = {*spec.functions, *spec.shared}
     out += [f'    {{"{n}", {int(n in carried)}}},' for n in sorted(carried | set(spec.later) | set(spec.refused))]
     out.append("    {NULL, 0}\n};")
-    return "\n".join(out) + "\n"
+    return "\n".join(out + emit_retired(spec, lock)) + "\n"
 
 
 # ---- the guest
@@ -191,10 +192,9 @@ def coverage(spec, softgpu_folders):
     return "\n".join(out) + "\n"
 
 
-def files(spec, emit_proto):
-    functions = list(spec.functions.values())
-    return {"nvml.proto": emit_proto(spec, functions), "nvml_api.h": emit_header(spec), "nvml_api.c": emit_common(spec),
-            "nvml_guest.c": emit_guest(spec), "nvml_host.c": emit_host(spec), "nvml_missing.c": emit_missing(spec)}
+def files(spec, lock):
+    return {"nvml_api.h": emit_header(spec), "nvml_api.c": emit_common(spec, lock), "nvml_guest.c": emit_guest(spec),
+            "nvml_host.c": emit_host(spec), "nvml_missing.c": emit_missing(spec)}
 
 
 def load_header(path):

@@ -2,6 +2,7 @@
 
 import os
 
+from lock import Field
 from spec import plain_type
 
 NOTICE = "/* Generated from {} by remoting/gen/generate.py. */\n"
@@ -121,27 +122,53 @@ def roles_of(spec, function):
 
 # ---- the protobuf file
 
-def emit_proto(spec, functions):
-    out = ['syntax = "proto3";', "package hawser;"]
-
-    def message(name, fields):
-        out.append(f"message {name} {{")
-        for i, (field, kind, repeated) in enumerate(fields, 1):
-            out.append(f"    {'repeated ' if repeated else ''}{kind} {field} = {i};")
-        out.append("}")
-
+def messages_of(spec):
+    """{name: [Field]} of all messages of the spec, whatever this toolkit's header has."""
+    out = {}
     for m in spec.messages.values():
-        message(m.name, m.fields)
+        out[m.name] = [Field(*f) for f in m.fields]
         if m.number:
-            message(m.name + "Reply", m.reply)
-    for f in functions:
+            out[m.name + "Reply"] = [Field(*f) for f in m.reply]
+    for f in spec.functions.values():
         if not f.number:
             continue
         roles = roles_of(spec, f)
-        message(camel(f.name), [(r.field, r.wire, False) for r in roles if r.to_host])
-        status = [("status", "uint64", False)] if spec.api == "nvml" else []  # CUDA's is the envelope's
-        message(camel(f.name) + "Reply", status + [(r.field, r.wire, False) for r in roles if r.to_guest])
+        out[camel(f.name)] = [Field(r.field, r.wire) for r in roles if r.to_host]
+        status = [Field("status", "uint64")] if spec.api == "nvml" else []  # CUDA's is the envelope's
+        out[camel(f.name) + "Reply"] = status + [Field(r.field, r.wire) for r in roles if r.to_guest]
+    return out
+
+
+# The wire's function numbers are parted among the APIs; those of a spec count from the first of its own.
+RANGES = {"cuda": (0, 999), "nvml": (1000, 1999)}
+
+
+def numbers_of(spec):
+    """{number on the wire: name} of all that has one."""
+    first, last = RANGES[spec.api]
+    out = {first + x.number: x.name for x in [*spec.functions.values(), *spec.messages.values()] if x.number}
+    for number, name in out.items():
+        if number > last:
+            spec.fail(f"{name}: the numbers of {spec.api} end with {last - first}")
+    return out
+
+
+def emit_proto(spec, lock):
+    out = ['syntax = "proto3";', "package hawser;"]
+    for name, fields in messages_of(spec).items():
+        out.append(f"message {name} {{")
+        out += [f"    {f.kind} {f.name} = {f.number};" for f in lock.numbered(name, fields)]
+        out += [f'    reserved {f.number};\n    reserved "{f.name}";' for f in lock.reserved(name)]
+        out.append("}")
     return "\n".join(out) + "\n"
+
+
+def emit_retired(spec, lock):
+    """The retired fields of the messages that are still there: whoever sends one is an earlier release."""
+    out = [f"\nconst struct hawser_retired_field hawser_{spec.api}_retired[] = {{"]
+    out += [f"    {{&{Names(name).descriptor}, {f.number}}}, /* {f.name} */"
+            for name in messages_of(spec) for f in lock.reserved(name)]
+    return out + ["    {NULL, 0}", "};"]
 
 
 def numbered(spec, functions):
