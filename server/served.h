@@ -28,6 +28,7 @@ struct worker {
     struct objects *objects;
     struct staging *staging;
     CUresult init_result;
+    uint32_t minor;              /* of the protocol, in force in this session */
     _Atomic(uint64_t) consumed;  /* bulk bytes taken */
     uint64_t consumed_told;      /* dispatcher only */
     struct inbox *inbox;         /* NULL while the dispatcher receives itself */

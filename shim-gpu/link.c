@@ -207,9 +207,19 @@ void shim_context_check(struct shim_object *context)
     if (failed || result == CUDA_ERROR_INVALID_CONTEXT) shim_host_functions_failed(context); /* it may have been ended */
 }
 
+/* What the host does not serve is answered here; the frames are then given back. */
+static bool served(const struct shim_call *c, struct hawser_frame *frames, unsigned n)
+{
+    if (hawser_protocol_serves(host, c->function)) return true;
+    hawser_frames_free(frames, n);
+    hawser_abi_not_supported(hawser_api_function(c->function)->name);
+    return false;
+}
+
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n)
 {
+    if (!served(c, frames, n)) return CUDA_ERROR_NOT_SUPPORTED;
     shim_trace_start(c);
     int rc = hawser_session_post(session, c->who, c->function, m, frames, n);
     shim_trace_end(c);
@@ -222,6 +232,7 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
 {
     int32_t result = 0;
     const struct hawser_api_function *f = hawser_api_function(c->function);
+    if (!served(c, frames, n)) return CUDA_ERROR_NOT_SUPPORTED;
     shim_trace_start(c);
     int rc = hawser_session_call(session, c->who, c->function, m, frames, n,
                                  reply ? f->reply : NULL, &result, reply);

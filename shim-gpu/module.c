@@ -50,7 +50,7 @@ static struct shim_image *image_of(const Hawser__LoadReply *reply)
 unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room)
 {
     unsigned n = 0;
-    bool many = shim_host()->protocol_minor >= 1;
+    bool many = shim_host()->protocol_minor >= HAWSER_MINOR_FRAMES;
     for (size_t at = 0; at < size; at += HAWSER_MAX_FRAME_SIZE) {
         size_t rest = size - at;
         if (n == room || (rest > HAWSER_MAX_FRAME_SIZE && !many)) return 0;

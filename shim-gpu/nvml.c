@@ -35,6 +35,7 @@ nvmlReturn_t nvml_call(struct shim_call *c, const ProtobufCMessage *m, ProtobufC
 {
     CUresult r = shim_call(c, m, NULL, 0, reply);
     if (r == CUDA_SUCCESS) return NVML_SUCCESS;
+    if (r == CUDA_ERROR_NOT_SUPPORTED) return NVML_ERROR_NOT_SUPPORTED;
     return r == SHIM_HOST_GONE ? NVML_ERROR_GPU_IS_LOST : NVML_ERROR_UNKNOWN;
 }
 
