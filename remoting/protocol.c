@@ -1,7 +1,6 @@
 #include "protocol.h"
 
 #include "api.h"
-#include "nvml_api.h"
 
 /* What hosts serve that do not tell it: all that had a number when the telling began. */
 static const uint32_t untold[] = {1,   51,  100, 118, 120, 124, 126, 130,  132,  142,  200,  208, 210, 238,
@@ -17,11 +16,12 @@ size_t hawser_protocol_functions(uint32_t *pairs, size_t room)
 {
     size_t n = 0;
     bool before = false;
-    for (uint32_t number = 1; number <= HAWSER_NVML_LIMIT; number++) {
-        bool now = hawser_api_function(number) != NULL;
-        if (now != before && n++ < room) pairs[n - 1] = now ? number : number - 1;
-        before = now;
-    }
+    for (const struct hawser_api *const *api = hawser_apis; *api; api++)
+        for (uint32_t number = (*api)->first; number <= (*api)->limit; number++) {
+            bool now = hawser_api_function(number) != NULL;
+            if (now != before && n++ < room) pairs[n - 1] = now ? number : number - 1;
+            before = now;
+        }
     return n;
 }
 

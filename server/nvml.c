@@ -57,24 +57,24 @@ bool served_nvml(struct served *c)
     return there;
 }
 
-bool served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device)
+nvmlReturn_t served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device)
 {
     static const char *const kinds[] = {"GPU", "MIG"};
     int count = 0;
     CUuuid uuid;
     char text[64];
-    if (c->driver->cuDeviceGetCount(&count) != CUDA_SUCCESS || index >= (uint64_t)count) return false;
+    if (c->driver->cuDeviceGetCount(&count) != CUDA_SUCCESS || index >= (uint64_t)count) return NVML_ERROR_INVALID_ARGUMENT;
     if (!c->driver->cuDeviceGetUuid_v2 || c->driver->cuDeviceGetUuid_v2(&uuid, (CUdevice)index) != CUDA_SUCCESS)
-        return false;
+        return NVML_ERROR_INVALID_ARGUMENT;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         int n = snprintf(text, sizeof text, "%s-", kinds[k]);
         for (size_t i = 0; i < sizeof uuid.bytes; i++) {
             bool dash = i == 4 || i == 6 || i == 8 || i == 10;
             n += snprintf(text + n, sizeof text - (size_t)n, "%s%02x", dash ? "-" : "", (unsigned char)uuid.bytes[i]);
         }
-        if (driver.nvmlDeviceGetHandleByUUID(text, device) == NVML_SUCCESS) return true;
+        if (driver.nvmlDeviceGetHandleByUUID(text, device) == NVML_SUCCESS) return NVML_SUCCESS;
     }
-    return false;
+    return NVML_ERROR_INVALID_ARGUMENT;
 }
 
 /* ---- the guest's process is this one ---- */
@@ -123,9 +123,8 @@ CUresult serve_NvmlProcess(struct served *c, const ProtobufCMessage *msg)
     Hawser__NvmlProcessReply reply = HAWSER__NVML_PROCESS_REPLY__INIT;
     nvmlDevice_t device;
     reply.status = NVML_ERROR_FUNCTION_NOT_FOUND;
-    if (served_nvml(c) && processes_of(m->kind))
-        reply.status = served_nvml_device(c, m->device, &device) ? own_process(processes_of(m->kind), device, &reply)
-                                                                  : NVML_ERROR_INVALID_ARGUMENT;
+    if (served_nvml(c) && processes_of(m->kind)) reply.status = served_nvml_device(c, m->device, &device);
+    if (reply.status == NVML_SUCCESS) reply.status = own_process(processes_of(m->kind), device, &reply);
     served_reply(c, &reply.base);
     return CUDA_SUCCESS;
 }

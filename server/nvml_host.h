@@ -8,7 +8,7 @@
 
 /* Loads the host's NVML at the first call and sets c->nvml; false when there is none. */
 bool served_nvml(struct served *c);
-/* NVML's handle for the CUDA device of that number; found by its UUID. */
-bool served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device);
+/* NVML's handle for the CUDA device of that number; found by its UUID. NVML_ERROR_INVALID_ARGUMENT when there is none. */
+nvmlReturn_t served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device);
 
 #endif

@@ -41,6 +41,11 @@ struct job {
     struct hawser_frame frames[HAWSER_MAX_FRAMES];
 };
 
+static serve_function function_of(uint32_t number)
+{
+    return number < HAWSER_NVML_FIRST ? hawser_cuda_serve[number] : hawser_nvml_serve[number - HAWSER_NVML_FIRST];
+}
+
 static CUresult run_in_context(struct job *j)
 {
     struct served *c = &j->served;
@@ -51,10 +56,8 @@ static CUresult run_in_context(struct job *j)
         CUresult r = c->driver->cuCtxSetCurrent(o.handle);
         if (r != CUDA_SUCCESS) return r;
     }
-    serve_function serve = j->function < HAWSER_NVML_FIRST ? hawser_cuda_serve[j->function]
-                                                           : hawser_nvml_serve[j->function - HAWSER_NVML_FIRST];
     trace_start(&j->traced, c, j->api, j->args);
-    CUresult r = serve(c, j->args);
+    CUresult r = function_of(j->function)(c, j->args);
     trace_end(&j->traced, r);
     return r;
 }
@@ -94,6 +97,7 @@ static void run(void *arg)
         c->worker->consumed += c->frames[i].size;
     hawser_frames_free(c->frames, c->n_frames);
     if (j->args) protobuf_c_message_free_unpacked(j->args, NULL);
+    served_free_all(c);
     free(c->out);
     free(j);
 }

@@ -250,6 +250,13 @@ void shim_free_reply(void *reply)
     if (reply) protobuf_c_message_free_unpacked(reply, NULL);
 }
 
+bool shim_take(void *to, size_t size, const ProtobufCBinaryData *from)
+{
+    if (from->len != size) return false;
+    if (size) memcpy(to, from->data, size);
+    return true;
+}
+
 /* ---- what cuda-abi/ asks of its library ---- */
 
 void hawser_abi_log(const char *fmt, ...)

@@ -39,13 +39,6 @@ nvmlReturn_t nvml_call(struct shim_call *c, const ProtobufCMessage *m, ProtobufC
     return r == SHIM_HOST_GONE ? NVML_ERROR_GPU_IS_LOST : NVML_ERROR_UNKNOWN;
 }
 
-nvmlReturn_t nvml_take(void *to, size_t size, const ProtobufCBinaryData *from)
-{
-    if (from->len != size) return NVML_ERROR_UNKNOWN;
-    if (size) memcpy(to, from->data, size);
-    return NVML_SUCCESS;
-}
-
 nvmlReturn_t nvml_later(const char *name, atomic_bool *said)
 {
     nvmlReturn_t r = hawser_nvml_ready();

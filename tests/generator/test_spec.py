@@ -5,6 +5,7 @@ meaning, and docs/coverage.md is current.
     HAWSER_BUILD=BUILD test_spec.py
 """
 
+import difflib
 import os
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ import sys
 import tempfile
 import unittest
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 SPEC = os.path.join(ROOT, "remoting", "api", "cuda.spec")
 LOCK = SPEC.replace(".spec", ".lock")
 GENERATOR = os.path.join(ROOT, "remoting", "gen", "generate.py")
@@ -148,6 +150,24 @@ class Spec(unittest.TestCase):
         r = subprocess.run(["cc", "-fsyntax-only", f"-I{folder}", "-x", "c", "-"], input="\n".join(source),
                            capture_output=True, text=True)
         self.assertEqual(r.returncode, 0, r.stderr)
+
+
+class Output(unittest.TestCase):
+    """small/ has specs with one of everything; expected/ what comes of them, to be looked at where it changes."""
+
+    def test_the_small_specs_give_what_is_expected(self):
+        small = os.path.join(HERE, "small")
+        expected = os.path.join(small, "expected")
+        folder = new_folder()
+        for api in ("cuda", "nvml"):
+            command = [sys.executable, GENERATOR, "--spec", os.path.join(small, api + ".spec"), "--include", small, "--out"]
+            r = subprocess.run([*command, folder], capture_output=True, text=True)
+            self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertEqual(sorted(os.listdir(folder)), sorted(os.listdir(expected)))
+        for name in sorted(os.listdir(folder)):
+            fresh, committed = (read(os.path.join(d, name)).splitlines() for d in (folder, expected))
+            difference = "\n".join(difflib.unified_diff(committed, fresh, f"expected/{name}", "now", lineterm=""))
+            self.assertEqual(difference, "", f"if this is meant, once for each spec: {' '.join(command)} {expected}")
 
 
 class Wire(unittest.TestCase):
