@@ -139,7 +139,7 @@ class Cuda(Profile):
     def enter(self, function, roles):
         stream = next((r.name for r in roles if r.kind == "handle" and r.object == "HAWSER_STREAM"), None)
         number = f"HAWSER_FN_{function.name}"
-        if function.name in self.spec.outside:
+        if "outside" in function.flags:
             return f"shim_enter(&c, {number}, false)"
         return f"shim_enter_stream(&c, {number}, {stream})" if stream else f"shim_enter(&c, {number}, true)"
 

@@ -17,7 +17,11 @@ class Role:
         self.field = param.name.lower()
         self.count, _, less = count.partition("-")
         self.minus = int(less or 0)
-        self.optional = False
+        self.words = function.words.get(param.name, set())
+
+    @property
+    def optional(self):
+        return "optional" in self.words
 
     # ---- the size of an array, by a parameter or a number
 
@@ -111,6 +115,10 @@ class Out(Role):
 
 class Handle(Role):
     kind, to_host = "handle", True
+
+    @property
+    def gone(self):
+        return "gone" in self.words
 
     def fill(self, p):
         return [f"r = {p.handle_number(self)};", f"if (r != {p.ok}) return r;"]
@@ -268,31 +276,28 @@ def role_of(spec, function, param):
     base, pointer, const = t.rstrip("*").replace("const ", "").strip(), t.endswith("*"), "const" in t
     count = function.counts.get(param.name, "")
     scalar = SCALARS.get(base) or spec.scalars.get(base)
-    is_block = const or param.name in spec.reads
+    words = function.words.get(param.name, set())
 
     def make(role, wire, base=base, count=""):
-        r = role(function, param, base, wire, count)
-        r.optional = param.name in spec.optional
-        return r
+        return role(function, param, base, wire, count)
 
     if base == "char" and pointer and const:
         return make(Text, "string")
-    if base == "void" and param.name in spec.addresses:
+    if base == "void" and "address" in words:
         return make(In, "uint64", "void *")
     if "*" + param.name in function.counts.values():
         return make(Capacity, scalar)
     if base in spec.versioned:
         return make(Versioned, "bytes")
-    if param.name in spec.both and count:
+    if "both" in words and count:
         return make(Both, "bytes", count=count)
     if count or (base in spec.structs and pointer):
-        return make(Block if is_block else Fill, "bytes", count=count)
+        return make(Block if const or "reads" in words else Fill, "bytes", count=count)
     if base in spec.structs:
         return make(Value, "bytes")
     if base in spec.handles:
         r = make(New if pointer else Handle, "uint64")
         r.object = f"HAWSER_{spec.handles[base].upper()}"
-        r.gone = not pointer and function.name in spec.gone
         return r
     if scalar:
         return make(Out if pointer else In, scalar)

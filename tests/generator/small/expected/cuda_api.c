@@ -49,17 +49,17 @@ const struct hawser_api hawser_cuda_api = {
 };
 
 /* The spec's signatures against the header's. */
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuInit), CUresult (*)(unsigned int Flags)), "cuInit: cuda.spec line 35 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamCreate), CUresult (*)(CUstream *phStream, unsigned int Flags)), "cuStreamCreate: cuda.spec line 36 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamDestroy_v2), CUresult (*)(CUstream hStream)), "cuStreamDestroy_v2: cuda.spec line 37 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamSynchronize), CUresult (*)(CUstream hStream)), "cuStreamSynchronize: cuda.spec line 38 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuMemAlloc_v2), CUresult (*)(CUdeviceptr *dptr, size_t bytesize)), "cuMemAlloc_v2: cuda.spec line 39 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuMemGetInfo_v2), CUresult (*)(size_t *free, size_t *total)), "cuMemGetInfo_v2: cuda.spec line 40 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuModuleGetTexRef), CUresult (*)(CUtexref *pTexRef, CUmodule hmod, const char *name)), "cuModuleGetTexRef: cuda.spec line 41 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuMemCreate), CUresult (*)(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop, unsigned long long flags)), "cuMemCreate: cuda.spec line 42 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamBatchMemOp_v2), CUresult (*)(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *paramArray, unsigned int flags)), "cuStreamBatchMemOp_v2: cuda.spec line 43 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuTexRefGetBorderColor), CUresult (*)(float *pBorderColor, CUtexref hTexRef)), "cuTexRefGetBorderColor: cuda.spec line 44 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuIpcOpenEventHandle), CUresult (*)(CUevent *phEvent, CUipcEventHandle handle)), "cuIpcOpenEventHandle: cuda.spec line 45 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuTensorMapEncode), CUresult (*)(CUtensorMap *tensorMap, unsigned int rank, void *globalAddress, const unsigned long long *strides)), "cuTensorMapEncode: cuda.spec line 46 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuCapabilities), CUresult (*)(unsigned int *capabilities, const int *operations, unsigned int count)), "cuCapabilities: cuda.spec line 47 and the header disagree");
-_Static_assert(__builtin_types_compatible_p(__typeof__(&cuLaunchKernel), CUresult (*)(CUfunction f, CUstream hStream)), "cuLaunchKernel: cuda.spec line 48 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuInit), CUresult (*)(unsigned int Flags)), "cuInit: cuda.spec line 29 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamCreate), CUresult (*)(CUstream *phStream, unsigned int Flags)), "cuStreamCreate: cuda.spec line 30 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamDestroy_v2), CUresult (*)(CUstream hStream)), "cuStreamDestroy_v2: cuda.spec line 31 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamSynchronize), CUresult (*)(CUstream hStream)), "cuStreamSynchronize: cuda.spec line 32 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuMemAlloc_v2), CUresult (*)(CUdeviceptr *dptr, size_t bytesize)), "cuMemAlloc_v2: cuda.spec line 33 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuMemGetInfo_v2), CUresult (*)(size_t *free, size_t *total)), "cuMemGetInfo_v2: cuda.spec line 34 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuModuleGetTexRef), CUresult (*)(CUtexref *pTexRef, CUmodule hmod, const char *name)), "cuModuleGetTexRef: cuda.spec line 35 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuMemCreate), CUresult (*)(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop, unsigned long long flags)), "cuMemCreate: cuda.spec line 36 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuStreamBatchMemOp_v2), CUresult (*)(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *paramArray, unsigned int flags)), "cuStreamBatchMemOp_v2: cuda.spec line 37 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuTexRefGetBorderColor), CUresult (*)(float *pBorderColor, CUtexref hTexRef)), "cuTexRefGetBorderColor: cuda.spec line 38 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuIpcOpenEventHandle), CUresult (*)(CUevent *phEvent, CUipcEventHandle handle)), "cuIpcOpenEventHandle: cuda.spec line 39 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuTensorMapEncode), CUresult (*)(CUtensorMap *tensorMap, unsigned int rank, void *globalAddress, const unsigned long long *strides)), "cuTensorMapEncode: cuda.spec line 40 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuCapabilities), CUresult (*)(unsigned int *capabilities, const int *operations, unsigned int count)), "cuCapabilities: cuda.spec line 41 and the header disagree");
+_Static_assert(__builtin_types_compatible_p(__typeof__(&cuLaunchKernel), CUresult (*)(CUfunction f, CUstream hStream)), "cuLaunchKernel: cuda.spec line 42 and the header disagree");

@@ -29,7 +29,7 @@ CUresult cuStreamDestroy_v2(CUstream hStream)
 {
     struct shim_call c;
     Hawser__CuStreamDestroyV2 m = HAWSER__CU_STREAM_DESTROY_V2__INIT;
-    CUresult r = shim_enter_stream(&c, HAWSER_FN_cuStreamDestroy_v2, hStream);
+    CUresult r = shim_enter(&c, HAWSER_FN_cuStreamDestroy_v2, false);
     if (r != CUDA_SUCCESS) return r;
     r = shim_handle(HAWSER_STREAM, (const void *)(uintptr_t)hStream, &m.hstream);
     if (r != CUDA_SUCCESS) return r;
