@@ -1,5 +1,6 @@
 """What the installed cuda.h declares, read through the C compiler's preprocessor."""
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ def load(cc, include):
     for name, params in re.findall(r"\bCUresult (?:\w+ )?(cu[A-Z]\w*) ?\(([^;{]*?)\);", text):
         functions[name] = Function(name, split_params(params))
     return functions
+
+
+def version(include):
+    """CUDA_VERSION."""
+    with open(os.path.join(include, "cuda.h")) as f:
+        return int(re.search(r"#define CUDA_VERSION (\d+)", f.read()).group(1))
 
 
 def typedefs(cc, include):

@@ -3,6 +3,7 @@
 #define HAWSER_API_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,14 +21,36 @@ struct hawser_api_function {
     const ProtobufCMessageDescriptor *request, *reply;
 };
 
+/* One API: what travels, by number from first to before limit. */
+struct hawser_api {
+    uint32_t first, limit;
+    const struct hawser_api_function *functions; /* from first on */
+    const struct hawser_retired_field *retired;
+};
+
+/* All APIs, by their numbers; ends with NULL. */
+extern const struct hawser_api *const hawser_apis[];
+
 /* The row of a number that a guest sent, of any API; NULL when this release knows no such function. */
 const struct hawser_api_function *hawser_api_function(uint32_t number);
+
+/* Of an array that travels with a call. */
+#define HAWSER_MAX_ELEMENTS 4096u
 
 /* A function of a host's library, and where its address goes in the API's table of them; ends with NULL. */
 struct hawser_symbol {
     const char *name;
     size_t offset;
 };
+
+/* A field that a message had in an earlier release; a list of them ends with NULL. */
+struct hawser_retired_field {
+    const ProtobufCMessageDescriptor *message;
+    uint32_t number;
+};
+
+/* Whether this release knows what a received message asks for: it has no field that is neither ours nor retired. */
+bool hawser_api_understood(const ProtobufCMessage *m);
 
 struct hawser_api_name {
     const char *name;

@@ -30,6 +30,7 @@ struct hawser_message {
 };
 
 /* Gives back every frame that has a free function. */
+void hawser_frames_free(struct hawser_frame *frames, unsigned n);
 void hawser_message_clear(struct hawser_message *m);
 
 enum hawser_lane_status {

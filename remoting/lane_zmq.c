@@ -45,10 +45,15 @@ struct zmq_lane {
     char file[128];         /* ipc: the socket's file, which libzmq leaves behind */
 };
 
+void hawser_frames_free(struct hawser_frame *frames, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (frames[i].free) frames[i].free(frames[i].data, frames[i].hint);
+}
+
 void hawser_message_clear(struct hawser_message *m)
 {
-    for (unsigned i = 0; i < m->n_frames; i++)
-        if (m->frame[i].free) m->frame[i].free(m->frame[i].data, m->frame[i].hint);
+    hawser_frames_free(m->frame, m->n_frames);
     m->n_frames = 0;
 }
 

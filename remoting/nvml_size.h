@@ -1,11 +1,9 @@
-/* Sizes that both ends of an NVML call check. */
+/* A size that both ends of an NVML call check. */
 #ifndef HAWSER_NVML_SIZE_H
 #define HAWSER_NVML_SIZE_H
 
 #include <stddef.h>
 #include <string.h>
-
-#define NVML_MAX_ELEMENTS ((size_t)4096) /* of an array that travels with a call */
 
 /* The size of a structure that holds it in the low 24 bits of its first word; 0 when that makes no sense. */
 static inline size_t nvml_sized(const void *p)

@@ -105,12 +105,6 @@ static bool append(struct hawser_session *s, const Hawser__Call *head, const Pro
     return true;
 }
 
-static void drop(struct hawser_frame *frames, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (frames[i].free) frames[i].free(frames[i].data, frames[i].hint);
-}
-
 /* Under the lock: the common half of post and call. */
 static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t function,
                    uint64_t seq, const ProtobufCMessage *args, struct hawser_frame *frames,
@@ -132,7 +126,7 @@ static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t 
     }
     if (!s->gone && s->n_frames + n > BATCH_FRAMES) flush(s);
     if (s->gone || !append(s, &head, args, frames, n)) {
-        drop(frames, n);
+        hawser_frames_free(frames, n);
         return -1;
     }
     s->bulk_posted += bulk;

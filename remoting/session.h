@@ -12,12 +12,8 @@
 #include <stdint.h>
 
 #include "lane.h"
+#include "protocol.h"
 #include "wire.pb-c.h"
-
-/* Protocol version: guest and host must agree on the major number. */
-#define HAWSER_PROTOCOL_MAJOR 1
-#define HAWSER_PROTOCOL_MINOR 3 /* 1: images and link inputs of more than one frame; 2: graphs on the host */
-#define HAWSER_PROTOCOL_INITIALIZE 3 /* the driver is initialized by a call of that name, not at the opening */
 
 /* Bulk bytes that may be under way before a post waits for the worker to take some. */
 #define HAWSER_BULK_WINDOW ((uint64_t)256 << 20)

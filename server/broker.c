@@ -17,7 +17,7 @@
 
 #include "endpoint.h"
 #include "log.h"
-#include "session.h"
+#include "protocol.h"
 #include "spawn.h"
 #include "wire.pb-c.h"
 
@@ -132,8 +132,8 @@ static void start_worker(struct broker *b, unsigned listener, const uint8_t *ide
     w->identity_size = size;
     w->next = b->workers;
     b->workers = w;
-    hawser_log(HAWSER_INFO, "session %lu: %s (process %u on %s), worker process %d", b->started,
-               hello->program, hello->pid, hello->host, (int)w->pid);
+    hawser_log(HAWSER_INFO, "session %lu: %s (process %u on %s, protocol %u.%u), worker process %d", b->started,
+               hello->program, hello->pid, hello->host, hello->protocol_major, hello->protocol_minor, (int)w->pid);
 }
 
 /* Bytes of the worker's endpoint line, or its end before that. */

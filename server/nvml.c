@@ -33,7 +33,7 @@ static void nvml_path(char *out, size_t size)
 static void list_lent(struct hawser_names *out)
 {
     unsigned count = 0;
-    nvmlDevice_t device;
+    nvmlDevice_t device = NULL;
     out->n = 0;
     if (devices_lent(out)) return;
     if (!driver.nvmlDeviceGetCount_v2 || driver.nvmlDeviceGetCount_v2(&count) != NVML_SUCCESS) return;
@@ -98,12 +98,12 @@ bool nvml_names(struct served *c, struct hawser_names *out)
     return true;
 }
 
-bool served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device)
+nvmlReturn_t served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device)
 {
     (void)c;
-    if (index >= names.n) return false;
+    if (index >= names.n) return NVML_ERROR_INVALID_ARGUMENT;
     *device = devices[index];
-    return true;
+    return NVML_SUCCESS;
 }
 
 /* ---- what is told of them at the guest's nvmlInit ---- */
@@ -197,11 +197,10 @@ CUresult serve_NvmlProcess(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__NvmlProcess *m = (const Hawser__NvmlProcess *)msg;
     Hawser__NvmlProcessReply reply = HAWSER__NVML_PROCESS_REPLY__INIT;
-    nvmlDevice_t device;
+    nvmlDevice_t device = NULL;
     reply.status = NVML_ERROR_FUNCTION_NOT_FOUND;
-    if (served_nvml(c) && processes_of(m->kind))
-        reply.status = served_nvml_device(c, m->device, &device) ? own_process(processes_of(m->kind), device, &reply)
-                                                                  : NVML_ERROR_INVALID_ARGUMENT;
+    if (served_nvml(c) && processes_of(m->kind)) reply.status = served_nvml_device(c, m->device, &device);
+    if (reply.status == NVML_SUCCESS) reply.status = own_process(processes_of(m->kind), device, &reply);
     served_reply(c, &reply.base);
     return CUDA_SUCCESS;
 }

@@ -1,4 +1,4 @@
-/* What leaves the worker: packed envelopes with their bulk frames, and replies. */
+/* What leaves the worker: packed envelopes with their bulk frames, and replies; and the memory that replies point to. */
 #include "served.h"
 
 #include <stdlib.h>
@@ -16,6 +16,30 @@ void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame
         all[i + 1] = frames[i];
     hawser_lane_send(w->lane, all, n + 1);
     free(buf);
+}
+
+struct served_memory {
+    struct served_memory *next;
+    max_align_t bytes[];
+};
+
+void *served_alloc(struct served *c, size_t size)
+{
+    if (size > SIZE_MAX - sizeof(struct served_memory)) return NULL;
+    struct served_memory *m = calloc(1, sizeof *m + size);
+    if (!m) return NULL;
+    m->next = c->memory;
+    c->memory = m;
+    return m->bytes;
+}
+
+void served_free_all(struct served *c)
+{
+    while (c->memory) {
+        struct served_memory *m = c->memory;
+        c->memory = m->next;
+        free(m);
+    }
 }
 
 void served_reply(struct served *c, const ProtobufCMessage *reply)

@@ -29,6 +29,7 @@ struct worker {
     struct objects *objects;
     struct staging *staging;
     bool software;               /* the driver is the software GPU */
+    uint32_t minor;              /* of the protocol, in force in this session */
     _Atomic(uint64_t) consumed;  /* bulk bytes taken */
     uint64_t consumed_told;      /* dispatcher only */
     struct inbox *inbox;         /* NULL while the dispatcher receives itself */
@@ -48,11 +49,15 @@ struct served {
     unsigned n_frames;
     uint8_t *out;                 /* packed reply, malloc'ed */
     size_t out_size;
+    struct served_memory *memory; /* freed after it */
 };
 
 typedef CUresult (*serve_function)(struct served *c, const ProtobufCMessage *msg);
-extern const serve_function hawser_cuda_serve[], hawser_nvml_serve[];
+extern const serve_function hawser_cuda_serve[], hawser_nvml_serve[]; /* by number, from the API's first */
 
+/* Zeroed memory until the call has been answered; NULL when there is none. */
+void *served_alloc(struct served *c, size_t size);
+void served_free_all(struct served *c);
 /* The call's reply message; packed at once. */
 void served_reply(struct served *c, const ProtobufCMessage *reply);
 /* The bytes of the next bulk frames, from *frame on, that make up size bytes: as the driver wants images, aligned and

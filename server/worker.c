@@ -20,7 +20,7 @@
 #include "inbox.h"
 #include "log.h"
 #include "nvml_api.h"
-#include "session.h"
+#include "protocol.h"
 #include "trace.h"
 #include "waiters.h"
 
@@ -33,25 +33,31 @@
 struct job {
     struct served served;
     uint32_t function;
+    const struct hawser_api_function *api; /* NULL: no function of this release's */
     uint64_t seq;
-    ProtobufCMessage *args;
+    ProtobufCMessage *args;                /* NULL for such a one */
+    bool understood;
     struct traced traced;
     struct hawser_frame frames[HAWSER_MAX_FRAMES];
 };
 
+static serve_function function_of(uint32_t number)
+{
+    return number < HAWSER_NVML_FIRST ? hawser_cuda_serve[number] : hawser_nvml_serve[number - HAWSER_NVML_FIRST];
+}
+
 static CUresult run_in_context(struct job *j)
 {
     struct served *c = &j->served;
+    if (!j->understood) return CUDA_ERROR_NOT_SUPPORTED;
     if (c->context) {
         struct object o;
         if (!served_object(c, HAWSER_CONTEXT, c->context, &o)) return CUDA_ERROR_INVALID_CONTEXT;
         CUresult r = c->driver->cuCtxSetCurrent(o.handle);
         if (r != CUDA_SUCCESS) return r;
     }
-    serve_function serve = j->function < HAWSER_NVML_FIRST ? hawser_cuda_serve[j->function]
-                                                           : hawser_nvml_serve[j->function - HAWSER_NVML_FIRST];
-    trace_start(&j->traced, c, hawser_api_function(j->function), j->args);
-    CUresult r = serve(c, j->args);
+    trace_start(&j->traced, c, j->api, j->args);
+    CUresult r = function_of(j->function)(c, j->args);
     trace_end(&j->traced, r);
     return r;
 }
@@ -60,16 +66,15 @@ static void run(void *arg)
 {
     struct job *j = arg;
     struct served *c = &j->served;
-    const struct hawser_api_function *api = hawser_api_function(j->function);
+    const char *name = j->api ? j->api->name : "function of another release";
     CUresult r = run_in_context(j);
-    hawser_log(HAWSER_DEBUG, "%s -> %d", api->name, r);
+    hawser_log(HAWSER_DEBUG, "%s -> %d", name, r);
     if (j->seq == 0 && r != CUDA_SUCCESS) {
-        hawser_log(HAWSER_INFO, "the guest's %s failed with %d; its next synchronizing call says so",
-                   api->name, r);
+        hawser_log(HAWSER_INFO, "the guest's %s failed with %d; its next synchronizing call says so", name, r);
         served_post_failed(c, r);
     }
     if (j->seq != 0) {
-        if (api->flags & HAWSER_API_SYNCS) {
+        if (j->api && j->api->flags & HAWSER_API_SYNCS) {
             CUresult earlier = r == CUDA_SUCCESS ? served_take_post_error(c) : CUDA_SUCCESS;
             if (r == CUDA_SUCCESS) r = earlier;
             staging_push_ready(c->worker);
@@ -88,33 +93,44 @@ static void run(void *arg)
         worker_send(c->worker, &m, NULL, 0);
         trace_sent(&m);
     }
-    for (unsigned i = 0; i < c->n_frames; i++) {
+    for (unsigned i = 0; i < c->n_frames; i++)
         c->worker->consumed += c->frames[i].size;
-        if (c->frames[i].free) c->frames[i].free(c->frames[i].data, c->frames[i].hint);
-    }
-    protobuf_c_message_free_unpacked(j->args, NULL);
+    hawser_frames_free(c->frames, c->n_frames);
+    if (j->args) protobuf_c_message_free_unpacked(j->args, NULL);
+    served_free_all(c);
     free(c->out);
     free(j);
+}
+
+/* The call's arguments, as far as this release knows its function and all that it asks for (protocol.h); false when they
+ * make no sense. */
+static bool read_args(struct job *j, const Hawser__Call *call)
+{
+    j->function = call->function;
+    j->api = hawser_api_function(call->function);
+    if (!j->api) {
+        hawser_log(HAWSER_INFO, "the guest calls function %u, which this release does not know", call->function);
+        return true;
+    }
+    j->args = protobuf_c_message_unpack(j->api->request, NULL, call->args.len, call->args.data);
+    if (!j->args) {
+        hawser_log(HAWSER_ERROR, "broken arguments of %s", j->api->name);
+        return false;
+    }
+    j->understood = hawser_api_understood(j->args);
+    if (!j->understood) hawser_log(HAWSER_INFO, "the guest asks more of %s than this release knows", j->api->name);
+    return true;
 }
 
 /* False when the call makes no sense: the session then ends. */
 static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser_frame *frames)
 {
-    const struct hawser_api_function *api = hawser_api_function(call->function);
-    if (!api) {
-        hawser_log(HAWSER_ERROR, "the guest calls function %u, which this release does not know",
-                   call->function);
-        return false;
-    }
     struct job *j = calloc(1, sizeof *j);
     if (!j) return false;
-    j->args = protobuf_c_message_unpack(api->request, NULL, call->args.len, call->args.data);
-    if (!j->args) {
-        hawser_log(HAWSER_ERROR, "broken arguments of %s", api->name);
+    if (!read_args(j, call)) {
         free(j);
         return false;
     }
-    j->function = call->function;
     j->seq = call->seq;
     hawser__timing__init(&j->traced.timing);
     j->traced.timing.trace = call->trace;
@@ -125,7 +141,7 @@ static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser
         frames[i].free = NULL; /* the job's now */
     j->served = (struct served){.worker = w, .driver = &w->driver, .thread = call->thread,
                                 .context = call->context, .frames = j->frames, .n_frames = call->frames};
-    if (api->flags & HAWSER_API_WAITS)
+    if (j->understood && j->api->flags & HAWSER_API_WAITS)
         waiters_run(run, j);
     else
         run(j);
@@ -181,38 +197,50 @@ int worker_receive(struct worker *w, struct inbox_message *in)
 }
 
 /* The answer to Open. What it allocates lives as long as the process. */
-static void send_opened(struct worker *w, const Hawser__Open *open)
+static void send_opened(struct worker *w)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Opened opened = HAWSER__OPENED__INIT;
     int version = 0;
+    uint32_t functions[128];
     w->driver.cuDriverGetVersion(&version);
     opened.protocol_minor = HAWSER_PROTOCOL_MINOR;
     opened.version = HAWSER_VERSION;
     opened.driver_version = version;
     opened.software = w->software;
-    devices_contain(open->container_devices);
     struct served c = {.worker = w, .driver = &w->driver};
-    if (open->protocol_minor < HAWSER_PROTOCOL_INITIALIZE) devices_open(&c, &opened);
+    if (w->minor < HAWSER_MINOR_INITIALIZE) devices_open(&c, &opened);
+    if (w->minor >= HAWSER_MINOR_FUNCTIONS) {
+        opened.n_functions = hawser_protocol_functions(functions, sizeof functions / sizeof *functions);
+        opened.functions = functions;
+    }
     m.opened = &opened;
     worker_send(w, &m, NULL, 0);
 }
 
-static int serve(struct worker *w)
+/* The guest's first message. False when none came: the lane lets nothing through before an Open with the token. */
+static bool receive_open(struct worker *w)
 {
     struct hawser_message m;
-    int status = hawser_lane_recv(w->lane, &m, GUEST_MS);
-    if (status != HAWSER_LANE_OK) {
+    if (hawser_lane_recv(w->lane, &m, GUEST_MS) != HAWSER_LANE_OK) return false;
+    Hawser__ToHost *h = hawser__to_host__unpack(NULL, m.frame[0].size, m.frame[0].data);
+    hawser_message_clear(&m);
+    bool ok = h && h->open;
+    if (ok) w->minor = hawser_minor_in_force(h->open->protocol_minor);
+    if (ok) devices_contain(h->open->container_devices);
+    if (h) hawser__to_host__free_unpacked(h, NULL);
+    return ok;
+}
+
+static int serve(struct worker *w)
+{
+    if (!receive_open(w)) {
         hawser_log(HAWSER_WARN, "no guest came");
         return 1;
     }
-    /* The lane lets nothing through before an Open with the token. */
-    Hawser__ToHost *first = hawser__to_host__unpack(NULL, m.frame[0].size, m.frame[0].data);
-    hawser_message_clear(&m);
-    if (!first) return 1;
-    send_opened(w, first->open);
-    hawser__to_host__free_unpacked(first, NULL);
+    send_opened(w);
     struct inbox_message in;
+    int status;
     while ((status = inbox_next(w, &in)) == HAWSER_LANE_OK) {
         bool ok = handle_message(w, &in);
         hawser__to_host__free_unpacked(in.calls, NULL);

@@ -91,6 +91,18 @@ static void take_infos(const Hawser__InitializeReply *reply)
     atomic_store_explicit(&n_infos, n, memory_order_release);
 }
 
+/* Hosts that initialized their driver at the opening told of the devices then; they know no list of visible ones. */
+static CUresult take_opened(const Hawser__Opened *host)
+{
+    const char *list = getenv("CUDA_VISIBLE_DEVICES");
+    int n = 0;
+    if (list) hawser_log(HAWSER_WARN, "CUDA_VISIBLE_DEVICES=%s is not known to the host's release %s", list, host->version);
+    for (; n < (int)host->n_devices && n < HAWSER_MAX_DEVICES; n++)
+        infos[n] = host->devices[n];
+    atomic_store_explicit(&n_infos, n, memory_order_release);
+    return host->init_result ? (CUresult)host->init_result : n ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}
+
 /* Why there is none, which CUDA does not tell. Programs that want none say so by these values. */
 static void explain(void)
 {
@@ -111,6 +123,7 @@ static CUresult ask_host(void)
     Hawser__InitializeReply *reply = NULL;
     const char *loading = getenv("CUDA_MODULE_LOADING");
     eager = loading && !strcmp(loading, "EAGER");
+    if (!hawser_protocol_serves(shim_host(), HAWSER_FN_Initialize)) return take_opened(shim_host());
     add_variables(&m, list);
     CUresult r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
     for (size_t i = 0; i < m.n_variables; i++)

@@ -191,5 +191,5 @@ const struct hawser_far_graphs *hawser_abi_far_graphs(void)
 {
     static const struct hawser_far_graphs far = {create, drop, handle, handle_gone, fits, node, ready, launch};
     const Hawser__Opened *host = shim_host();
-    return host && host->protocol_minor >= 2 ? &far : NULL;
+    return host && host->protocol_minor >= HAWSER_MINOR_GRAPHS ? &far : NULL;
 }

@@ -104,12 +104,6 @@ static void open_link(void)
         refuse();
         return;
     }
-    if (host->protocol_minor < HAWSER_PROTOCOL_INITIALIZE) {
-        hawser_log(HAWSER_ERROR, "%s runs release %s, which is too old: it does not know the call Initialize", endpoint,
-                   host->version);
-        refuse();
-        return;
-    }
     static bool watched;
     open_result = CUDA_SUCCESS;
     int before = UNOPENED;
@@ -220,9 +214,19 @@ void shim_context_check(struct shim_object *context)
     if (failed || result == CUDA_ERROR_INVALID_CONTEXT) shim_host_functions_failed(context); /* it may have been ended */
 }
 
+/* What the host does not serve is answered here; the frames are then given back. */
+static bool served(const struct shim_call *c, struct hawser_frame *frames, unsigned n)
+{
+    if (hawser_protocol_serves(host, c->function)) return true;
+    hawser_frames_free(frames, n);
+    hawser_abi_not_supported(hawser_api_function(c->function)->name);
+    return false;
+}
+
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n)
 {
+    if (!served(c, frames, n)) return CUDA_ERROR_NOT_SUPPORTED;
     shim_trace_start(c);
     int rc = hawser_session_post(session, c->who, c->function, m, frames, n);
     shim_trace_end(c);
@@ -235,6 +239,7 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
 {
     int32_t result = 0;
     const struct hawser_api_function *f = hawser_api_function(c->function);
+    if (!served(c, frames, n)) return CUDA_ERROR_NOT_SUPPORTED;
     shim_trace_start(c);
     int rc = hawser_session_call(session, c->who, c->function, m, frames, n,
                                  reply ? f->reply : NULL, &result, reply);
@@ -250,6 +255,13 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
 void shim_free_reply(void *reply)
 {
     if (reply) protobuf_c_message_free_unpacked(reply, NULL);
+}
+
+bool shim_take(void *to, size_t size, const ProtobufCBinaryData *from)
+{
+    if (from->len != size) return false;
+    if (size) memcpy(to, from->data, size);
+    return true;
 }
 
 /* ---- what cuda-abi/ asks of its library ---- */
@@ -277,7 +289,8 @@ CUresult hawser_abi_ready(void)
 
 int hawser_abi_conditionals(void)
 {
-    return host && host->software;
+    if (!host) return 0;
+    return host->software || (host->n_devices && host->devices[0]->software); /* the latter from earlier hosts */
 }
 
 CUresult hawser_abi_watch(CUdevice device, int on)

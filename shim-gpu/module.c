@@ -52,7 +52,7 @@ static struct shim_image *image_of(const Hawser__LoadReply *reply)
 unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room)
 {
     unsigned n = 0;
-    bool many = shim_host()->protocol_minor >= 1;
+    bool many = shim_host()->protocol_minor >= HAWSER_MINOR_FRAMES;
     for (size_t at = 0; at < size; at += HAWSER_MAX_FRAME_SIZE) {
         size_t rest = size - at;
         if (n == room || (rest > HAWSER_MAX_FRAME_SIZE && !many)) return 0;
@@ -351,10 +351,7 @@ CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)
         Hawser__GetFunction m = HAWSER__GET_FUNCTION__INIT;
         m.kernel = o->id;
         m.object = twin ? twin->id : 0;
-        Hawser__GetFunctionReply *reply = NULL;
-        r = twin ? shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply)
-                 : CUDA_ERROR_OUT_OF_MEMORY;
-        shim_free_reply(reply);
+        r = twin ? shim_call(&c, &m.base, NULL, 0, NULL) : CUDA_ERROR_OUT_OF_MEMORY;
         if (r == CUDA_SUCCESS) {
             twin->function.kernel = o->function.kernel;
             o->function.twin = twin;

@@ -5,6 +5,7 @@
 #include "nvml_guest.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -39,14 +40,8 @@ nvmlReturn_t nvml_call(struct shim_call *c, const ProtobufCMessage *m, ProtobufC
 {
     CUresult r = shim_call(c, m, NULL, 0, reply);
     if (r == CUDA_SUCCESS) return NVML_SUCCESS;
+    if (r == CUDA_ERROR_NOT_SUPPORTED) return NVML_ERROR_NOT_SUPPORTED;
     return r == SHIM_HOST_GONE ? NVML_ERROR_GPU_IS_LOST : NVML_ERROR_UNKNOWN;
-}
-
-nvmlReturn_t nvml_take(void *to, size_t size, const ProtobufCBinaryData *from)
-{
-    if (from->len != size) return NVML_ERROR_UNKNOWN;
-    if (size) memcpy(to, from->data, size);
-    return NVML_SUCCESS;
 }
 
 nvmlReturn_t nvml_later(const char *name, atomic_bool *said)
@@ -66,9 +61,41 @@ void shim_nvml_in_child(void)
     atomic_store(&told, NULL);
 }
 
+static uint32_t attribute(const Hawser__DeviceInfo *d, CUdevice_attribute a)
+{
+    return (size_t)a < d->n_attributes ? (uint32_t)d->attributes[a] : 0;
+}
+
+/* Hosts that do not serve NvmlDevices have told of the same devices at the opening. */
+static Hawser__NvmlDevicesReply *from_opening(const Hawser__Opened *host)
+{
+    Hawser__NvmlDevicesReply *reply = calloc(1, sizeof *reply);
+    Hawser__NvmlDevice *all = calloc(host->n_devices + 1, sizeof *all);
+    if (reply) hawser__nvml_devices_reply__init(reply);
+    if (reply) reply->devices = calloc(host->n_devices + 1, sizeof *reply->devices);
+    if (!reply || !all || !reply->devices) return NULL; /* of some bytes, once */
+    for (size_t i = 0; i < host->n_devices; i++) {
+        const Hawser__DeviceInfo *from = host->devices[i];
+        Hawser__NvmlDevice *d = reply->devices[reply->n_devices++] = &all[i];
+        hawser__nvml_device__init(d);
+        d->name = from->name;
+        d->uuid = from->uuid_v2;
+        d->domain = attribute(from, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID);
+        d->bus = attribute(from, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID);
+        d->device = attribute(from, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID);
+        d->major = (int32_t)attribute(from, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+        d->minor = (int32_t)attribute(from, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+    }
+    return reply;
+}
+
 /* Under the lock. */
 static nvmlReturn_t ask_host(void)
 {
+    if (!hawser_protocol_serves(shim_host(), HAWSER_FN_NvmlDevices)) {
+        atomic_store(&told, from_opening(shim_host()));
+        return atomic_load(&told) ? NVML_SUCCESS : NVML_ERROR_MEMORY;
+    }
     struct shim_call c = {.function = HAWSER_FN_NvmlDevices, .who = {.thread = shim_thread_id()}};
     Hawser__NvmlDevices m = HAWSER__NVML_DEVICES__INIT;
     Hawser__NvmlDevicesReply *reply = NULL;

@@ -15,8 +15,6 @@ nvmlReturn_t nvml_enter(struct shim_call *c, uint32_t function);
 nvmlReturn_t nvml_device(nvmlDevice_t device, uint64_t *id);
 /* On success *reply is the reply, to be freed with shim_free_reply; its status is NVML's own. */
 nvmlReturn_t nvml_call(struct shim_call *c, const ProtobufCMessage *m, ProtobufCMessage **reply);
-/* Copies what came, which must be size bytes. */
-nvmlReturn_t nvml_take(void *to, size_t size, const ProtobufCBinaryData *from);
 
 /* Functions that are not carried, and those that change a device of the host. */
 nvmlReturn_t nvml_later(const char *name, atomic_bool *said);

@@ -59,6 +59,8 @@ CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser
 CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n, ProtobufCMessage **reply);
 void shim_free_reply(void *reply);
+/* Copies bytes of a reply, which must be `size`; else false. */
+bool shim_take(void *to, size_t size, const ProtobufCBinaryData *from);
 /* Asks whether the context has failed or ended; if so, all that waits for something in it is told. */
 void shim_context_check(struct shim_object *context);
 

@@ -1,4 +1,4 @@
-"""The coverage table, docs/coverage.md."""
+"""The coverage pages, docs/coverage.md and docs/coverage-nvml.md."""
 
 import os
 import re
@@ -18,7 +18,7 @@ def defined(folders, prefix):
     return set(re.findall(rf" T (?:hawser_direct_)?({prefix}[A-Z]\w+)$", table, re.M))
 
 
-def table(spec, softgpu_folders):
+def cuda_page(spec, softgpu_folders):
     soft = defined(softgpu_folders, "cu")
     functions = sorted(spec.functions.values(), key=lambda f: f.name)
     abi = {"cuGetErrorString", "cuGetErrorName", "cuGetProcAddress", "cuGetProcAddress_v2",
@@ -52,3 +52,23 @@ def table(spec, softgpu_folders):
     for name in sorted(rows):
         out.append(f"| {name} | {rows[name]} | {'yes' if name in soft else 'not supported'} |")
     return "\n".join(out) + "\n"
+
+
+def nvml_page(spec, softgpu_folders):
+    soft = defined(softgpu_folders, "nvml") | set(spec.shared)
+    carried = sorted({*spec.functions, *spec.shared})
+    how = {f.name: "local" if f.kind == "local" else "call" for f in spec.functions.values()}
+    out = ["# What hawser carries of NVML", "",
+           "Generated from [remoting/api/nvml.spec](../remoting/api/nvml.spec); a test holds it current.",
+           f"{len(carried)} of {len(carried) + len(spec.later) + len(spec.refused)} functions and ABI revisions are "
+           f"carried; the software GPU answers {len(soft & set(carried))} of them with figures, the others with "
+           "NVML_ERROR_NOT_SUPPORTED. Every other name is exported too.", "",
+           "| function | through hawser | software GPU |", "| --- | --- | --- |"]
+    out += [f"| {n} | {how.get(n, 'local')} | {'yes' if n in soft else 'not supported'} |" for n in carried]
+    out += ["", "Not for guests, because they change a device that is the host's (NVML_ERROR_NO_PERMISSION): "
+            + ", ".join(sorted(spec.refused)) + ".", "",
+            "Not carried (NVML_ERROR_NOT_SUPPORTED): " + ", ".join(sorted(spec.later)) + "."]
+    return "\n".join(out) + "\n"
+
+
+PAGES = {"cuda": cuda_page, "nvml": nvml_page}

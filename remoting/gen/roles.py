@@ -1,158 +1,309 @@
-"""What the generators of all APIs share: parameters, message names, the protobuf file."""
-
-import os
+"""What a parameter of a generated function is, and the C that takes it from the program to the driver and back."""
 
 from spec import plain_type
-
-NOTICE = "/* Generated from {} by remoting/gen/generate.py. */\n"
 
 SCALARS = {"unsigned int": "uint64", "unsigned char": "uint64", "unsigned short": "uint64",
            "unsigned long long": "uint64", "int": "sint64", "float": "float"}
 
 
-# ---- names as protoc-c makes them
-
-def camel(name):
-    return "".join(w[:1].upper() + w[1:] for w in name.split("_"))
-
-
-def lower(camel_name):
-    out, was_upper = "", True
-    for c in camel_name:
-        if c.isupper() and not was_upper:
-            out += "_"
-        out += c.lower()
-        was_upper = c.isupper()
-    return out
-
-
-class Names:
-    """The C names of one message."""
-
-    def __init__(self, name):
-        self.message = camel(name)
-        low = lower(self.message)
-        self.struct = f"Hawser__{self.message}"
-        self.init = f"HAWSER__{low.upper()}__INIT"
-        self.descriptor = f"hawser__{low}__descriptor"
-
-
-# ---- what a parameter is
-
 class Role:
-    """How one parameter of a generated function travels. Kinds: in and out (scalars), handle, new (a handle that the
-    guest mints), value (a structure as its bytes), block (a structure or an array that is read), fill (one that is
-    written), both (read and written), versioned (a structure that holds its own size, read and written), capacity
-    (the count of an array, which becomes the number that there are)."""
+    """One parameter. p is the API's profile; a method that has nothing to say returns none."""
 
-    def __init__(self, spec, function, param):
-        self.param, self.name = param, param.name
+    kind = ""
+    to_host = to_guest = False
+
+    def __init__(self, function, param, base, wire, count=""):
+        self.function, self.param, self.name, self.base, self.wire = function, param, param.name, base, wire
         self.field = param.name.lower()
-        t = plain_type(param.type)
-        self.base = t.rstrip("*").replace("const ", "").strip()
-        self.pointer = t.endswith("*")
-        self.count = function.counts.get(param.name)
-        self.count, _, less = (self.count or "").partition("-")
-        self.count, self.minus = self.count or None, int(less or 0)
-        scalar = SCALARS.get(self.base) or spec.scalars.get(self.base)
-        if self.base == "char" and self.pointer and "const" in t:
-            self.kind, self.wire, self.pointer = "text", "string", True
-        elif self.base == "void" and param.name in spec.addresses:
-            self.kind, self.wire, self.pointer, self.base = "in", "uint64", False, "void *"
-        elif "*" + param.name in function.counts.values():
-            self.kind, self.wire = "capacity", scalar
-        elif self.base in spec.versioned:
-            self.kind, self.wire = "versioned", "bytes"
-        elif param.name in spec.both and self.count:
-            self.kind, self.wire = "both", "bytes"
-        elif self.count or (self.base in spec.structs and self.pointer):
-            self.kind = "block" if "const" in t or param.name in spec.reads else "fill"
-            self.wire = "bytes"
-        elif self.base in spec.structs:
-            self.kind, self.wire = "value", "bytes"
-        elif self.base in spec.handles:
-            self.kind = "new" if self.pointer else "handle"
-            self.object = f"HAWSER_{spec.handles[self.base].upper()}"
-            self.wire = "uint64"
-        elif scalar:
-            self.kind = "out" if self.pointer else "in"
-            self.wire = scalar
-        else:
-            spec.fail(f"{function.name}: parameter {param.name} has the type {param.type}, which is "
-                      "neither scalar nor handle: say 'scalar' or 'struct' or write the function by hand",
-                      function.line)
-        self.gone = self.kind == "handle" and function.name in spec.gone
+        self.count, _, less = count.partition("-")
+        self.minus = int(less or 0)
+        self.words = function.words.get(param.name, set())
 
     @property
-    def to_host(self):
-        return self.kind in ("in", "handle", "new", "value", "block", "text", "both", "versioned", "capacity")
+    def optional(self):
+        return "optional" in self.words
 
-    @property
-    def to_guest(self):
-        return self.kind in ("out", "fill", "both", "versioned", "capacity")
-
-    @property
-    def bytes(self):
-        """C expression: the size of a value, block or fill."""
-        return f"sizeof({self.base})" + (f" * {self.elements(self.count)}" if self.count else "")
+    # ---- the size of an array, by a parameter or a number
 
     @property
     def fixed(self):
-        return self.count is not None and self.count.isdigit()
+        return self.count.isdigit()
 
     def elements(self, count):
-        if self.fixed:
-            return self.count
+        if self.fixed or not count:
+            return self.count or None
         return f"((size_t){count} - {self.minus})" if self.minus else f"(size_t){count}"
 
-    @property
-    def host_bytes(self):
-        count = self.count and "m->" + self.count.strip("*").lower()
+    def size(self, count):
+        """C: the bytes that travel."""
         return f"sizeof({self.base})" + (f" * {self.elements(count)}" if self.count else "")
 
     def too_many(self, count):
-        """C condition: the count is none that can be."""
-        return f"{count} > HAWSER_MAX_ELEMENTS" + (f" || {count} < {self.minus}" if self.minus else "")
+        """C conditions: the count is none that can be."""
+        if not self.count or self.fixed:
+            return []
+        return [f"(uint64_t){count} > HAWSER_MAX_ELEMENTS"] + ([f"{count} < {self.minus}"] if self.minus else [])
+
+    @property
+    def told(self):
+        """C, on the host: the count that came."""
+        return f"m->{self.count.strip('*').lower()}"
+
+    # ---- C, in the guest
+
+    def refuses(self, p):
+        """Conditions under which the arguments are wrong."""
+        return ([f"!{self.name}"] if self.pointer and not self.optional else []) + self.too_many(self.count)
+
+    pointer = False
+
+    def fill(self, p):
+        return []
+
+    def take(self, p):
+        """What is done with a successful reply."""
+        return []
+
+    # ---- C, on the host
+
+    def declare(self, p):
+        return []
+
+    def look_up(self, p):
+        """An expression that gives the API's result."""
+        return None
+
+    def wrong(self, p):
+        return []
+
+    def arg(self, p):
+        raise NotImplementedError
+
+    def answer(self, p):
+        return []
+
+
+class In(Role):
+    kind, to_host = "in", True
+
+    @property
+    def cast(self):
+        return "(uintptr_t)" if self.base == "void *" else ""
+
+    def fill(self, p):
+        return [f"m.{self.field} = {self.cast}{self.name};"]
+
+    def arg(self, p):
+        return f"({self.base}){self.cast}m->{self.field}"
+
+
+class Out(Role):
+    kind, to_guest, pointer = "out", True, True
+
+    def take(self, p):
+        return [(f"if ({self.name}) " if self.optional else "") + f"*{self.name} = ({self.base})reply->{self.field};"]
+
+    def declare(self, p):
+        return [f"{self.base} {self.name} = {{0}};"]
+
+    def arg(self, p):
+        return f"&{self.name}"
+
+    def answer(self, p):
+        return [f"reply.{self.field} = {self.name};"]
+
+
+class Handle(Role):
+    kind, to_host = "handle", True
+
+    @property
+    def gone(self):
+        return "gone" in self.words
+
+    def fill(self, p):
+        return [f"r = {p.handle_number(self)};", f"if (r != {p.ok}) return r;"]
+
+    def declare(self, p):
+        return [f"{self.base} {self.name} = {{0}};"]
+
+    def look_up(self, p):
+        return p.handle(self)
+
+    def arg(self, p):
+        return self.name
+
+
+class New(Out):
+    """A handle that the guest mints: its number goes to the host, which gives it its meaning."""
+
+    kind, to_host, to_guest = "new", True, False
+
+    def fill(self, p):
+        return [f"made = shim_object_new({self.object}, &c);", f"if (!made) return {p.no_memory};",
+                f"m.{self.field} = made->id;"]
+
+    def take(self, p):
+        return []
+
+    def answer(self, p):
+        return [f"if (r == {p.ok}) r = served_bind(c, {self.object}, m->{self.field}, (void *)(uintptr_t){self.name});"]
+
+
+class Text(In):
+    kind, pointer = "text", True
+
+    def fill(self, p):
+        return [f"m.{self.field} = (char *){self.name};"]
+
+    def arg(self, p):
+        return f"m->{self.field}"
+
+
+class Value(Role):
+    """A structure as its bytes."""
+
+    kind, to_host = "value", True
+    of = "&"
+
+    def fill(self, p):
+        return [f"m.{self.field} = (ProtobufCBinaryData){{{self.size(self.count)}, (uint8_t *){self.of}{self.name}}};"]
+
+    def wrong(self, p):
+        return self.too_many(self.told) + [f"m->{self.field}.len != {self.size(self.told)}"]
+
+    def arg(self, p):
+        return f"*({self.base} *)m->{self.field}.data"
+
+
+class Block(Value):
+    """A structure or an array that is read."""
+
+    kind, pointer, of = "block", True, ""
+
+    def arg(self, p):
+        return f"({self.base} *)m->{self.field}.data"
+
+
+class Fill(Role):
+    """A structure or an array that is written. With a[*n] the array may be missing where *n is 0."""
+
+    kind, to_guest = "fill", True
+
+    @property
+    def pointer(self):
+        return not self.count.startswith("*")
+
+    def refuses(self, p):
+        return super().refuses(p) + ([] if self.pointer else [f"({self.count} && !{self.name})"])
+
+    def take(self, p):
+        present = f"{self.name} && " if self.optional else ""
+        return [f"if ({present}!shim_take({self.name}, {self.size(self.count)}, &reply->{self.field})) r = {p.unknown};"]
+
+    @property
+    def counted(self):
+        return self.count and not self.fixed
+
+    def declare(self, p):
+        if self.counted:
+            return [f"{self.base} *{self.name} = NULL;"]
+        return [f"{self.base} {self.name}{f'[{self.count}]' if self.count else ''} = {{0}};"]
+
+    def wrong(self, p):
+        return self.too_many(self.told)
+
+    @property
+    def allocate(self):
+        """C: the room for it, of the call's memory."""
+        return f"{self.name} = served_alloc(c, ((size_t){self.told} + 1) * sizeof *{self.name})" if self.counted else None
+
+    def arg(self, p):
+        return self.name if self.count else f"&{self.name}"
+
+    def answer(self, p):
+        of = "" if self.count else "&"
+        return [f"reply.{self.field} = (ProtobufCBinaryData){{{self.size(self.told)}, (uint8_t *){of}{self.name}}};"]
+
+
+class Both(Block):
+    """An array that is read and written."""
+
+    kind, to_guest = "both", True
+    take = Fill.take
+
+    def arg(self, p):
+        return f"(void *)m->{self.field}.data"
+
+    def answer(self, p):
+        return [f"reply.{self.field} = m->{self.field};"]
+
+
+class Versioned(Both):
+    """A structure that holds its own size in its first word, read and written."""
+
+    kind = "versioned"
+
+    def size(self, count):
+        return f"nvml_sized({self.name})"
+
+    def fill(self, p):
+        return [f"if (!nvml_sized({self.name})) return {p.mismatch};", *super().fill(p)]
+
+    def wrong(self, p):
+        return [f"m->{self.field}.len < sizeof(unsigned)", f"nvml_sized(m->{self.field}.data) != m->{self.field}.len"]
+
+
+class Capacity(Out):
+    """The count of an array, which becomes the number that there are, told also where the array had too little room."""
+
+    kind, to_host = "capacity", True
+
+    def fill(self, p):
+        return [f"m.{self.field} = *{self.name};"]
+
+    def take(self, p):
+        return []
+
+    def take_last(self, p):
+        return [f"if (r == {p.ok} || r == {p.too_small}) *{self.name} = ({self.base})reply->{self.field};"]
+
+    def declare(self, p):
+        return [f"{self.base} {self.name} = ({self.base})m->{self.field};"]
+
+
+def role_of(spec, function, param):
+    t = plain_type(param.type)
+    base, pointer, const = t.rstrip("*").replace("const ", "").strip(), t.endswith("*"), "const" in t
+    count = function.counts.get(param.name, "")
+    scalar = SCALARS.get(base) or spec.scalars.get(base)
+    words = function.words.get(param.name, set())
+
+    def make(role, wire, base=base, count=""):
+        return role(function, param, base, wire, count)
+
+    if base == "char" and pointer and const:
+        return make(Text, "string")
+    if base == "void" and "address" in words:
+        return make(In, "uint64", "void *")
+    if "*" + param.name in function.counts.values():
+        return make(Capacity, scalar)
+    if base in spec.versioned:
+        return make(Versioned, "bytes")
+    if "both" in words and count:
+        return make(Both, "bytes", count=count)
+    if count or (base in spec.structs and pointer):
+        return make(Block if const or "reads" in words else Fill, "bytes", count=count)
+    if base in spec.structs:
+        return make(Value, "bytes")
+    if base in spec.handles:
+        r = make(New if pointer else Handle, "uint64")
+        r.object = f"HAWSER_{spec.handles[base].upper()}"
+        return r
+    if scalar:
+        return make(Out if pointer else In, scalar)
+    spec.fail(f"{function.name}: parameter {param.name} has the type {param.type}, which is neither scalar nor handle: "
+              "say 'scalar' or 'struct' or write the function by hand", function.line)
 
 
 def roles_of(spec, function):
-    return [Role(spec, function, p) for p in function.params]
-
-
-# ---- the protobuf file
-
-def emit_proto(spec, functions):
-    out = ['syntax = "proto3";', "package hawser;"]
-
-    def message(name, fields):
-        out.append(f"message {name} {{")
-        for i, (field, kind, repeated) in enumerate(fields, 1):
-            out.append(f"    {'repeated ' if repeated else ''}{kind} {field} = {i};")
-        out.append("}")
-
-    for m in spec.messages.values():
-        message(m.name, m.fields)
-        if m.number:
-            message(m.name + "Reply", m.reply)
-    for f in functions:
-        if not f.number:
-            continue
-        roles = roles_of(spec, f)
-        message(camel(f.name), [(r.field, r.wire, False) for r in roles if r.to_host])
-        status = [("status", "uint64", False)] if spec.api == "nvml" else []  # CUDA's is the envelope's
-        message(camel(f.name) + "Reply", status + [(r.field, r.wire, False) for r in roles if r.to_guest])
-    return "\n".join(out) + "\n"
-
-
-def numbered(spec, functions):
-    """Everything that has a number on the wire: functions and wire calls."""
-    return sorted([f for f in functions if f.number] + [m for m in spec.messages.values() if m.number],
-                  key=lambda x: x.number)
-
-
-def write(path, text):
-    """Leaves an unchanged file alone, so that nothing is compiled again for it."""
-    if os.path.exists(path) and open(path).read() == text:
-        return
-    with open(path, "w") as f:
-        f.write(text)
+    return [role_of(spec, function, p) for p in function.params]

@@ -5,6 +5,9 @@ import sys
 from dataclasses import dataclass, field
 
 
+PARAMETER_WORDS = {"reads", "optional", "address", "both", "gone", "takes", "frees"}
+
+
 class SpecError(Exception):
     pass
 
@@ -29,6 +32,7 @@ class Function:
     flags: set = field(default_factory=set)
     wires: list = field(default_factory=list)
     counts: dict = field(default_factory=dict)  # array parameter -> the parameter that counts its elements (or "n-1")
+    words: dict = field(default_factory=dict)   # parameter -> what is said of it
 
     @property
     def signature(self):
@@ -52,9 +56,7 @@ class Spec:
         self.handles, self.scalars, self.structs = {}, {}, set()
         self.functions, self.messages = {}, {}
         self.later, self.aliases, self.shared = {}, {}, {}
-        self.gone, self.outside, self.driver = set(), set(), []
-        self.reads, self.optional, self.addresses = set(), set(), set()
-        self.versioned, self.both, self.refused = set(), set(), {}
+        self.versioned, self.refused, self.driver = set(), {}, []
         self.last_message = None
         with open(path) as f:
             for number, line in enumerate(f, 1):
@@ -84,11 +86,8 @@ class Spec:
             names = {"later": self.later, "alias": self.aliases, "shared": self.shared,
                      "refused": self.refused}[word]
             names.update((n, self.line) for n in rest.split())
-        elif word in ("struct", "reads", "optional", "address", "versioned", "both"):
-            {"struct": self.structs, "reads": self.reads, "optional": self.optional, "address": self.addresses,
-             "versioned": self.versioned, "both": self.both}[word].update(rest.split())
-        elif word in ("gone", "outside-context"):
-            (self.gone if word == "gone" else self.outside).update(rest.split())
+        elif word in ("struct", "versioned"):
+            (self.structs if word == "struct" else self.versioned).update(rest.split())
         elif word == "driver":
             self.driver += rest.split()
         else:
@@ -134,9 +133,9 @@ class Spec:
         target.append((name, kind, repeated))
 
     def read_function(self, word, rest):
-        m = re.match(r"(.*?)\b((?:cu|nvml)\w+)\((.*)\)((?: +\w+\[[*\w-]+\])*)$", rest)
+        m = re.match(r"(.*?)\b((?:cu|nvml)\w+)\((.*)\)((?: +\w+(?:\[[*\w-]+\]|:[\w,]+))*)$", rest)
         if not m:
-            self.fail("expected a signature: name(type name, ...)")
+            self.fail("expected a signature, name(type name, ...), and what is said of its parameters")
         words, name = m.group(1).split(), m.group(2)
         if name in self.functions:
             self.fail(f"{name} stands twice")
@@ -146,6 +145,7 @@ class Spec:
             names = {p.name for p in f.params}
             if array not in names or not (count.isdigit() or count.strip("*").partition("-")[0] in names):
                 self.fail(f"{name} has no parameters {array} and {count}")
+        self.read_words(f, m.group(4))
         if word == "via":
             f.wires = words[0].split(",")
         elif word in ("post", "call"):
@@ -154,10 +154,18 @@ class Spec:
             f.number, f.flags = int(words[-1]), set(words[:-1])
         self.functions[name] = f
 
+    def read_words(self, f, text):
+        for parameter, words in re.findall(r"(\w+):([\w,]+)", text):
+            f.words[parameter] = set(words.split(","))
+            if parameter not in {p.name for p in f.params}:
+                self.fail(f"{f.name} has no parameter {parameter}")
+            if unknown := f.words[parameter] - PARAMETER_WORDS:
+                self.fail(f"{f.name}: unknown word {', '.join(unknown)} of {parameter}")
+
     # ---- the whole
 
     def check(self):
-        known = {"waits", "syncs", "work", "check", "note"}
+        known = {"waits", "syncs", "work", "check", "note", "outside", "at-once"}
         numbers = {}
         for f in list(self.functions.values()) + list(self.messages.values()):
             line = getattr(f, "line", 0)
@@ -169,9 +177,6 @@ class Spec:
             for w in f.wires:
                 if w not in self.messages:
                     self.fail(f"{f.name} goes via {w}, which is no wire call", f.line)
-        for name in self.gone | self.outside:
-            if name not in self.functions:
-                self.fail(f"{name} is not among the functions")
 
     def check_header(self, header, header_version):
         """Every signature as the header has it; no function of this header version forgotten."""

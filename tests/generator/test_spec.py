@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
-"""The API spec and its generator: what is wrong in the spec fails the build, and docs/coverage.md is current.
+"""The API spec and its generator: what is wrong in the spec fails the build, a released number of the wire keeps its
+meaning, and docs/coverage.md is current.
 
     HAWSER_BUILD=BUILD test_spec.py
 """
 
+import difflib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 SPEC = os.path.join(ROOT, "remoting", "api", "cuda.spec")
+LOCK = SPEC.replace(".spec", ".lock")
+GENERATOR = os.path.join(ROOT, "remoting", "gen", "generate.py")
 CUDA = next((d for d in (os.environ.get("CUDA_HOME", "") + "/include", os.environ.get("CUDA_PATH", "") + "/include",
                          "/usr/local/cuda/include") if os.path.exists(os.path.join(d, "cuda.h"))), None)
 
@@ -23,17 +29,26 @@ from spec import Spec as SpecReader
 FOLDERS = []
 
 
-def generate(spec_text, *more):
-    """Runs the generator on a spec; (exit status, what it said, output folder)."""
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
+def new_folder():
     keep = tempfile.TemporaryDirectory(prefix="hawser-spec-")
     FOLDERS.append(keep)  # removed when the tests end
-    folder = keep.name
+    return keep.name
+
+
+def generate(spec_text, *more):
+    """Runs the generator on a spec with the committed lock file; (exit status, what it said, output folder)."""
+    folder = new_folder()
     path = os.path.join(folder, "cuda.spec")
+    shutil.copy(LOCK, folder)
     with open(path, "w") as f:
         f.write(spec_text)
-    run = subprocess.run([sys.executable, os.path.join(ROOT, "remoting", "gen", "generate.py"), "--spec", path,
-                          "--cc", "cc", "--include", CUDA, "--out", folder, *more],
-                         capture_output=True, text=True)
+    run = subprocess.run([sys.executable, GENERATOR, "--spec", path, "--cc", "cc", "--include", CUDA, "--out", folder,
+                          *more], capture_output=True, text=True)
     return run.returncode, run.stderr, folder
 
 
@@ -135,6 +150,136 @@ class Spec(unittest.TestCase):
         r = subprocess.run(["cc", "-fsyntax-only", f"-I{folder}", "-x", "c", "-"], input="\n".join(source),
                            capture_output=True, text=True)
         self.assertEqual(r.returncode, 0, r.stderr)
+
+
+class Output(unittest.TestCase):
+    """small/ has specs with one of everything; expected/ what comes of them, to be looked at where it changes."""
+
+    def test_the_small_specs_give_what_is_expected(self):
+        small = os.path.join(HERE, "small")
+        expected = os.path.join(small, "expected")
+        folder = new_folder()
+        for api in ("cuda", "nvml"):
+            command = [sys.executable, GENERATOR, "--spec", os.path.join(small, api + ".spec"), "--include", small, "--out"]
+            r = subprocess.run([*command, folder], capture_output=True, text=True)
+            self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertEqual(sorted(os.listdir(folder)), sorted(os.listdir(expected)))
+        for name in sorted(os.listdir(folder)):
+            fresh, committed = (read(os.path.join(d, name)).splitlines() for d in (folder, expected))
+            difference = "\n".join(difflib.unified_diff(committed, fresh, f"expected/{name}", "now", lineterm=""))
+            self.assertEqual(difference, "", f"if this is meant, once for each spec: {' '.join(command)} {expected}")
+
+
+class Wire(unittest.TestCase):
+    """Lock files: what was released keeps its number, its type and its name."""
+
+    SPEC_TEXT = """api cuda 13000
+handle CUstream stream
+wire post 17 Launch
+    function u64
+    grid repeated u64
+    cooperative bool
+wire call 18 Query
+    -> value u64
+"""
+
+    def setUp(self):
+        self.folder = new_folder()
+        self.spec = os.path.join(self.folder, "cuda.spec")
+        self.lock_path = os.path.join(self.folder, "cuda.lock")
+        self.lock(self.SPEC_TEXT)
+
+    def run_on(self, text, *more):
+        with open(self.spec, "w") as f:
+            f.write(text)
+        return subprocess.run([sys.executable, GENERATOR, "--spec", self.spec, *more], capture_output=True, text=True)
+
+    def lock(self, text):
+        r = self.run_on(text, "--lock")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        return read(self.lock_path)
+
+    def refused_for_ever(self, text, *expected):
+        before = read(self.lock_path)
+        for more in ((), ("--lock",)):
+            r = self.run_on(text, *more)
+            self.assertNotEqual(r.returncode, 0, "accepted")
+            for e in expected:
+                self.assertIn(e, r.stderr)
+        self.assertEqual(read(self.lock_path), before)
+
+    def refused_until_locked(self, text, *expected):
+        r = self.run_on(text)
+        self.assertNotEqual(r.returncode, 0, "accepted without --lock")
+        for e in (*expected, "wire-lock", "docs/adding-a-function.md"):
+            self.assertIn(e, r.stderr)
+        return self.lock(text)
+
+    def test_a_field_between_others_gets_a_new_number_and_they_keep_theirs(self):
+        text = self.SPEC_TEXT.replace("    grid", "    flags u64\n    grid")
+        lock = self.refused_until_locked(text, "new: Launch.flags")
+        for line in ("1 uint64 function", "2 repeated uint64 grid", "3 bool cooperative", "4 uint64 flags"):
+            self.assertIn(f"    {line}\n", lock)
+
+    def test_a_released_field_keeps_type_and_label(self):
+        self.refused_for_ever(self.SPEC_TEXT.replace("cooperative bool", "cooperative u64"), "Launch.cooperative", "bool")
+        self.refused_for_ever(self.SPEC_TEXT.replace("grid repeated u64", "grid u64"), "Launch.grid", "repeated")
+
+    def test_a_removed_field_stays_reserved(self):
+        without = self.SPEC_TEXT.replace("    cooperative bool\n", "")
+        self.assertIn("    3 retired bool cooperative\n",
+                      self.refused_until_locked(without, "stay reserved for ever: Launch.cooperative"))
+        self.refused_for_ever(self.SPEC_TEXT, "Launch.cooperative was retired")
+        lock = self.lock(without.replace("    grid", "    flags u64\n    grid"))
+        self.assertIn("    4 uint64 flags\n", lock)
+
+    def test_the_proto_reserves_what_was_retired(self):
+        text = read(SPEC)
+        status, said, folder = generate(text)
+        self.assertEqual(status, 0, said)
+        proto = read(os.path.join(folder, "cuda.proto"))
+        self.assertIn('reserved 3;\n    reserved "current";', proto.split("message PoolDefault {")[1].split("}")[0])
+
+    def test_a_function_keeps_its_number(self):
+        self.refused_for_ever(self.SPEC_TEXT.replace("call 18", "call 19"), "Query", "18")
+        self.refused_for_ever(self.SPEC_TEXT.replace("18 Query", "18 Other"), "Query's for ever", "free are 1-16 19-999")
+
+    def test_the_number_of_a_removed_function_stays_reserved(self):
+        without = self.SPEC_TEXT[:self.SPEC_TEXT.index("wire call 18")]
+        lock = self.refused_until_locked(without, "function 18 Query", "message QueryReply")
+        self.assertIn("function 18 Query retired\n", lock)
+        self.refused_for_ever(self.SPEC_TEXT.replace("18 Query", "18 Other"), "Query's for ever")
+        self.refused_for_ever(self.SPEC_TEXT.replace("18 Query", "19 Query"), "Query")
+
+    def test_the_free_numbers_stand_in_the_lock_file(self):
+        self.assertIn("# Free function numbers: 1-16 19-999\n", read(self.lock_path))
+
+    def test_a_lock_file_changed_by_hand_is_refused(self):
+        text = read(self.lock_path).replace("17 Launch", "16 Launch")
+        with open(self.lock_path, "w") as f:
+            f.write(text)
+        self.refused_for_ever(self.SPEC_TEXT, "Launch was released with the number 16")
+
+    def test_the_envelope_keeps_its_numbers(self):
+        path = os.path.join(self.folder, "wire.proto")
+        original = read(os.path.join(ROOT, "remoting", "wire.proto"))
+        shutil.copy(os.path.join(ROOT, "remoting", "wire.lock"), self.folder)
+
+        def run_on(text, *more):
+            with open(path, "w") as f:
+                f.write(text)
+            return subprocess.run([sys.executable, GENERATOR, "--proto", path, *more], capture_output=True, text=True)
+
+        self.assertEqual(run_on(original).returncode, 0)
+        for old, new, expected in (("uint32 pid = 5;", "uint32 pid = 9;", "Hello.pid was released with the number 5"),
+                                   ("uint32 pid = 5;", "uint32 pid = 5; \n    bool more = 5;", "5 is Hello.pid's"),
+                                   ("uint32 pid = 5;", "uint64 pid = 5;", "Hello.pid was released as uint32"),
+                                   ("bytes out = 3;", "bytes out = 3;\n    uint32 n = 4;", "4 is Reply.frames's")):
+            r = run_on(original.replace(old, new), "--lock")
+            self.assertNotEqual(r.returncode, 0, new)
+            self.assertIn(expected, r.stderr)
+        r = run_on(original.replace("uint32 pid = 5;", "uint32 pid = 5;\n    bool more = 8;"))
+        self.assertIn("new: Hello.more", r.stderr)
 
 
 if __name__ == "__main__":
