@@ -63,7 +63,7 @@ class Exchange:
 
 
 class Atomics:
-    """Some threads do an atomic operation on one word, in any order; then all read it."""
+    """Some threads do an atomic operation on one word, in any order; then all read it. word: of global memory."""
 
     KINDS = {
         "atomicAdd": lambda x, y: x + y & WORD, "atomicSub": lambda x, y: x - y & WORD, "atomicMin": min,
@@ -71,13 +71,13 @@ class Atomics:
         "atomicXor": lambda x, y: x ^ y, "by_cas": lambda x, y: x + y & WORD,
     }
 
-    def __init__(self, random, threads, value, into):
-        self.word, self.value, self.into = Exchange.size(threads) - 1, value, into
+    def __init__(self, random, threads, value, into, word=None):
+        self.word, self.value, self.into = word or f"t.shared[{Exchange.size(threads) - 1}]", value, into
         self.first, self.kind = random.getrandbits(32), random.choice(list(self.KINDS))
         self.among = random.choice([0, 1, 3, 6])
 
     def lines(self):
-        word = f"t.shared[{self.word}]"
+        word = self.word
         yield f"if (t.tid == 0) {word} = {self.first:#x}u;"
         yield "__syncthreads();"
         yield f"if ((t.lane & {self.among}) == 0) {self.kind}(&{word}, {self.value.c});"

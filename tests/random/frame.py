@@ -35,7 +35,7 @@ static int check(const Check &c) {
                k / c.slots % 32, k % c.slots, names[c.what[k]], got[k], c.want[k]);
     }
     if (wrong > 3) printf(SEED " %s: %u of %zu words are wrong\n", c.kernel, wrong, n);
-    if (e) cudaDeviceReset(); // the next kernel has a context of its own
+    if (e) cudaDeviceReset(), cudaGetLastError(); // the next kernel begins anew
     else cudaFree(noted);
     free(got);
     return e || wrong;

@@ -61,12 +61,13 @@ class Program:
         try:
             r = run([*command, self.binary, str(SECONDS)], env=env, timeout=SECONDS + 60)
         except subprocess.TimeoutExpired:
-            return "it did not end"
+            return "it did not end\n"
         if r.returncode == 0 and not r.stdout:
             return None
-        tell = f"exit status {r.returncode}\n" if not r.stdout else ""
-        replay = f"{self.source}; again with: tests/random/run {self.build.folder} --seed {self.seed}"
-        return f"{tell}{r.stdout[:8000]}{r.stderr[:2000]}{replay}\n"
+        lines = r.stdout.splitlines()[:60] + r.stderr.splitlines()[:20] + [
+            f"exit status {r.returncode}: {self.source}",
+            f"again: tests/random/run {self.build.folder} --seed {self.seed} --only {self.only or 'KERNEL'}"]
+        return "\n".join(lines) + "\n"
 
     def results(self, through_hawser=False):
         """(way, mismatches or None). The source stays where something is wrong."""

@@ -186,9 +186,12 @@ class Conversation:
         return begin + self.noise() + self.paths(steps, groups, FULL)
 
     def whole_block(self):
-        r = self.random
-        kind = r.choice([Exchange, Atomics])
-        return [*self.noise(), kind(r, self.threads, self.expression(1), r.choice(NAMES))]
+        r, value, into = self.random, self.expression(1), self.random.choice(NAMES)
+        if r.random() < 0.5:
+            return [*self.noise(), Exchange(r, self.threads, value, into)]
+        word = r.choice([None, Word(self.fresh("word"))])
+        self.definitions += [word] if word else []
+        return [*self.noise(), Atomics(r, self.threads, value, into, word and word.name)]
 
     def ending(self):
         """Some lanes end, and stay in the masks of the others."""
@@ -209,6 +212,16 @@ class Conversation:
 
 class Barrier:
     """A step of a round in which the whole block meets, from wherever its threads are."""
+
+
+class Word:
+    """A word of global memory."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def lines(self):
+        yield f"static __device__ unsigned {self.name};"
 
 
 class Lookup:
