@@ -167,7 +167,7 @@ class Wide:
         yield self.name, words(int(self.value(x, y, sx, sy)) & (1 << self.bits) - 1, self.bits)
 
 
-def kernel(random, name):
+def kernel(random, name, _):
     items = [(Chain if random.random() < 0.6 else Wide)(random) for _ in range(12)]
     numbers = [[number(random, 64) for _ in range(THREADS)] for _ in range(5)]
     chosen = [random.sample(range(len(numbers)), 3) for _ in items]

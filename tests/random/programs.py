@@ -12,8 +12,8 @@ import warps
 from frame import program
 from harness import Skip, run
 
-# What a run of the tests tries, always the same. Together they hold every instruction of every kernel family.
-SEEDS = [1, 2, 3, 4]
+# What a run of the tests tries, always the same.
+SEEDS = [1, 2, 3, 4, 5, 6]
 
 SECONDS = 100  # after which a program says what it is at, and ends
 
@@ -21,7 +21,7 @@ SECONDS = 100  # after which a program says what it is at, and ends
 FAMILIES = {
     "warps": (warps, 16, [meetings.PRELUDE]),
     "carries": (carries, 5, [carries.PRELUDE]),
-    "conversions": (conversions, 5, [carries.PRELUDE, conversions.PRELUDE]),
+    "conversions": (conversions, conversions.PARTS, [carries.PRELUDE, conversions.PRELUDE]),
     "tiles": (tiles, 3, [tiles.PRELUDE]),
 }
 
@@ -39,18 +39,22 @@ class Program:
     def text(self):
         kernels, headers, preludes = [], [], {}
         for family, (module, count, needed) in FAMILIES.items():
-            names = [n for n in (f"{family}_{k}" for k in range(count)) if n.startswith(self.only)]
-            kernels += [module.kernel(Random(f"{self.seed} {n}"), n) for n in names]
-            if names:
+            made = [module.kernel(Random(f"{self.seed} {family}_{k}"), f"{family}_{k}", k)
+                    for k in range(count) if f"{family}_{k}".startswith(self.only)]
+            if made:
+                kernels += made
                 headers += getattr(module, "HEADERS", [])
                 preludes.update(dict.fromkeys(needed))
-        return kernels and program(self.seed, kernels, headers, "".join(preludes))
+        if not kernels:
+            raise ValueError(f"no kernel's name begins with {self.only}: they begin with {', '.join(FAMILIES)}")
+        return program(self.seed, kernels, headers, "".join(preludes))
 
     def compile(self):
         if not self.build.nvcc:
             raise Skip("nvcc is missing")
+        text = self.text()
         with open(self.source, "w") as f:
-            f.write(self.text())
+            f.write(text)
         r = run([self.build.nvcc, "-w", "-std=c++17", "-arch=compute_90", "-code=compute_90", "-o", self.binary,
                  self.source], timeout=600)
         if r.returncode:

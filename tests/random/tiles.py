@@ -117,7 +117,7 @@ class Split:
                 operation.run(values, notes, mine)
 
 
-def kernel(random, name):
+def kernel(random, name, _):
     threads = random.choice([64, 128, 128, 192, 256])
     items = [Split(random, threads) if random.random() < 0.4 else Operation(random, 128, threads) for _ in range(10)]
     start, factor = random.getrandbits(32), random.getrandbits(32) | 1

@@ -255,7 +255,7 @@ __global__ void {name}(unsigned *out) {{
 """
 
 
-def kernel(random, name):
+def kernel(random, name, _):
     threads = random.choice([32, 32, 64, 96, 7, 20, 50, 97])
     made = Conversation(random, name, threads)
     body = made.body()
