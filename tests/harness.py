@@ -25,6 +25,8 @@ class Build:
         self.source = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
         cache = open(os.path.join(self.folder, "CMakeCache.txt")).read()
         self.sanitized = re.search(r"^HAWSER_SANITIZE:BOOL=ON", cache, re.M) is not None
+        nvcc = re.search(r"^NVCC:FILEPATH=(/.*)", cache, re.M)
+        self.nvcc = nvcc and nvcc.group(1)
         self.asan = None
         if self.sanitized:
             self.asan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True,
