@@ -152,6 +152,8 @@ class Exit(Exception):
 
 
 class End:
+    """The thread ends here, wherever this is."""
+
     def lines(self):
         yield 'asm volatile("exit;" ::: "memory");'
 
@@ -172,7 +174,7 @@ def run(statements, t):
 
 
 class Thread:
-    """One thread: its variables, the memory that it shares, and what it has noted."""
+    """One thread: its variables, and what it has noted."""
 
     def __init__(self, block, tid, variables):
         self.block, self.tid, self.vars, self.notes = block, tid, variables, []
@@ -191,6 +193,8 @@ class Arrival:
 
 
 class Block:
+    """The threads of a block and the memory that they share."""
+
     def __init__(self, count):
         self.count, self.shared, self.threads = count, {}, []
 

@@ -28,7 +28,7 @@ class Conversation:
 
     def __init__(self, random, name, threads):
         self.random, self.name, self.threads = random, name, threads
-        self.definitions, self.ended, self.count = [], frozenset(), 0
+        self.definitions, self.count = [], 0
 
     # ---- small things
 
@@ -186,6 +186,7 @@ class Conversation:
         return begin + self.noise() + self.paths(steps, groups, FULL)
 
     def whole_block(self):
+        """All threads meet, and tell each other something through memory."""
         r, value, into = self.random, self.expression(1), self.random.choice(NAMES)
         if r.random() < 0.5:
             return [*self.noise(), Exchange(r, self.threads, value, into)]
