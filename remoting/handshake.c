@@ -47,10 +47,10 @@ static struct hawser_lane *reach_broker(const char *endpoint, unsigned wait_ms, 
     struct hawser_endpoint e;
     if (hawser_endpoint_parse(endpoint, &e, err, err_size) != 0) return NULL;
     for (;;) {
-        struct hawser_lane *lane = hawser_zmq_connect(endpoint, err, err_size);
+        struct hawser_lane *lane = hawser_lane_connect(endpoint, err, err_size);
         /* ZeroMQ does not tell why nobody answers; a plain connection does. It is tried only then, because a
          * daemon counts it as a guest that speaks nothing. */
-        if (!lane || hawser_zmq_greeted(lane, GREETED_MS) ||
+        if (!lane || hawser_lane_greeted(lane, GREETED_MS) ||
             hawser_endpoint_reachable(&e, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS, err, err_size) == 0)
             return lane;
         hawser_lane_close(lane);
@@ -126,7 +126,7 @@ struct hawser_lane *hawser_handshake(const char *endpoint, Hawser__Opened **open
         snprintf(err, err_size, "%s named the worker \"%s\"", endpoint, g->welcome->endpoint);
         goto out;
     }
-    lane = hawser_zmq_connect(worker, err, err_size);
+    lane = hawser_lane_connect(worker, err, err_size);
     if (!lane) goto out;
     Hawser__ToHost m = HAWSER__TO_HOST__INIT;
     Hawser__Open open = HAWSER__OPEN__INIT;

@@ -30,7 +30,8 @@ enum hawser_minor {
     HAWSER_MINOR_GRAPHS = 2,    /* graphs on the host */
     HAWSER_MINOR_FUNCTIONS = 3, /* Opened tells the functions; before, one that was unknown ended the session */
     HAWSER_MINOR_INITIALIZE = 4, /* the driver is initialized by the call of that name; before, at the opening */
-    HAWSER_PROTOCOL_MINOR = HAWSER_MINOR_INITIALIZE, /* this release's */
+    HAWSER_MINOR_CREDITS = 5,    /* the guest keeps to Opened.credit_calls and credit_bytes, and the host holds it to them */
+    HAWSER_PROTOCOL_MINOR = HAWSER_MINOR_CREDITS, /* this release's */
 };
 
 /* The minor number in force, given the other side's. */

@@ -1,7 +1,8 @@
 /*
- * Two threads serve a session: the reader takes in what the host sends, the flusher sends a batch of
- * posts soon after the first of them, so that a burst shares one message and a lone launch does not
- * wait for the next call. A call sends the batch itself.
+ * Two threads serve a session. The flusher sends a batch of posts soon after the first of them, so that a burst shares
+ * one message and a lone launch does not wait for the next call; a call sends the batch itself. The reader takes in what
+ * the host sends while no caller does: a thread that waits for its answer receives for itself, and handles on the way
+ * what is for others.
  */
 #include "session.h"
 
@@ -13,20 +14,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "handshake.h"
 #include "log.h"
 
 #define BATCH_BYTES ((size_t)64 << 10)
 #define BATCH_FRAMES 64
+/* So long after a call the reader leaves the lane to callers, who then receive for themselves without being woken by it. */
+#define READER_REST_NS 1000000
 
+/* A thread that waits: for the answer to its call, or (seq 0) for credits. */
 struct waiter {
     struct waiter *next;
     uint64_t seq;
-    pthread_cond_t done;
-    bool answered;
+    pthread_cond_t wake;
+    bool done;
+    bool lost; /* the answer came, but there was no memory for it */
     int32_t result;
     uint8_t *out; /* malloc'ed copy of Reply.out */
     size_t out_size;
+};
+
+struct credit {
+    uint64_t granted; /* may be under way; UINT64_MAX: no bound */
+    uint64_t sent, taken;
 };
 
 struct hawser_session {
@@ -34,7 +45,7 @@ struct hawser_session {
     struct hawser_session_events events;
     pthread_mutex_t lock;        /* guards all below */
     pthread_cond_t work;         /* for the flusher */
-    pthread_cond_t room;         /* for posts that wait for the bulk window */
+    pthread_cond_t rest;         /* for the reader */
     bool gone;
     uint64_t next_seq;
     struct waiter *waiters;
@@ -42,7 +53,12 @@ struct hawser_session {
     size_t batch_size, batch_cap;
     struct hawser_frame frames[HAWSER_MAX_FRAMES];
     unsigned n_frames;           /* frames[0] is kept free for the envelope */
-    uint64_t bulk_posted, bulk_consumed;
+    struct credit calls, bytes;
+    bool bulk_only;              /* bytes are of bulk frames alone: so earlier hosts count */
+    bool receiving;              /* a thread has the lane's receiving end */
+    bool reader_receives;        /* it is the reader */
+    bool reader_rests;           /* until it is told, not only for a while */
+    uint64_t last_call_ns;       /* when a caller gave the receiving end back */
 };
 
 /* ---- batches ---- */
@@ -52,8 +68,9 @@ static void flush(struct hawser_session *s)
 {
     if (s->batch_size == 0) return;
     s->frames[0] = (struct hawser_frame){.data = s->batch, .size = s->batch_size};
-    if (hawser_lane_send(s->lane, s->frames, s->n_frames) != HAWSER_LANE_OK)
-        hawser_log(HAWSER_DEBUG, "a batch could not be sent");
+    int status = hawser_lane_send(s->lane, s->frames, s->n_frames);
+    if (status == HAWSER_LANE_FULL) return; /* what has been gathered goes with the next; credits bound it */
+    if (status != HAWSER_LANE_OK) hawser_log(HAWSER_DEBUG, "a batch could not be sent");
     s->batch_size = 0;
     s->n_frames = 1;
 }
@@ -83,11 +100,10 @@ static bool reserve(struct hawser_session *s, size_t more)
 /* Under the lock. Appends one call: a field of ToHost is its tag, its length and its bytes, so entries
  * can be packed one by one. The args are packed behind a Call without args, as that field's bytes. */
 static bool append(struct hawser_session *s, const Hawser__Call *head, const ProtobufCMessage *args,
-                   struct hawser_frame *frames, unsigned n)
+                   size_t args_size, struct hawser_frame *frames, unsigned n)
 {
     enum { CALLS_TAG = 3 << 3 | 2, ARGS_TAG = 5 << 3 | 2 };
     size_t head_size = hawser__call__get_packed_size(head);
-    size_t args_size = protobuf_c_message_get_packed_size(args);
     uint8_t len[12];
     size_t len_size = put_varint(len, args_size);
     if (!reserve(s, 32 + head_size + args_size)) return false;
@@ -105,7 +121,123 @@ static bool append(struct hawser_session *s, const Hawser__Call *head, const Pro
     return true;
 }
 
-/* Under the lock: the common half of post and call. */
+/* ---- receiving ---- */
+
+static bool take_in(struct hawser_session *s, const struct hawser_message *m);
+
+/* Under the lock: no answer will come any more. */
+static void end(struct hawser_session *s, int status)
+{
+    hawser_log(HAWSER_ERROR, status == HAWSER_LANE_BROKEN ? "the host sent a broken message"
+                                                           : "the host closed the session");
+    s->gone = true;
+    for (struct waiter *w = s->waiters; w; w = w->next)
+        pthread_cond_signal(&w->wake);
+    pthread_cond_signal(&s->rest); /* the reader tells the program's side */
+    pthread_cond_signal(&s->work);
+}
+
+/* Under the lock, which is given up meanwhile: takes in one message, if one comes before the lane is woken. Only one
+ * thread does so at a time, so that messages are handled in their order. */
+static void receive(struct hawser_session *s)
+{
+    struct hawser_message m;
+    s->receiving = true;
+    pthread_mutex_unlock(&s->lock);
+    int status = hawser_lane_recv(s->lane, &m, -1);
+    if (status == HAWSER_LANE_OK) {
+        if (!take_in(s, &m)) status = HAWSER_LANE_BROKEN;
+        hawser_message_clear(&m);
+    }
+    pthread_mutex_lock(&s->lock);
+    s->receiving = false;
+    if (status < 0 && !s->gone) end(s, status);
+}
+
+/* Under the lock: a waiter without its answer, or NULL. */
+static struct waiter *next_waiter(struct hawser_session *s)
+{
+    struct waiter *w = s->waiters;
+    while (w && w->done)
+        w = w->next;
+    return w;
+}
+
+/* Under the lock: the receiving end goes to somebody who waits, else to the reader. */
+static void hand_on(struct hawser_session *s)
+{
+    struct waiter *next = next_waiter(s);
+    if (s->receiving) return;
+    if (next) {
+        pthread_cond_signal(&next->wake);
+        return;
+    }
+    s->last_call_ns = hawser_now_ns();
+    if (s->reader_rests) pthread_cond_signal(&s->rest);
+}
+
+/* Under the lock: until w is done or the host is gone. Who waits receives for itself, unless another thread does
+ * already. Cancelling a thread must not take the receiving end with it. */
+static void wait_for(struct hawser_session *s, struct waiter *w)
+{
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    w->next = s->waiters;
+    s->waiters = w;
+    while (!w->done && !s->gone) {
+        if (!s->receiving) {
+            receive(s);
+            continue;
+        }
+        if (s->reader_receives) hawser_lane_wake(s->lane); /* it makes room */
+        pthread_cond_wait(&w->wake, &s->lock);
+    }
+    struct waiter **p = &s->waiters;
+    while (*p != w) p = &(*p)->next;
+    *p = w->next;
+    hand_on(s);
+    pthread_setcancelstate(before, NULL);
+}
+
+/* ---- posts and calls ---- */
+
+/* How much is under way may exceed the credit by the one message that used it up. */
+static bool used_up(const struct credit *c)
+{
+    return c->sent - c->taken >= c->granted;
+}
+
+/* Under the lock: until the host's credits allow it, as a program waits whose driver's queue is full. */
+static void wait_for_credit(struct hawser_session *s, bool post, bool bulk)
+{
+    while (!s->gone && ((post && used_up(&s->calls)) || ((post || bulk) && used_up(&s->bytes)))) {
+        struct waiter w = {.wake = PTHREAD_COND_INITIALIZER};
+        flush(s);
+        wait_for(s, &w);
+        pthread_cond_destroy(&w.wake);
+    }
+}
+
+/* Under the lock: the lane had no room; credits, which lie below what it holds, make that rare. */
+static void pause_briefly(struct hawser_session *s)
+{
+    const struct timespec pause = {.tv_nsec = 500000};
+    pthread_mutex_unlock(&s->lock);
+    nanosleep(&pause, NULL);
+    pthread_mutex_lock(&s->lock);
+}
+
+/* Under the lock: for so many frames in the batch. */
+static void wait_for_frames(struct hawser_session *s, unsigned n)
+{
+    while (!s->gone && s->n_frames + n > BATCH_FRAMES && s->batch_size) {
+        flush(s);
+        if (s->batch_size) pause_briefly(s);
+    }
+}
+
+/* Under the lock: the common half of post and call. A call waits for no credit but for its bulk: its thread makes no
+ * other before it is answered. */
 static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t function,
                    uint64_t seq, const ProtobufCMessage *args, struct hawser_frame *frames,
                    unsigned n)
@@ -118,18 +250,17 @@ static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t 
     head.seq = seq;
     head.frames = n;
     uint64_t bulk = 0;
+    size_t size = protobuf_c_message_get_packed_size(args);
     for (unsigned i = 0; i < n; i++)
         bulk += frames[i].size;
-    while (!s->gone && bulk && s->bulk_posted - s->bulk_consumed > HAWSER_BULK_WINDOW) {
-        flush(s);
-        pthread_cond_wait(&s->room, &s->lock);
-    }
-    if (!s->gone && s->n_frames + n > BATCH_FRAMES) flush(s);
-    if (s->gone || !append(s, &head, args, frames, n)) {
+    if (!who.at_once) wait_for_credit(s, seq == 0, bulk != 0);
+    wait_for_frames(s, n);
+    if (s->gone || !append(s, &head, args, size, frames, n)) {
         hawser_frames_free(frames, n);
         return -1;
     }
-    s->bulk_posted += bulk;
+    s->calls.sent++;
+    s->bytes.sent += s->bulk_only ? bulk : bulk + size;
     return 0;
 }
 
@@ -154,26 +285,18 @@ int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint
                         const ProtobufCMessageDescriptor *reply_type, int32_t *result,
                         ProtobufCMessage **reply)
 {
-    struct waiter w = {.done = PTHREAD_COND_INITIALIZER};
+    struct waiter w = {.wake = PTHREAD_COND_INITIALIZER};
     if (reply) *reply = NULL;
     pthread_mutex_lock(&s->lock);
     w.seq = s->next_seq++;
     int rc = enqueue(s, who, function, w.seq, args, frames, n);
     if (rc == 0) {
-        w.next = s->waiters;
-        s->waiters = &w;
         flush(s);
-        while (!w.answered && !s->gone)
-            pthread_cond_wait(&w.done, &s->lock);
-        for (struct waiter **p = &s->waiters; *p; p = &(*p)->next)
-            if (*p == &w) {
-                *p = w.next;
-                break;
-            }
-        rc = w.answered ? 0 : -1;
+        wait_for(s, &w);
+        rc = w.done && !w.lost ? 0 : -1;
     }
     pthread_mutex_unlock(&s->lock);
-    pthread_cond_destroy(&w.done);
+    pthread_cond_destroy(&w.wake);
     if (rc == 0) {
         *result = w.result;
         if (reply && reply_type && (w.out_size || w.result == 0)) {
@@ -183,6 +306,11 @@ int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint
     }
     free(w.out);
     return rc;
+}
+
+bool hawser_session_reserve(struct hawser_session *s, size_t size, struct hawser_frame *out)
+{
+    return hawser_lane_reserve(s->lane, size, out);
 }
 
 bool hawser_session_is_gone(struct hawser_session *s)
@@ -203,6 +331,7 @@ static void *flusher(void *arg)
         while (!s->gone && s->batch_size == 0)
             pthread_cond_wait(&s->work, &s->lock);
         flush(s);
+        if (s->batch_size && !s->gone) pause_briefly(s);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -212,16 +341,30 @@ static void answer(struct hawser_session *s, const Hawser__Reply *r)
 {
     pthread_mutex_lock(&s->lock);
     for (struct waiter *w = s->waiters; w; w = w->next) {
-        if (w->seq != r->seq || w->answered) continue;
+        if (w->seq != r->seq || w->done) continue;
         w->result = r->result;
         w->out = malloc(r->out.len ? r->out.len : 1);
-        if (w->out) {
-            if (r->out.len) memcpy(w->out, r->out.data, r->out.len);
-            w->out_size = r->out.len;
-            w->answered = true;
-        }
-        pthread_cond_signal(&w->done);
+        w->lost = !w->out;
+        if (w->out && r->out.len) memcpy(w->out, r->out.data, r->out.len);
+        w->out_size = w->out ? r->out.len : 0;
+        w->done = true;
+        pthread_cond_signal(&w->wake);
         break;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* What the host has taken so far, of all that this session has sent. */
+static void credit(struct hawser_session *s, const Hawser__ToGuest *g)
+{
+    uint64_t bytes = s->bulk_only ? g->consumed : g->taken_bytes;
+    pthread_mutex_lock(&s->lock);
+    if (g->taken_calls > s->calls.taken) s->calls.taken = g->taken_calls;
+    if (bytes > s->bytes.taken) s->bytes.taken = bytes;
+    for (struct waiter *w = s->waiters; w; w = w->next) {
+        if (w->seq) continue;
+        w->done = true;
+        pthread_cond_signal(&w->wake);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -238,12 +381,7 @@ static bool take_in(struct hawser_session *s, const struct hawser_message *m)
         s->events.push(s->events.user, g->pushes[i], m->frame[i + 1].data, m->frame[i + 1].size);
     if (ok && g->output.len) s->events.output(s->events.user, 1, g->output.data, g->output.len);
     if (ok && g->errors.len) s->events.output(s->events.user, 2, g->errors.data, g->errors.len);
-    if (ok && g->consumed) {
-        pthread_mutex_lock(&s->lock);
-        s->bulk_consumed = g->consumed;
-        pthread_cond_broadcast(&s->room);
-        pthread_mutex_unlock(&s->lock);
-    }
+    if (ok && (g->consumed || g->taken_calls)) credit(s, g);
     for (size_t i = 0; ok && i < g->n_host_calls; i++)
         s->events.host_call(s->events.user, g->host_calls[i]);
     for (size_t i = 0; ok && i < g->n_notifications; i++)
@@ -254,27 +392,32 @@ static bool take_in(struct hawser_session *s, const struct hawser_message *m)
     return ok;
 }
 
+/* Under the lock: callers have the receiving end, or may want it again soon. */
+static void rest(struct hawser_session *s)
+{
+    uint64_t until = s->last_call_ns + READER_REST_NS;
+    struct timespec t = {.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
+    s->reader_rests = s->receiving || next_waiter(s);
+    if (s->reader_rests) pthread_cond_wait(&s->rest, &s->lock);
+    else pthread_cond_timedwait(&s->rest, &s->lock, &t);
+    s->reader_rests = false;
+}
+
 static void *reader(void *arg)
 {
     struct hawser_session *s = arg;
-    struct hawser_message m;
-    int status;
-    while ((status = hawser_lane_recv(s->lane, &m, -1)) == HAWSER_LANE_OK) {
-        bool ok = take_in(s, &m);
-        hawser_message_clear(&m);
-        if (!ok) {
-            status = HAWSER_LANE_BROKEN;
-            break;
-        }
-    }
-    hawser_log(HAWSER_ERROR, status == HAWSER_LANE_BROKEN ? "the host sent a broken message"
-                                                           : "the host closed the session");
     pthread_mutex_lock(&s->lock);
-    s->gone = true;
-    for (struct waiter *w = s->waiters; w; w = w->next)
-        pthread_cond_signal(&w->done);
-    pthread_cond_broadcast(&s->room);
-    pthread_cond_broadcast(&s->work);
+    while (!s->gone) {
+        if (s->receiving || next_waiter(s) || hawser_now_ns() < s->last_call_ns + READER_REST_NS) {
+            rest(s);
+            continue;
+        }
+        s->reader_receives = true;
+        receive(s);
+        s->reader_receives = false;
+        struct waiter *next = next_waiter(s);
+        if (next) pthread_cond_signal(&next->wake);
+    }
     pthread_mutex_unlock(&s->lock);
     if (s->events.gone) s->events.gone(s->events.user);
     return NULL;
@@ -297,6 +440,13 @@ static int start_threads(struct hawser_session *s)
     return rc;
 }
 
+static void take_credits(struct hawser_session *s, const Hawser__Opened *host)
+{
+    s->bulk_only = host->credit_calls == 0;
+    s->calls.granted = s->bulk_only ? UINT64_MAX : host->credit_calls;
+    s->bytes.granted = s->bulk_only ? HAWSER_BULK_WINDOW : host->credit_bytes;
+}
+
 int hawser_session_open(const char *endpoint, const struct hawser_session_events *events,
                         struct hawser_session **out, Hawser__Opened **opened, char *err,
                         size_t err_size)
@@ -311,12 +461,16 @@ int hawser_session_open(const char *endpoint, const struct hawser_session_events
     s->n_frames = 1;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
-    pthread_cond_init(&s->room, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->rest, &monotonic);
     s->lane = hawser_handshake(endpoint, opened, err, err_size);
     if (!s->lane) {
         free(s);
         return -1;
     }
+    take_credits(s, *opened);
     if (start_threads(s) != 0) {
         /* A reader may run already and use s: it stays until the process ends. */
         snprintf(err, err_size, "cannot start the session's threads");

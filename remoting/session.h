@@ -15,13 +15,14 @@
 #include "protocol.h"
 #include "wire.pb-c.h"
 
-/* Bulk bytes that may be under way before a post waits for the worker to take some. */
+/* Bulk bytes that may be under way where the host tells no credits. */
 #define HAWSER_BULK_WINDOW ((uint64_t)256 << 20)
 
 struct hawser_session;
 
-/* What the host sends on its own. Called on the session's reader thread, never two at a time;
- * the data is valid during the call only. */
+/* What the host sends on its own. Called on the session's reader thread or on that of a caller who waits, never two
+ * at a time, and not inside the program's own locks only if those are not held during a post or call. The data is valid
+ * during the call only. */
 struct hawser_session_events {
     void (*push)(void *user, const Hawser__Push *push, const void *data, size_t size);
     /* fd: 1 or 2, as of a program */
@@ -29,7 +30,7 @@ struct hawser_session_events {
     void (*host_call)(void *user, const Hawser__HostCall *call);
     void (*timing)(void *user, const Hawser__Timing *timing);
     void (*notification)(void *user, const Hawser__Notification *notification);
-    void (*gone)(void *user); /* once: no answer will come any more */
+    void (*gone)(void *user); /* once, on the reader thread: no answer will come any more */
     void *user;
 };
 
@@ -44,12 +45,14 @@ struct hawser_caller {
     uint32_t thread;  /* small number from 1 */
     uint64_t context; /* 0: none */
     uint64_t trace;   /* 0: not traced */
+    bool at_once;     /* what earlier posts wait for on the host: waits for no credit */
 };
 
 /* Every function below returns 0, or -1 when the host is gone (or memory is). Frames are taken over
  * in every case; those of a post must have a free function, those of a call may be borrowed. */
 
-/* Sends without waiting; may be held back for a moment to travel with others. */
+/* Sends; may be held back for a moment to travel with others. Waits only while the host's credits (calls and bytes that
+ * may be under way, told at the opening) are used up. */
 int hawser_session_post(struct hawser_session *s, struct hawser_caller who, uint32_t function,
                         const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n);
 
@@ -59,6 +62,9 @@ int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint
                         const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n,
                         const ProtobufCMessageDescriptor *reply_type, int32_t *result,
                         ProtobufCMessage **reply);
+
+/* A bulk frame to be filled where the lane need not copy it from; false when memory is short. */
+bool hawser_session_reserve(struct hawser_session *s, size_t size, struct hawser_frame *out);
 
 bool hawser_session_is_gone(struct hawser_session *s);
 

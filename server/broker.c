@@ -11,20 +11,17 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include "endpoint.h"
+#include "lane.h"
 #include "log.h"
 #include "protocol.h"
 #include "spawn.h"
 #include "wire.pb-c.h"
 
 #define MAX_HELLO (64 << 10) /* bytes; more is no greeting */
-#define MAX_IDENTITY 64
 #define HANDSHAKE_MS 3000 /* who has not greeted by then is cut off */
-#define CUT_MS (HANDSHAKE_MS + 1000) /* how long the end of a connection that was cut off may take */
 
 /* A worker, from its start until it has been waited for. */
 struct worker_entry {
@@ -32,8 +29,7 @@ struct worker_entry {
     pid_t pid;
     int control;                   /* -1 once the guest has been told */
     unsigned listener;             /* by which the guest came */
-    uint8_t identity[MAX_IDENTITY];
-    size_t identity_size;
+    struct hawser_peer guest;
     uint8_t token[SPAWN_TOKEN_SIZE];
     char endpoint[HAWSER_ENDPOINT_MAX];
     size_t endpoint_size;
@@ -41,51 +37,36 @@ struct worker_entry {
 
 struct broker {
     const struct broker_settings *settings;
-    void *context;
-    void *socket[BROKER_MAX_LISTEN], *monitor[BROKER_MAX_LISTEN];
-    unsigned n_bound; /* listeners that got their endpoint */
+    struct hawser_listener *listener[BROKER_MAX_LISTEN];
     struct worker_entry *workers;
     unsigned long started; /* sessions so far */
     int signals;
-    uint8_t cut[256]; /* the connection last cut off, and when */
-    size_t cut_size;
-    int64_t cut_at;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- answers ---- */
 
-static void answer(struct broker *b, unsigned listener, const uint8_t *identity, size_t size,
-                   const Hawser__ToGuest *m)
+static void answer(struct broker *b, unsigned listener, const struct hawser_peer *to, const Hawser__ToGuest *m)
 {
     uint8_t buf[4096];
     size_t n = hawser__to_guest__get_packed_size(m);
     if (n > sizeof buf) return;
     hawser__to_guest__pack(m, buf);
-    if (zmq_send(b->socket[listener], identity, size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
-        zmq_send(b->socket[listener], buf, n, ZMQ_DONTWAIT);
+    struct hawser_frame f = {.data = buf, .size = n};
+    b->listener[listener]->ops->send(b->listener[listener], to, &f, 1);
 }
 
-static void refuse(struct broker *b, unsigned listener, const uint8_t *identity, size_t size,
-                   const char *reason)
+static void refuse(struct broker *b, unsigned listener, const struct hawser_peer *to, const char *reason)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Refused refused = HAWSER__REFUSED__INIT;
     refused.reason = (char *)reason;
     m.refused = &refused;
     hawser_log(HAWSER_WARN, "guest refused: %s", reason);
-    answer(b, listener, identity, size, &m);
+    answer(b, listener, to, &m);
 }
 
 /* entry NULL: the answer to a probe. */
-static void welcome(struct broker *b, unsigned listener, const uint8_t *identity, size_t size,
-                    struct worker_entry *entry)
+static void welcome(struct broker *b, unsigned listener, const struct hawser_peer *to, struct worker_entry *entry)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Welcome w = HAWSER__WELCOME__INIT;
@@ -98,7 +79,7 @@ static void welcome(struct broker *b, unsigned listener, const uint8_t *identity
         w.token = (ProtobufCBinaryData){sizeof entry->token, entry->token};
     }
     m.welcome = &w;
-    answer(b, listener, identity, size, &m);
+    answer(b, listener, to, &m);
 }
 
 /* ---- workers ---- */
@@ -114,22 +95,20 @@ static void worker_endpoint(struct broker *b, unsigned listener, char *out, size
         snprintf(out, size, "%s.%lu", e, b->started);
 }
 
-static void start_worker(struct broker *b, unsigned listener, const uint8_t *identity, size_t size,
-                         const Hawser__Hello *hello)
+static void start_worker(struct broker *b, unsigned listener, const struct hawser_peer *from, const Hawser__Hello *hello)
 {
     char endpoint[HAWSER_ENDPOINT_MAX + 24];
     struct worker_entry *w = calloc(1, sizeof *w);
-    if (!w) return refuse(b, listener, identity, size, "the host is out of memory");
+    if (!w) return refuse(b, listener, from, "the host is out of memory");
     b->started++;
     worker_endpoint(b, listener, endpoint, sizeof endpoint);
     if (getrandom(w->token, sizeof w->token, 0) != sizeof w->token ||
         spawn_worker(b->settings, endpoint, w->token, &w->pid, &w->control) != 0) {
         free(w);
-        return refuse(b, listener, identity, size, "the host cannot start a worker process");
+        return refuse(b, listener, from, "the host cannot start a worker process");
     }
     w->listener = listener;
-    memcpy(w->identity, identity, size);
-    w->identity_size = size;
+    w->guest = *from;
     w->next = b->workers;
     b->workers = w;
     hawser_log(HAWSER_INFO, "session %lu: %s (process %u on %s, protocol %u.%u), worker process %d", b->started,
@@ -146,10 +125,9 @@ static void hear_worker(struct broker *b, struct worker_entry *w)
         char *end = memchr(w->endpoint, '\n', w->endpoint_size);
         if (!end) return;
         *end = 0;
-        welcome(b, w->listener, w->identity, w->identity_size, w);
+        welcome(b, w->listener, &w->guest, w);
     } else {
-        refuse(b, w->listener, w->identity, w->identity_size,
-               "its worker process could not start; the host's log says why");
+        refuse(b, w->listener, &w->guest, "its worker process could not start; the host's log says why");
     }
     close(w->control);
     w->control = -1;
@@ -173,93 +151,53 @@ static void bury(struct broker *b, pid_t pid, int status)
 
 /* ---- greetings ---- */
 
-/* Guests that send what is no greeting are cut off, with one log line: what of the same connection was
- * read already, and the event that its end may cause, say nothing new. */
-static void cut_off(struct broker *b, zmq_msg_t *identity, zmq_msg_t *from)
+static void cut_off(struct broker *b, unsigned listener, const struct hawser_peer *peer)
 {
-    int fd = zmq_msg_get(from, ZMQ_SRCFD);
-    size_t size = zmq_msg_size(identity);
-    if (fd >= 0) shutdown(fd, SHUT_RDWR);
-    b->cut_at = now_ms();
-    if (size == b->cut_size && !memcmp(zmq_msg_data(identity), b->cut, size)) return;
-    b->cut_size = size <= sizeof b->cut ? size : 0;
-    memcpy(b->cut, zmq_msg_data(identity), b->cut_size);
-    hawser_log(HAWSER_WARN, "a message that is no greeting: connection closed");
+    if (b->listener[listener]->ops->cut(b->listener[listener], peer))
+        hawser_log(HAWSER_WARN, "a message that is no greeting: connection closed");
 }
 
-static void greet(struct broker *b, unsigned listener, zmq_msg_t *identity, zmq_msg_t *body)
+static void greet(struct broker *b, unsigned listener, const struct hawser_peer *from, const struct hawser_message *message)
 {
-    Hawser__ToHost *m = hawser__to_host__unpack(NULL, zmq_msg_size(body), zmq_msg_data(body));
-    const uint8_t *id = zmq_msg_data(identity);
-    size_t size = zmq_msg_size(identity);
-    if (!m || !m->hello || size > MAX_IDENTITY) {
-        cut_off(b, identity, body);
+    Hawser__ToHost *m = hawser__to_host__unpack(NULL, message->frame[0].size, message->frame[0].data);
+    if (!m || !m->hello) {
+        cut_off(b, listener, from);
     } else if (m->hello->protocol_major != HAWSER_PROTOCOL_MAJOR) {
         char reason[160];
         snprintf(reason, sizeof reason, "this host speaks protocol %d (release %s), the guest %u (release %.32s)",
                  HAWSER_PROTOCOL_MAJOR, HAWSER_VERSION, m->hello->protocol_major, m->hello->version);
-        refuse(b, listener, id, size, reason);
+        refuse(b, listener, from, reason);
     } else if (m->hello->probe) {
-        welcome(b, listener, id, size, NULL);
+        welcome(b, listener, from, NULL);
     } else {
-        start_worker(b, listener, id, size, m->hello);
+        start_worker(b, listener, from, m->hello);
     }
     if (m) hawser__to_host__free_unpacked(m, NULL);
 }
 
-/* One message from a listener; false when none waits. */
-static bool hear_guest(struct broker *b, unsigned listener)
+/* All that guests have sent; a listener is polled only when it says that there is nothing more. */
+static void hear_guests(struct broker *b, unsigned listener)
 {
-    zmq_msg_t parts[2], part;
-    unsigned n = 0;
-    bool more = true;
-    zmq_msg_init(&parts[0]);
-    zmq_msg_init(&parts[1]);
-    while (more) {
-        zmq_msg_init(&part);
-        if (zmq_msg_recv(&part, b->socket[listener], ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&part);
-            break;
-        }
-        more = zmq_msg_more(&part);
-        if (n < 2) zmq_msg_move(&parts[n], &part);
-        zmq_msg_close(&part);
-        n++;
+    struct hawser_peer from;
+    struct hawser_message m;
+    int status;
+    while ((status = b->listener[listener]->ops->recv(b->listener[listener], &from, &m)) == HAWSER_LANE_OK ||
+           status == HAWSER_LANE_BROKEN) {
+        if (status == HAWSER_LANE_OK) greet(b, listener, &from, &m);
+        else cut_off(b, listener, &from);
+        hawser_message_clear(&m);
     }
-    if (n == 2)
-        greet(b, listener, &parts[0], &parts[1]);
-    else if (n > 0)
-        cut_off(b, &parts[0], &parts[n > 1]);
-    zmq_msg_close(&parts[0]);
-    zmq_msg_close(&parts[1]);
-    return n > 0;
-}
-
-/* The monitor tells of peers that do not even speak ZeroMQ. */
-static void hear_monitor(struct broker *b, unsigned listener)
-{
-    zmq_msg_t event, address;
-    zmq_msg_init(&event);
-    zmq_msg_init(&address);
-    while (zmq_msg_recv(&event, b->monitor[listener], ZMQ_DONTWAIT) >= 0) {
-        if (zmq_msg_more(&event)) zmq_msg_recv(&address, b->monitor[listener], 0);
-        hawser_log(now_ms() - b->cut_at < CUT_MS ? HAWSER_DEBUG : HAWSER_WARN,
-                   "%s: a peer that does not speak ZeroMQ: connection closed",
-                   b->settings->listen[listener]);
-    }
-    zmq_msg_close(&event);
-    zmq_msg_close(&address);
 }
 
 /* ---- the loop ---- */
 
 static int open_listener(struct broker *b, unsigned i)
 {
+    static const struct hawser_listen_options options = {.max_frames = 1, .max_frame_size = MAX_HELLO,
+                                                         .handshake_ms = HANDSHAKE_MS};
     const char *endpoint = b->settings->listen[i];
-    char name[32], err[256];
+    char err[512], bound[HAWSER_ENDPOINT_MAX];
     struct hawser_endpoint e;
-    int64_t max_size = MAX_HELLO;
-    int one = 1, zero = 0, handshake_ms = HANDSHAKE_MS;
     if (hawser_endpoint_parse(endpoint, &e, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "%s", err);
         return -1;
@@ -269,24 +207,9 @@ static int open_listener(struct broker *b, unsigned i)
         hawser_log(HAWSER_ERROR, "%s: another server listens there", endpoint);
         return -1;
     }
-    b->socket[i] = zmq_socket(b->context, ZMQ_ROUTER);
-    b->monitor[i] = zmq_socket(b->context, ZMQ_PAIR);
-    if (!b->socket[i] || !b->monitor[i]) return -1;
-    zmq_setsockopt(b->socket[i], ZMQ_MAXMSGSIZE, &max_size, sizeof max_size);
-    zmq_setsockopt(b->socket[i], ZMQ_ROUTER_MANDATORY, &one, sizeof one);
-    zmq_setsockopt(b->socket[i], ZMQ_LINGER, &zero, sizeof zero);
-    zmq_setsockopt(b->socket[i], ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms);
-    zmq_setsockopt(b->socket[i], ZMQ_IPV6, &one, sizeof one);
-    snprintf(name, sizeof name, "inproc://monitor-%u", i);
-    zmq_socket_monitor(b->socket[i], name,
-                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
-    zmq_connect(b->monitor[i], name);
-    if (zmq_bind(b->socket[i], endpoint) != 0) {
-        hawser_log(HAWSER_ERROR, "cannot listen on %s: %s", endpoint, zmq_strerror(errno));
-        return -1;
-    }
-    b->n_bound++;
-    return 0;
+    b->listener[i] = hawser_lane_listen(endpoint, &options, bound, sizeof bound, err, sizeof err);
+    if (!b->listener[i]) hawser_log(HAWSER_ERROR, "%s", err);
+    return b->listener[i] ? 0 : -1;
 }
 
 /* False when the broker has been told to end. */
@@ -303,47 +226,49 @@ static bool hear_signals(struct broker *b)
     return go_on;
 }
 
-static bool step(struct broker *b)
+/* What the broker waits for: listeners, signals, workers that start, the end of its lifetime. */
+struct watched {
+    struct pollfd *fds;
+    unsigned n, signals, workers, lifetime;
+};
+
+static bool watch(struct broker *b, struct watched *w)
 {
     const struct broker_settings *s = b->settings;
-    unsigned n_workers = 0, n = 0;
-    for (struct worker_entry *w = b->workers; w; w = w->next)
-        n_workers += w->control >= 0;
-    zmq_pollitem_t *items = calloc(2 * s->n_listen + 2 + n_workers, sizeof *items);
-    struct worker_entry **waiting = calloc(n_workers + 1, sizeof *waiting);
-    if (!items || !waiting) {
-        free(items);
-        free(waiting);
-        return true;
-    }
-    for (unsigned i = 0; i < s->n_listen; i++) {
-        items[n++] = (zmq_pollitem_t){.socket = b->socket[i], .events = ZMQ_POLLIN};
-        items[n++] = (zmq_pollitem_t){.socket = b->monitor[i], .events = ZMQ_POLLIN};
-    }
-    items[n++] = (zmq_pollitem_t){.fd = b->signals, .events = ZMQ_POLLIN};
-    unsigned first_worker = n;
-    for (struct worker_entry *w = b->workers; w; w = w->next)
-        if (w->control >= 0) {
-            waiting[n - first_worker] = w;
-            items[n++] = (zmq_pollitem_t){.fd = w->control, .events = ZMQ_POLLIN};
-        }
-    if (s->lifetime_fd >= 0) items[n++] = (zmq_pollitem_t){.fd = s->lifetime_fd, .events = ZMQ_POLLIN};
+    unsigned n_workers = 0;
+    for (struct worker_entry *e = b->workers; e; e = e->next)
+        n_workers += e->control >= 0;
+    *w = (struct watched){.fds = calloc(HAWSER_LISTENER_FDS * s->n_listen + n_workers + 2, sizeof *w->fds)};
+    if (!w->fds) return false;
+    for (unsigned i = 0; i < s->n_listen; i++)
+        w->n += b->listener[i]->ops->fds(b->listener[i], &w->fds[w->n]);
+    w->signals = w->n++;
+    w->fds[w->signals] = (struct pollfd){.fd = b->signals, .events = POLLIN};
+    w->lifetime = w->n++;
+    w->fds[w->lifetime] = (struct pollfd){.fd = s->lifetime_fd, .events = POLLIN}; /* negative: not watched */
+    w->workers = w->n;
+    for (struct worker_entry *e = b->workers; e; e = e->next)
+        if (e->control >= 0) w->fds[w->n++] = (struct pollfd){.fd = e->control, .events = POLLIN};
+    return true;
+}
+
+/* False when the broker has been told to end. */
+static bool step(struct broker *b)
+{
+    struct watched w;
     bool go_on = true;
-    if (zmq_poll(items, (int)n, -1) > 0) {
-        for (unsigned i = 0; i < s->n_listen; i++) {
-            if (items[2 * i].revents)
-                while (hear_guest(b, i))
-                    ;
-            if (items[2 * i + 1].revents) hear_monitor(b, i);
-        }
-        for (unsigned i = 0; i < n_workers; i++)
-            if (items[first_worker + i].revents) hear_worker(b, waiting[i]);
-        /* Signals last: burying frees entries that "waiting" names. */
-        if (items[first_worker - 1].revents) go_on = hear_signals(b);
-        if (s->lifetime_fd >= 0 && items[n - 1].revents) go_on = false;
+    for (unsigned i = 0; i < b->settings->n_listen; i++)
+        hear_guests(b, i);
+    if (!watch(b, &w)) return true;
+    if (poll(w.fds, w.n, -1) > 0) {
+        unsigned at = w.workers;
+        for (struct worker_entry *e = b->workers; e; e = e->next)
+            if (e->control >= 0 && w.fds[at++].revents) hear_worker(b, e);
+        /* Signals last: burying frees entries. */
+        if (w.fds[w.signals].revents) go_on = hear_signals(b);
+        if (w.fds[w.lifetime].revents) go_on = false;
     }
-    free(items);
-    free(waiting);
+    free(w.fds);
     return go_on;
 }
 
@@ -366,19 +291,13 @@ static void end_all(struct broker *b)
                 }
         }
     }
-    for (unsigned i = 0; i < b->settings->n_listen; i++) {
-        if (b->monitor[i]) zmq_close(b->monitor[i]);
-        if (b->socket[i]) zmq_close(b->socket[i]);
-    }
-    zmq_ctx_term(b->context);
-    /* libzmq leaves the files of its ipc sockets behind. */
-    for (unsigned i = 0; i < b->n_bound; i++)
-        if (!strncmp(b->settings->listen[i], "ipc://", 6)) unlink(b->settings->listen[i] + 6);
+    for (unsigned i = 0; i < b->settings->n_listen; i++)
+        if (b->listener[i]) b->listener[i]->ops->close(b->listener[i]);
 }
 
 int broker_run(const struct broker_settings *s)
 {
-    struct broker b = {.settings = s, .cut_at = INT64_MIN / 2};
+    struct broker b = {.settings = s};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
@@ -387,8 +306,7 @@ int broker_run(const struct broker_settings *s)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     b.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    b.context = zmq_ctx_new();
-    int status = b.context && b.signals >= 0 ? 0 : 1;
+    int status = b.signals >= 0 ? 0 : 1;
     for (unsigned i = 0; i < s->n_listen && status == 0; i++)
         if (open_listener(&b, i) != 0) status = 1;
     if (status == 0) {

@@ -20,18 +20,22 @@
 #include "visible.h"
 #include "wire.pb-c.h"
 
+struct credits;
 struct objects;
 struct staging;
 
+enum { SESSION_TOKEN = 32 /* bytes */ };
+
 struct worker {
-    struct hawser_lane *lane;
+    struct hawser_listener *listener; /* until the guest has come */
+    uint8_t token[SESSION_TOKEN];     /* that it must show */
+    struct hawser_lane *lane;         /* from then on */
     struct cuda_driver driver;
     struct objects *objects;
     struct staging *staging;
     bool software;               /* the driver is the software GPU */
     uint32_t minor;              /* of the protocol, in force in this session */
-    _Atomic(uint64_t) consumed;  /* bulk bytes taken */
-    uint64_t consumed_told;      /* dispatcher only */
+    struct credits *credits;
     struct inbox *inbox;         /* NULL while the dispatcher receives itself */
 };
 

@@ -17,16 +17,16 @@
 
 #include "backtrace.h"
 #include "clock.h"
+#include "credits.h"
 #include "inbox.h"
 #include "log.h"
 #include "nvml_api.h"
+#include "opening.h"
 #include "protocol.h"
 #include "trace.h"
 #include "waiters.h"
 
 #define GUEST_MS 20000 /* the guest must come within this time */
-#define TOKEN_SIZE 32
-#define CONSUMED_STEP ((uint64_t)16 << 20)
 
 /* ---- one call ---- */
 
@@ -38,7 +38,8 @@ struct job {
     ProtobufCMessage *args;                /* NULL for such a one */
     bool understood;
     struct traced traced;
-    struct hawser_frame frames[HAWSER_MAX_FRAMES];
+    size_t args_size;
+    struct hawser_frame frames[];
 };
 
 static serve_function function_of(uint32_t number)
@@ -60,6 +61,15 @@ static CUresult run_in_context(struct job *j)
     CUresult r = function_of(j->function)(c, j->args);
     trace_end(&j->traced, r);
     return r;
+}
+
+/* Before the reply goes, which tells of it. */
+static void take(const struct job *j)
+{
+    uint64_t bulk = 0;
+    for (unsigned i = 0; i < j->served.n_frames; i++)
+        bulk += j->frames[i].size;
+    credits_take(j->served.worker, j->args_size, bulk);
 }
 
 static void run(void *arg)
@@ -90,11 +100,13 @@ static void run(void *arg)
         m.n_replies = 1;
         m.replies = list;
         trace_attach(c->worker, &m);
+        take(j);
+        credits_attach(c->worker, &m);
         worker_send(c->worker, &m, NULL, 0);
         trace_sent(&m);
+    } else {
+        take(j);
     }
-    for (unsigned i = 0; i < c->n_frames; i++)
-        c->worker->consumed += c->frames[i].size;
     hawser_frames_free(c->frames, c->n_frames);
     if (j->args) protobuf_c_message_free_unpacked(j->args, NULL);
     served_free_all(c);
@@ -125,8 +137,9 @@ static bool read_args(struct job *j, const Hawser__Call *call)
 /* False when the call makes no sense: the session then ends. */
 static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser_frame *frames)
 {
-    struct job *j = calloc(1, sizeof *j);
+    struct job *j = calloc(1, sizeof *j + call->frames * sizeof *frames);
     if (!j) return false;
+    j->args_size = call->args.len;
     if (!read_args(j, call)) {
         free(j);
         return false;
@@ -146,15 +159,6 @@ static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser
     else
         run(j);
     return true;
-}
-
-static void tell_consumed(struct worker *w)
-{
-    uint64_t now = w->consumed;
-    if (now - w->consumed_told < CONSUMED_STEP) return;
-    Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
-    m.consumed = w->consumed_told = now;
-    worker_send(w, &m, NULL, 0);
 }
 
 /* ---- the session ---- */
@@ -177,17 +181,23 @@ static bool handle_message(struct worker *w, struct inbox_message *in)
         ok = call->frames <= in->frames.n_frames - next && start_call(w, call, &in->frames.frame[next]);
         if (ok) next += call->frames;
     }
-    tell_consumed(w);
+    credits_tell(w);
     return ok;
 }
 
 int worker_receive(struct worker *w, struct inbox_message *in)
 {
-    int status = hawser_lane_recv(w->lane, &in->frames, -1);
+    int status;
+    while ((status = hawser_lane_recv(w->lane, &in->frames, -1)) == HAWSER_LANE_TIMEOUT) {}
     if (status != HAWSER_LANE_OK) return status;
     in->calls = hawser__to_host__unpack(NULL, in->frames.frame[0].size, in->frames.frame[0].data);
     if (!in->calls) {
         hawser_log(HAWSER_ERROR, "a message that cannot be read");
+        hawser_message_clear(&in->frames);
+        return HAWSER_LANE_BROKEN;
+    }
+    if (!credits_come(w, in->calls, &in->frames)) {
+        hawser__to_host__free_unpacked(in->calls, NULL);
         hawser_message_clear(&in->frames);
         return HAWSER_LANE_BROKEN;
     }
@@ -208,6 +218,7 @@ static void send_opened(struct worker *w)
     opened.version = HAWSER_VERSION;
     opened.driver_version = version;
     opened.software = w->software;
+    credits_grant(&opened);
     struct served c = {.worker = w, .driver = &w->driver};
     if (w->minor < HAWSER_MINOR_INITIALIZE) devices_open(&c, &opened);
     if (w->minor >= HAWSER_MINOR_FUNCTIONS) {
@@ -218,27 +229,25 @@ static void send_opened(struct worker *w)
     worker_send(w, &m, NULL, 0);
 }
 
-/* The guest's first message. False when none came: the lane lets nothing through before an Open with the token. */
-static bool receive_open(struct worker *w)
+/* The guest comes. False when none did in time. */
+static bool open_session(struct worker *w)
 {
-    struct hawser_message m;
-    if (hawser_lane_recv(w->lane, &m, GUEST_MS) != HAWSER_LANE_OK) return false;
-    Hawser__ToHost *h = hawser__to_host__unpack(NULL, m.frame[0].size, m.frame[0].data);
-    hawser_message_clear(&m);
-    bool ok = h && h->open;
-    if (ok) w->minor = hawser_minor_in_force(h->open->protocol_minor);
-    if (ok) devices_contain(h->open->container_devices);
-    if (h) hawser__to_host__free_unpacked(h, NULL);
-    return ok;
+    Hawser__ToHost *first;
+    w->lane = opening_wait(w->listener, w->token, sizeof w->token, GUEST_MS, &first);
+    if (!w->lane) return false;
+    w->minor = hawser_minor_in_force(first->open->protocol_minor);
+    devices_contain(first->open->container_devices);
+    hawser__to_host__free_unpacked(first, NULL);
+    send_opened(w);
+    return true;
 }
 
 static int serve(struct worker *w)
 {
-    if (!receive_open(w)) {
+    if (!open_session(w)) {
         hawser_log(HAWSER_WARN, "no guest came");
         return 1;
     }
-    send_opened(w);
     struct inbox_message in;
     int status;
     while ((status = inbox_next(w, &in)) == HAWSER_LANE_OK) {
@@ -266,22 +275,21 @@ static bool read_token(int fd, uint8_t *token)
 {
     size_t got = 0;
     ssize_t n;
-    while (got < TOKEN_SIZE && (n = read(fd, token + got, TOKEN_SIZE - got)) > 0)
+    while (got < SESSION_TOKEN && (n = read(fd, token + got, SESSION_TOKEN - got)) > 0)
         got += (size_t)n;
-    return got == TOKEN_SIZE;
+    return got == SESSION_TOKEN;
 }
 
 static int start(struct worker *w, const struct settings *s)
 {
     char err[512], bound[256];
-    uint8_t token[TOKEN_SIZE];
-    if (!read_token(s->control, token)) {
+    struct hawser_listen_options options = {.ports_lo = s->ports_lo, .ports_hi = s->ports_hi};
+    if (!read_token(s->control, w->token)) {
         hawser_log(HAWSER_ERROR, "no token on the control descriptor: hawserd starts this program");
         return -1;
     }
-    w->lane = hawser_zmq_serve(s->endpoint, s->ports_lo, s->ports_hi, token, sizeof token, bound,
-                               sizeof bound, err, sizeof err);
-    if (!w->lane) {
+    w->listener = hawser_lane_listen(s->endpoint, &options, bound, sizeof bound, err, sizeof err);
+    if (!w->listener) {
         hawser_log(HAWSER_ERROR, "%s", err);
         return -1;
     }
@@ -292,7 +300,8 @@ static int start(struct worker *w, const struct settings *s)
     nvml_from(s->library);
     devices_lend();
     w->objects = objects_new();
-    if (!w->objects || !staging_new(w) || output_capture(w) != 0) return -1;
+    w->credits = calloc(1, sizeof *w->credits);
+    if (!w->objects || !w->credits || !staging_new(w) || output_capture(w) != 0) return -1;
     dprintf(s->control, "%s\n", bound);
     close(s->control);
     return 0;

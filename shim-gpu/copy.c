@@ -41,19 +41,14 @@ static size_t extent(size_t pitch, const struct rectangle *r)
 
 /* ---- to the device ---- */
 
-static void free_chunk(void *data, void *hint)
-{
-    (void)hint;
-    free(data);
-}
-
 /* Posts rows [row, row + rows) and, of a row longer than a chunk, columns [column, column + width). */
 static CUresult post_chunk(struct shim_call *c, const struct side *dst, const struct side *src,
                            const struct rectangle *r, size_t row, size_t rows, size_t column,
                            size_t width)
 {
-    char *data = malloc(rows * width);
-    if (!data) return CUDA_ERROR_OUT_OF_MEMORY;
+    struct hawser_frame f;
+    if (!shim_reserve(rows * width, &f)) return CUDA_ERROR_OUT_OF_MEMORY;
+    char *data = f.data;
     const char *from = (const char *)src->address + row * src->pitch + column;
     if (rows == 1 || src->pitch == width)
         memcpy(data, from, rows * width);
@@ -66,7 +61,6 @@ static CUresult post_chunk(struct shim_call *c, const struct side *dst, const st
     m.width = width;
     m.height = rows;
     m.stream = r->stream;
-    struct hawser_frame f = {.data = data, .size = rows * width, .free = free_chunk};
     return shim_post(c, &m.base, &f, 1);
 }
 

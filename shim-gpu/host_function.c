@@ -39,6 +39,7 @@ static void tell_done(uint64_t turn)
     struct shim_call c = {.function = HAWSER_FN_HostDone, .who = {.thread = shim_thread_id()}};
     Hawser__HostDone m = HAWSER__HOST_DONE__INIT;
     m.turn = turn;
+    c.who.at_once = true;
     shim_mirror_post(&c);
     shim_post(&c, &m.base, NULL, 0);
 }

@@ -80,6 +80,9 @@ static void in_child(void)
     shim_nvml_in_child();
 }
 
+enum { FUNCTIONS = 2000 /* above all numbers: each API has a range of a thousand */ };
+static bool is_served[FUNCTIONS]; /* by the host; written at the opening */
+
 static void refuse(void)
 {
     open_result = CUDA_ERROR_SYSTEM_NOT_READY;
@@ -104,6 +107,8 @@ static void open_link(void)
         refuse();
         return;
     }
+    for (uint32_t f = 0; f < FUNCTIONS; f++)
+        is_served[f] = hawser_protocol_serves(host, f);
     static bool watched;
     open_result = CUDA_SUCCESS;
     int before = UNOPENED;
@@ -160,7 +165,7 @@ CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context)
         c->context = NULL;
     }
     if (need_context && !c->context) return CUDA_ERROR_INVALID_CONTEXT;
-    c->who.thread = shim_thread_id();
+    c->who = (struct hawser_caller){.thread = shim_thread_id()};
     /* A runtime makes its primary context current before it retains it: the host must not be asked to
      * make a context current where none is needed. */
     c->who.context = need_context ? c->context->id : 0;
@@ -174,8 +179,7 @@ CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stre
         const struct shim_object *o = shim_object(HAWSER_STREAM, stream);
         if (!o || !o->context || o->context->kind != HAWSER_CONTEXT) return r;
         c->context = o->context;
-        c->who.thread = shim_thread_id();
-        c->who.context = o->context->id;
+        c->who = (struct hawser_caller){.thread = shim_thread_id(), .context = o->context->id};
         r = CUDA_SUCCESS;
     }
     if (r == CUDA_SUCCESS) r = (CUresult)atomic_load_explicit(&c->context->ctx.failed, memory_order_relaxed);
@@ -217,10 +221,15 @@ void shim_context_check(struct shim_object *context)
 /* What the host does not serve is answered here; the frames are then given back. */
 static bool served(const struct shim_call *c, struct hawser_frame *frames, unsigned n)
 {
-    if (hawser_protocol_serves(host, c->function)) return true;
+    if (is_served[c->function]) return true;
     hawser_frames_free(frames, n);
     hawser_abi_not_supported(hawser_api_function(c->function)->name);
     return false;
+}
+
+bool shim_reserve(size_t size, struct hawser_frame *out)
+{
+    return hawser_session_reserve(session, size, out);
 }
 
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,

@@ -15,8 +15,10 @@ struct mirror {
     void *shadow;
 };
 
-/* lock guards the list and all shadows; it is held while changes are posted, so that they go out in order. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Changes go out in the order in which they were found: posting is held from finding some until they are posted, which
+ * may wait for credits. lock guards the list and all shadows, never while something is posted: the thread that waits may
+ * have to take in what the host changed. Where both are held, posting was taken first. */
+static pthread_mutex_t posting = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mirror *mirrors;
 static atomic_uint count;
 
@@ -40,6 +42,7 @@ CUresult shim_mirror_add(uintptr_t base, size_t size)
 
 void shim_mirror_remove(uintptr_t base)
 {
+    pthread_mutex_lock(&posting);
     pthread_mutex_lock(&lock);
     for (struct mirror **p = &mirrors; *p; p = &(*p)->next)
         if ((*p)->base == base) {
@@ -51,6 +54,7 @@ void shim_mirror_remove(uintptr_t base)
             break;
         }
     pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&posting);
 }
 
 static void free_data(void *data, void *hint)
@@ -64,8 +68,10 @@ static CUresult post_changes(struct shim_call *c, struct mirror *m)
     CUresult r = CUDA_SUCCESS;
     for (size_t at = 0; at < m->size && r == CUDA_SUCCESS;) {
         struct hawser_diff d;
-        if (!hawser_diff_take((void *)m->base, m->shadow, m->size, at, HAWSER_BULK_CHUNK, &d))
-            return CUDA_ERROR_OUT_OF_MEMORY;
+        pthread_mutex_lock(&lock);
+        bool taken = hawser_diff_take((void *)m->base, m->shadow, m->size, at, HAWSER_BULK_CHUNK, &d);
+        pthread_mutex_unlock(&lock);
+        if (!taken) return CUDA_ERROR_OUT_OF_MEMORY;
         at = d.next;
         if (d.size) {
             Hawser__HostChanges changes = HAWSER__HOST_CHANGES__INIT;
@@ -87,10 +93,13 @@ CUresult shim_mirror_post(const struct shim_call *caller)
     if (!atomic_load_explicit(&count, memory_order_relaxed)) return r;
     struct shim_call c = *caller;
     c.function = HAWSER_FN_HostChanges;
+    pthread_mutex_lock(&posting);
     pthread_mutex_lock(&lock);
-    for (struct mirror *m = mirrors; m && r == CUDA_SUCCESS; m = m->next)
-        r = post_changes(&c, m);
+    struct mirror *first = mirrors; /* others may be added before it */
     pthread_mutex_unlock(&lock);
+    for (struct mirror *m = first; m && r == CUDA_SUCCESS; m = m->next)
+        r = post_changes(&c, m);
+    pthread_mutex_unlock(&posting);
     return r;
 }
 

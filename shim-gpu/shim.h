@@ -52,6 +52,8 @@ CUresult shim_enter_stream(struct shim_call *c, uint32_t function, CUstream stre
 /* The same for functions that are answered here and need cuInit only. */
 CUresult shim_initialized(void);
 
+/* A bulk frame to be filled and then posted, or given back with its free function; false when memory is short. */
+bool shim_reserve(size_t size, struct hawser_frame *out);
 CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
                    unsigned n);
 /* Waits for the host's result. With reply not NULL and a success, *reply is the reply (never NULL), to

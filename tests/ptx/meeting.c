@@ -20,6 +20,10 @@ EXPECT(swapped_apart)
 {
     EACH(32) out[i] = in[i ^ 1] + (i % 2 ? 2000 : 1000);
 }
+EXPECT(swapped)
+{
+    EACH(32) out[i] = in[i ^ 1];
+}
 EXPECT(ballot_apart)
 {
     EACH(32) out[i] = 0x1fe ^ (i < 7 ? 1 : 2);
@@ -206,6 +210,9 @@ const struct kernel_case meeting_cases[] = {
             "    @%p1 shfl.sync.bfly.b32 %r2, %v, 2, 31, 0xaaaaaaaa;\n    bra.uni end;\n"
             "low:\n" ODD "    @%p1 shfl.sync.bfly.b32 %r2, %v, 2, 31, 0xaaaaaaaa;\nend:\n" STORE("%r2")),
      ONE, guarded_swap, 0, 0, 0},
+    {"a_shuffle_under_opposite_guards",
+     KERNEL(LOAD ODD "    @%p1 shfl.sync.bfly.b32 %r2, %v, 1, 31, -1;\n    @!%p1 shfl.sync.bfly.b32 %r2, %v, 1, 31, -1;\n" STORE("%r2")), ONE,
+     swapped, 0, 0, 0},
     {"halves_of_a_warp_with_masks_of_their_own",
      KERNEL(LOAD UPPER "    selp.b32 %r2, 0xffff0000, 0xffff, %p1;\n    redux.sync.max.u32 %r3, %v, %r2;\n    st.global.u32 [%o], %r3;\n"
             "    and.b32 %r4, %t, 3;\n    match.any.sync.b32 %r3, %r4, %r2;\n    st.global.u32 [%o+128], %r3;\n"

@@ -33,6 +33,20 @@ static __device__ unsigned pick_wide(Thread &t, unsigned m, unsigned v, unsigned
     unsigned long long r = __shfl_sync(m, (unsigned long long)v << 32 | ~v, member(t.live, p & 31));
     return (unsigned)(r >> 32) * 3 + (unsigned)r;
 }
+static __device__ unsigned pick_guarded(Thread &t, unsigned m, unsigned v, unsigned p) {
+    unsigned r;
+    asm volatile("{ .reg .pred q; setp.lt.u32 q, %4, 3; @q shfl.sync.idx.b32 %0, %1, %2, 31, %3;"
+                 "  @!q shfl.sync.idx.b32 %0, %1, %2, 31, %3; }"
+                 : "=r"(r) : "r"(v), "r"(member(t.live, p & 31)), "r"(m), "r"(t.lane & 7));
+    return r;
+}
+static __device__ unsigned ballot_guarded(Thread &t, unsigned m, unsigned v) {
+    unsigned r;
+    asm volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; setp.eq.u32 q, %3, 1; @q vote.sync.ballot.b32 %0, p, %2;"
+                 "  @!q vote.sync.ballot.b32 %0, p, %2; }"
+                 : "=r"(r) : "r"(v & 1), "r"(m), "r"(t.lane));
+    return r;
+}
 static __device__ unsigned bfly(Thread &t, unsigned m, unsigned v, unsigned p) {
     unsigned r;
     asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, %3;" : "=r"(r) : "r"(v), "r"(p & 31), "r"(m));
@@ -116,10 +130,12 @@ WARP = {
     "shfl.sync.idx": ("pick(t, {m}, {v}, {p})", lambda lane, v, p: v[member(v, p)]),
     "shfl.sync.idx of 64 bits": ("pick_wide(t, {m}, {v}, {p})",
                                  lambda lane, v, p: v[member(v, p)] * 3 + (~v[member(v, p)] & WORD)),
+    "shfl.sync.idx under guards": ("pick_guarded(t, {m}, {v}, {p})", lambda lane, v, p: v[member(v, p)]),
     "shfl.sync.bfly": ("bfly(t, {m}, {v}, {p})", lambda lane, v, p: v.get(lane ^ p & 31, 0)),
     "shfl.sync.up": ("up(t, {m}, {v}, {p})", up),
     "shfl.sync.down": ("down(t, {m}, {v}, {p})", down),
     "vote.sync.ballot": ("__ballot_sync({m}, {v} & 1)", lambda lane, v, p: ballot(v)),
+    "vote.sync.ballot under guards": ("ballot_guarded(t, {m}, {v})", lambda lane, v, p: ballot(v)),
     "vote.sync.all": ("(unsigned)__all_sync({m}, {v} & 3)", lambda lane, v, p: all(x & 3 for x in v.values())),
     "vote.sync.any": ("(unsigned)__any_sync({m}, !({v} & 7))",
                       lambda lane, v, p: any(not x & 7 for x in v.values())),

@@ -63,7 +63,7 @@ void sg_begin_masked_unit(struct decoder *d) {
 
 void sg_decode_meeting(struct decoder *d, const struct sg_insn *insn, const uint32_t *slots) {
     if (!is_meeting(insn)) return;
-    if (!d->masked && d->fn->entry) {
+    if (!d->masked && d->fn->entry && insn->guard < 0) {
         sg_begin_masked_unit(d);
         return;
     }

@@ -1,0 +1,13 @@
+/*
+ * The most trivial lane, for tests: a socketpair. "pair://NAME" is listened to once and connected to once, in one
+ * process. A message is one packet, so that there is room for few of them.
+ */
+#ifndef LANE_PAIR_H
+#define LANE_PAIR_H
+
+#include "lane.h"
+
+/* hawser_lane_add_scheme(&lane_pair) makes it known. */
+extern const struct hawser_lane_scheme lane_pair;
+
+#endif
