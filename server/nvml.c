@@ -117,14 +117,11 @@ static nvmlReturn_t own_process(processes list, nvmlDevice_t device, Hawser__Nvm
     return r;
 }
 
-CUresult serve_NvmlProcess(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_NvmlProcess(struct served *c, const struct nvml_process_args *a, Hawser__NvmlProcessReply *reply)
 {
-    const Hawser__NvmlProcess *m = (const Hawser__NvmlProcess *)msg;
-    Hawser__NvmlProcessReply reply = HAWSER__NVML_PROCESS_REPLY__INIT;
     nvmlDevice_t device;
-    reply.status = NVML_ERROR_FUNCTION_NOT_FOUND;
-    if (served_nvml(c) && processes_of(m->kind)) reply.status = served_nvml_device(c, m->device, &device);
-    if (reply.status == NVML_SUCCESS) reply.status = own_process(processes_of(m->kind), device, &reply);
-    served_reply(c, &reply.base);
+    reply->status = NVML_ERROR_FUNCTION_NOT_FOUND;
+    if (served_nvml(c) && processes_of(a->kind)) reply->status = served_nvml_device(c, a->device, &device);
+    if (reply->status == NVML_SUCCESS) reply->status = own_process(processes_of(a->kind), device, reply);
     return CUDA_SUCCESS;
 }
