@@ -10,8 +10,8 @@
  *   fields     A field that is absent means zero. A request that has a field which the host does not know, other than
  *              a retired one, is answered as an unknown function is: what it asks for must not be left out silently.
  *              Unknown fields of a reply, and of the envelope (wire.proto), are ignored.
- *   minor      For what neither of these shows: something that one side does only if the other knows it. Each side sends
- *              its own number, and the smaller of the two is in force. Every number is named below.
+ *   minor      For what neither of these shows: something that one side does only if the other knows it. Each side
+ *              sends its own number, and the smaller of the two is in force. Every number is named below.
  *   major      Must be equal on both sides. It changes when a release cannot keep the above.
  */
 #ifndef HAWSER_PROTOCOL_H

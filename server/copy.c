@@ -194,26 +194,22 @@ static CUresult copy_rows(const struct cuda_driver *d, CUdeviceptr dst, size_t p
     return d->cuMemcpy2DAsync_v2(&m, stream);
 }
 
-CUresult serve_CopyIn(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_CopyIn(struct served *c, const struct copy_in_args *a)
 {
-    const Hawser__CopyIn *m = (const Hawser__CopyIn *)msg;
-    CUstream stream;
     struct block *b;
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
     size_t size;
-    if (c->n_frames != 1 || __builtin_mul_overflow(m->width, m->height, &size) ||
+    if (c->n_frames != 1 || __builtin_mul_overflow(a->width, a->height, &size) ||
         size != c->frames[0].size || size > HAWSER_BULK_CHUNK)
         return CUDA_ERROR_INVALID_VALUE;
-    r = take_block(c, size, &b);
+    CUresult r = take_block(c, size, &b);
     if (r != CUDA_SUCCESS) return r;
     /* Programs use in one context or stream what they have copied in another, without waiting (cuFFT its tables): where
      * CUDA takes pageable memory and its stream is idle, the copy has been made when the function returns, and so it is
      * here. */
-    bool at_once = c->driver->cuStreamQuery(stream) == CUDA_SUCCESS;
+    bool at_once = c->driver->cuStreamQuery(a->stream) == CUDA_SUCCESS;
     memcpy(b->memory, c->frames[0].data, size);
-    r = copy_rows(c->driver, m->dst, m->pitch, b->memory, m->width, m->height, stream);
-    CUresult recorded = c->driver->cuEventRecord(b->done, stream);
+    r = copy_rows(c->driver, a->dst, a->pitch, b->memory, a->width, a->height, a->stream);
+    CUresult recorded = c->driver->cuEventRecord(b->done, a->stream);
     if (at_once && r == CUDA_SUCCESS && recorded == CUDA_SUCCESS) recorded = c->driver->cuEventSynchronize(b->done);
     struct staging *s = c->worker->staging;
     pthread_mutex_lock(&s->lock);
@@ -232,19 +228,19 @@ struct piece {
     size_t size, row, column, width, rows;
 };
 
-static bool next_piece(const Hawser__CopyOut *m, struct piece *p)
+static bool next_piece(const struct copy_out_args *a, struct piece *p)
 {
     p->offset += p->size;
-    if (p->offset >= m->width * m->height) return false;
-    p->row = p->offset / m->width;
-    p->column = p->offset % m->width;
-    if (m->width <= HAWSER_BULK_CHUNK && p->column == 0) {
-        p->width = m->width;
-        p->rows = HAWSER_BULK_CHUNK / m->width;
-        if (p->rows > m->height - p->row) p->rows = m->height - p->row;
+    if (p->offset >= a->width * a->height) return false;
+    p->row = p->offset / a->width;
+    p->column = p->offset % a->width;
+    if (a->width <= HAWSER_BULK_CHUNK && p->column == 0) {
+        p->width = a->width;
+        p->rows = HAWSER_BULK_CHUNK / a->width;
+        if (p->rows > a->height - p->row) p->rows = a->height - p->row;
     } else {
         p->rows = 1;
-        p->width = m->width - p->column;
+        p->width = a->width - p->column;
         if (p->width > HAWSER_BULK_CHUNK) p->width = HAWSER_BULK_CHUNK;
     }
     p->size = p->width * p->rows;
@@ -252,22 +248,21 @@ static bool next_piece(const Hawser__CopyOut *m, struct piece *p)
 }
 
 /* Starts a piece's copy into a block and records its end there. */
-static CUresult start_piece(struct served *c, const Hawser__CopyOut *m, const struct piece *p,
-                            CUstream stream, struct block **out)
+static CUresult start_piece(struct served *c, const struct copy_out_args *a, const struct piece *p, struct block **out)
 {
     CUresult r = take_block(c, p->size, out);
     if (r != CUDA_SUCCESS) return r;
     struct block *b = *out;
-    CUdeviceptr src = m->src + p->row * m->pitch + p->column;
+    CUdeviceptr src = a->src + p->row * a->pitch + p->column;
     if (p->rows == 1) {
-        r = c->driver->cuMemcpyDtoHAsync_v2(b->memory, src, p->width, stream);
+        r = c->driver->cuMemcpyDtoHAsync_v2(b->memory, src, p->width, a->stream);
     } else {
-        CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = src, .srcPitch = m->pitch,
+        CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = src, .srcPitch = a->pitch,
                            .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = b->memory,
                            .dstPitch = p->width, .WidthInBytes = p->width, .Height = p->rows};
-        r = c->driver->cuMemcpy2DAsync_v2(&d, stream);
+        r = c->driver->cuMemcpy2DAsync_v2(&d, a->stream);
     }
-    if (r == CUDA_SUCCESS) r = c->driver->cuEventRecord(b->done, stream);
+    if (r == CUDA_SUCCESS) r = c->driver->cuEventRecord(b->done, a->stream);
     if (r != CUDA_SUCCESS) give_block(b);
     return r;
 }
@@ -294,19 +289,16 @@ static void push(struct worker *w, struct block *b, uint64_t transfer, uint64_t 
     worker_send(w, &m, &f, 1);
 }
 
-static bool sane(const Hawser__CopyOut *m)
+static bool sane(const struct copy_out_args *a)
 {
     size_t size;
-    return m->width && m->height && !__builtin_mul_overflow(m->width, m->height, &size);
+    return a->width && a->height && !__builtin_mul_overflow(a->width, a->height, &size);
 }
 
-CUresult serve_CopyOut(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_CopyOut(struct served *c, const struct copy_out_args *a)
 {
-    const Hawser__CopyOut *m = (const Hawser__CopyOut *)msg;
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
-    if (!sane(m)) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = CUDA_SUCCESS;
+    if (!sane(a)) return CUDA_ERROR_INVALID_VALUE;
     struct {
         struct piece piece;
         struct block *block;
@@ -315,9 +307,9 @@ CUresult serve_CopyOut(struct served *c, const ProtobufCMessage *msg)
     unsigned started = 0, sent = 0;
     bool more = true;
     while (more || sent < started) {
-        more = more && r == CUDA_SUCCESS && next_piece(m, &p);
+        more = more && r == CUDA_SUCCESS && next_piece(a, &p);
         if (more) {
-            r = start_piece(c, m, &p, stream, &ring[started % OUT_PIPELINE].block);
+            r = start_piece(c, a, &p, &ring[started % OUT_PIPELINE].block);
             if (r == CUDA_SUCCESS) ring[started++ % OUT_PIPELINE].piece = p;
         }
         if (sent == started || (more && started - sent < OUT_PIPELINE)) continue;
@@ -326,45 +318,44 @@ CUresult serve_CopyOut(struct served *c, const ProtobufCMessage *msg)
         CUresult done = c->driver->cuEventSynchronize(b->done);
         if (r == CUDA_SUCCESS) r = done;
         if (r == CUDA_SUCCESS)
-            push(c->worker, b, m->transfer, oldest->offset, oldest->size, false, CUDA_SUCCESS);
+            push(c->worker, b, a->transfer, oldest->offset, oldest->size, false, CUDA_SUCCESS);
         else
             give_block(b);
     }
     return r;
 }
 
-CUresult serve_CopyOutLater(struct served *c, const ProtobufCMessage *msg)
+static CUresult push_later(struct served *c, const struct copy_out_args *a)
 {
-    const Hawser__CopyOutLater *l = (const Hawser__CopyOutLater *)msg;
-    Hawser__CopyOut m = HAWSER__COPY_OUT__INIT;
-    m.src = l->src;
-    m.pitch = l->pitch;
-    m.width = l->width;
-    m.height = l->height;
     struct staging *s = c->worker->staging;
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_STREAM, l->stream, (void **)&stream);
-    if (r == CUDA_SUCCESS && !sane(&m)) r = CUDA_ERROR_INVALID_VALUE;
+    CUresult r = sane(a) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     struct piece p = {0};
-    while (r == CUDA_SUCCESS && next_piece(&m, &p)) {
+    while (r == CUDA_SUCCESS && next_piece(a, &p)) {
         struct later *e = calloc(1, sizeof *e);
-        r = e ? start_piece(c, &m, &p, stream, &e->block) : CUDA_ERROR_OUT_OF_MEMORY;
+        r = e ? start_piece(c, a, &p, &e->block) : CUDA_ERROR_OUT_OF_MEMORY;
         if (r != CUDA_SUCCESS) {
             free(e);
             break;
         }
-        e->transfer = l->transfer;
+        e->transfer = a->transfer;
         e->offset = p.offset;
         e->size = p.size;
-        e->last = p.offset + p.size == m.width * m.height;
+        e->last = p.offset + p.size == a->width * a->height;
         pthread_mutex_lock(&s->lock);
         *s->later_end = e;
         s->later_end = &e->next;
         pthread_cond_signal(&s->more);
         pthread_mutex_unlock(&s->lock);
     }
+    return r;
+}
+
+CUresult serve_CopyOutLater(struct served *c, const struct copy_out_later_args *l, CUresult wrong)
+{
+    struct copy_out_args a = {l->src, l->pitch, l->width, l->height, l->stream, l->transfer};
+    CUresult r = wrong == CUDA_SUCCESS ? push_later(c, &a) : wrong;
     /* The guest must learn that nothing more comes. */
-    if (r != CUDA_SUCCESS) push(c->worker, NULL, l->transfer, 0, 0, true, r);
+    if (r != CUDA_SUCCESS) push(c->worker, NULL, a.transfer, 0, 0, true, r);
     return r;
 }
 
@@ -462,41 +453,30 @@ void staging_forget_context(struct worker *w, uint64_t context)
 
 /* ---- within the device ---- */
 
-CUresult serve_CopyDevice(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_CopyDevice(struct served *c, const struct copy_device_args *a)
 {
-    const Hawser__CopyDevice *m = (const Hawser__CopyDevice *)msg;
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
-    if (m->height == 1) return c->driver->cuMemcpyDtoDAsync_v2(m->dst, m->src, m->width, stream);
-    CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = m->src,
-                       .srcPitch = m->src_pitch, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                       .dstDevice = m->dst, .dstPitch = m->dst_pitch,
-                       .WidthInBytes = m->width, .Height = m->height};
-    return c->driver->cuMemcpy2DAsync_v2(&d, stream);
+    if (a->height == 1) return c->driver->cuMemcpyDtoDAsync_v2(a->dst, a->src, a->width, a->stream);
+    CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = a->src,
+                       .srcPitch = a->src_pitch, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = a->dst, .dstPitch = a->dst_pitch,
+                       .WidthInBytes = a->width, .Height = a->height};
+    return c->driver->cuMemcpy2DAsync_v2(&d, a->stream);
 }
 
-CUresult serve_Fill(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_Fill(struct served *c, const struct fill_args *a)
 {
-    const Hawser__Fill *m = (const Hawser__Fill *)msg;
     const struct cuda_driver *d = c->driver;
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
-    bool line = m->height == 1;
-    switch (m->element) {
+    bool line = a->height == 1;
+    switch (a->element) {
     case 1:
-        return line ? d->cuMemsetD8Async(m->dst, (unsigned char)m->value, m->width, stream)
-                    : d->cuMemsetD2D8Async(m->dst, m->pitch, (unsigned char)m->value, m->width,
-                                           m->height, stream);
+        return line ? d->cuMemsetD8Async(a->dst, (unsigned char)a->value, a->width, a->stream)
+                    : d->cuMemsetD2D8Async(a->dst, a->pitch, (unsigned char)a->value, a->width, a->height, a->stream);
     case 2:
-        return line ? d->cuMemsetD16Async(m->dst, (unsigned short)m->value, m->width, stream)
-                    : d->cuMemsetD2D16Async(m->dst, m->pitch, (unsigned short)m->value, m->width,
-                                            m->height, stream);
+        return line ? d->cuMemsetD16Async(a->dst, (unsigned short)a->value, a->width, a->stream)
+                    : d->cuMemsetD2D16Async(a->dst, a->pitch, (unsigned short)a->value, a->width, a->height, a->stream);
     case 4:
-        return line ? d->cuMemsetD32Async(m->dst, (unsigned)m->value, m->width, stream)
-                    : d->cuMemsetD2D32Async(m->dst, m->pitch, (unsigned)m->value, m->width,
-                                            m->height, stream);
+        return line ? d->cuMemsetD32Async(a->dst, a->value, a->width, a->stream)
+                    : d->cuMemsetD2D32Async(a->dst, a->pitch, a->value, a->width, a->height, a->stream);
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }

@@ -71,13 +71,13 @@ static void choose(struct served *c, const char *list)
         setenv("CUDA_VISIBLE_DEVICES", list, 1);
 }
 
-static void take_variables(struct served *c, const Hawser__Initialize *m)
+static void take_variables(struct served *c, const struct initialize_args *a)
 {
     const char *list = NULL;
-    for (size_t i = 0; i < m->n_variables; i++) {
+    for (size_t i = 0; i < a->n_variables; i++) {
         char name[80];
         const char *value;
-        if (!hawser_environment_split(m->variables[i], name, sizeof name, &value)) continue;
+        if (!hawser_environment_split(a->variables[i], name, sizeof name, &value)) continue;
         if (!strcmp(name, "CUDA_VISIBLE_DEVICES"))
             list = value;
         else
@@ -130,31 +130,26 @@ static CUresult initialize(struct served *c, Hawser__DeviceInfo **out, int *coun
     return CUDA_SUCCESS;
 }
 
-CUresult serve_Initialize(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_Initialize(struct served *c, const struct initialize_args *a, Hawser__InitializeReply *reply)
 {
     static bool done; /* dispatcher only */
     static CUresult result;
     static Hawser__DeviceInfo *devices;
     static int count;
-    Hawser__InitializeReply reply = HAWSER__INITIALIZE_REPLY__INIT;
     if (!done) {
         done = true;
-        take_variables(c, (const Hawser__Initialize *)msg);
+        take_variables(c, a);
         result = initialize(c, &devices, &count);
     }
     if (result != CUDA_SUCCESS) return result;
-    reply.devices = calloc((size_t)count, sizeof *reply.devices);
-    if (!reply.devices) return CUDA_ERROR_OUT_OF_MEMORY;
-    for (int i = 0; i < count; i++, reply.n_devices++) {
+    reply->devices = served_alloc(c, (size_t)count * sizeof *reply->devices);
+    if (!reply->devices) return CUDA_ERROR_OUT_OF_MEMORY;
+    for (int i = 0; i < count; i++, reply->n_devices++) {
         size_t size = hawser__device_info__get_packed_size(&devices[i]);
-        reply.devices[i] = (ProtobufCBinaryData){size, malloc(size)};
-        if (!reply.devices[i].data) _exit(1);
-        hawser__device_info__pack(&devices[i], reply.devices[i].data);
+        reply->devices[i] = (ProtobufCBinaryData){size, served_alloc(c, size)};
+        if (!reply->devices[i].data) return CUDA_ERROR_OUT_OF_MEMORY;
+        hawser__device_info__pack(&devices[i], reply->devices[i].data);
     }
-    served_reply(c, &reply.base);
-    for (int i = 0; i < count; i++)
-        free(reply.devices[i].data);
-    free(reply.devices);
     return CUDA_SUCCESS;
 }
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ATTRIBUTES 64
 #define MAX_BODIES (1 << 16) /* of one node */
 
 struct node {
@@ -76,20 +75,14 @@ static CUresult find_or_make(struct served *c, uint64_t id, struct graph **out)
     return CUDA_SUCCESS;
 }
 
-CUresult serve_GraphHandle(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_GraphHandle(struct served *c, const struct graph_handle_args *a, Hawser__GraphHandleReply *reply)
 {
-    const Hawser__GraphHandle *m = (const Hawser__GraphHandle *)msg;
-    Hawser__GraphHandleReply reply = HAWSER__GRAPH_HANDLE_REPLY__INIT;
     CUgraphConditionalHandle handle = 0;
-    CUcontext context = NULL;
     struct graph *g;
-    CUresult r = m->context ? served_handle(c, HAWSER_CONTEXT, m->context, (void **)&context) : CUDA_SUCCESS;
-    if (r == CUDA_SUCCESS) r = find_or_make(c, m->graph, &g);
+    CUresult r = find_or_make(c, a->graph, &g);
     if (r == CUDA_SUCCESS)
-        r = c->driver->cuGraphConditionalHandleCreate(&handle, g->handle, context, (unsigned)m->initial,
-                                                      (unsigned)m->flags);
-    reply.handle = handle;
-    if (r == CUDA_SUCCESS) served_reply(c, &reply.base);
+        r = c->driver->cuGraphConditionalHandleCreate(&handle, g->handle, a->context, a->initial, a->flags);
+    reply->handle = handle;
     return r;
 }
 
@@ -101,58 +94,54 @@ struct launch_room {
     void *extra[5];
 };
 
-static CUresult fill_kernel(struct served *c, const Hawser__Launch *l, CUcontext context, struct launch_room *room,
+static CUresult fill_kernel(const struct launch_args *l, CUcontext context, struct launch_room *room,
                             CUDA_KERNEL_NODE_PARAMS_v3 *k)
 {
-    struct object o;
-    if (!l || l->n_grid != 3 || l->n_block != 3) return CUDA_ERROR_INVALID_VALUE;
-    if (!served_object(c, HAWSER_FUNCTION, l->function, &o)) return CUDA_ERROR_INVALID_HANDLE;
+    if (!l) return CUDA_ERROR_INVALID_VALUE;
+    bool is_kernel = l->function.is_kernel;
     *room = (struct launch_room){l->params.len,
                                  {CU_LAUNCH_PARAM_BUFFER_POINTER, l->params.data, CU_LAUNCH_PARAM_BUFFER_SIZE,
                                   &room->size, CU_LAUNCH_PARAM_END}};
-    *k = (CUDA_KERNEL_NODE_PARAMS_v3){.func = o.is_kernel ? NULL : o.handle,
-                                      .kern = o.is_kernel ? o.handle : NULL,
-                                      .gridDimX = (unsigned)l->grid[0],
-                                      .gridDimY = (unsigned)l->grid[1],
-                                      .gridDimZ = (unsigned)l->grid[2],
-                                      .blockDimX = (unsigned)l->block[0],
-                                      .blockDimY = (unsigned)l->block[1],
-                                      .blockDimZ = (unsigned)l->block[2],
-                                      .sharedMemBytes = (unsigned)l->shared,
+    *k = (CUDA_KERNEL_NODE_PARAMS_v3){.func = is_kernel ? NULL : l->function.handle,
+                                      .kern = is_kernel ? l->function.handle : NULL,
+                                      .gridDimX = l->grid[0],
+                                      .gridDimY = l->grid[1],
+                                      .gridDimZ = l->grid[2],
+                                      .blockDimX = l->block[0],
+                                      .blockDimY = l->block[1],
+                                      .blockDimZ = l->block[2],
+                                      .sharedMemBytes = l->shared,
                                       .extra = l->params.len ? room->extra : NULL,
                                       .ctx = context};
     return CUDA_SUCCESS;
 }
 
-static CUresult fill_copy(struct served *c, const Hawser__CopyArray *copy, CUcontext context,
-                          CUDA_MEMCPY_NODE_PARAMS *p)
+static CUresult fill_copy(const struct copy_array_args *copy, CUcontext context, CUDA_MEMCPY_NODE_PARAMS *p)
 {
-    CUresult r = copy ? served_copy(c, copy, &p->copyParams) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = copy ? served_copy(copy) : CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS) p->copyParams = *copy->copy;
     p->copyCtx = context;
     return r;
 }
 
-static CUresult fill(struct served *c, const Hawser__GraphNode *m, struct launch_room *room, CUgraphNodeParams *p)
+static CUresult fill(const struct graph_node_args *a, struct launch_room *room, CUgraphNodeParams *p)
 {
-    CUcontext context = NULL;
-    CUresult r = m->context ? served_handle(c, HAWSER_CONTEXT, m->context, (void **)&context) : CUDA_SUCCESS;
-    if (r != CUDA_SUCCESS) return r;
-    p->type = (CUgraphNodeType)m->kind;
+    p->type = (CUgraphNodeType)a->kind;
     switch (p->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
-        return fill_kernel(c, m->launch, context, room, &p->kernel);
+        return fill_kernel(a->launch, a->context, room, &p->kernel);
     case CU_GRAPH_NODE_TYPE_MEMCPY:
-        return fill_copy(c, m->copy, context, &p->memcpy);
+        return fill_copy(a->copy, a->context, &p->memcpy);
     case CU_GRAPH_NODE_TYPE_MEMSET:
-        if (m->params.len != sizeof p->memset) return CUDA_ERROR_INVALID_VALUE;
-        memcpy(&p->memset, m->params.data, sizeof p->memset);
-        p->memset.ctx = context;
+        if (a->params.len != sizeof p->memset) return CUDA_ERROR_INVALID_VALUE;
+        memcpy(&p->memset, a->params.data, sizeof p->memset);
+        p->memset.ctx = a->context;
         return CUDA_SUCCESS;
     case CU_GRAPH_NODE_TYPE_CONDITIONAL:
-        if (m->params.len != sizeof p->conditional) return CUDA_ERROR_INVALID_VALUE;
-        memcpy(&p->conditional, m->params.data, sizeof p->conditional);
+        if (a->params.len != sizeof p->conditional) return CUDA_ERROR_INVALID_VALUE;
+        memcpy(&p->conditional, a->params.data, sizeof p->conditional);
         p->conditional.phGraph_out = NULL;
-        p->conditional.ctx = context;
+        p->conditional.ctx = a->context;
         return p->conditional.size <= MAX_BODIES ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     case CU_GRAPH_NODE_TYPE_EMPTY:
         return CUDA_SUCCESS;
@@ -183,57 +172,49 @@ static CUresult keep_bodies(struct graph *g, const CUDA_CONDITIONAL_NODE_PARAMS 
 }
 
 /* That a kernel may begin before the one before it in a stream has ended is no attribute of a node; in a graph it waits. */
-static CUresult set_attributes(struct served *c, CUgraphNode node, const Hawser__Launch *l)
+static CUresult set_attributes(struct served *c, CUgraphNode node, const struct launch_args *l)
 {
-    CUlaunchAttribute attributes[MAX_ATTRIBUTES + 1];
-    size_t n = l->attributes.len / sizeof *attributes;
-    if (n > MAX_ATTRIBUTES) return CUDA_ERROR_INVALID_VALUE;
-    if (n) memcpy(attributes, l->attributes.data, n * sizeof *attributes);
-    if (l->cooperative)
-        attributes[n++] = (CUlaunchAttribute){.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1};
+    static const CUlaunchAttribute cooperative = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1};
     CUresult r = CUDA_SUCCESS;
-    for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++)
-        if (attributes[i].id != CU_LAUNCH_ATTRIBUTE_IGNORE &&
-            attributes[i].id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
-            r = c->driver->cuGraphKernelNodeSetAttribute(node, attributes[i].id, &attributes[i].value);
+    for (size_t i = 0; i < l->n_attributes + l->cooperative && r == CUDA_SUCCESS; i++) {
+        const CUlaunchAttribute *a = i < l->n_attributes ? &l->attributes[i] : &cooperative;
+        if (a->id != CU_LAUNCH_ATTRIBUTE_IGNORE && a->id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
+            r = c->driver->cuGraphKernelNodeSetAttribute(node, a->id, &a->value);
+    }
     return r;
 }
 
-static CUresult add(struct served *c, struct graph *g, const Hawser__GraphNode *m, CUgraphNodeParams *p)
+static CUresult add(struct served *c, struct graph *g, const struct graph_node_args *a, CUgraphNodeParams *p)
 {
-    size_t n = m->n_after;
-    if (m->index != g->n || m->body > g->n_bodies || (m->edges.len && m->edges.len != n * sizeof(CUgraphEdgeData)))
+    size_t n = a->n_after;
+    if (a->index != g->n || a->body > g->n_bodies || (a->edges.len && a->edges.len != n * sizeof(CUgraphEdgeData)))
         return CUDA_ERROR_INVALID_VALUE;
-    CUgraphNode *after = calloc(n + 1, sizeof *after), node;
-    CUgraphEdgeData *edges = calloc(n + 1, sizeof *edges);
+    CUgraphNode *after = served_alloc(c, (n + 1) * sizeof *after), node;
+    CUgraphEdgeData *edges = served_alloc(c, (n + 1) * sizeof *edges);
     CUresult r = after && edges && make_room(g) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++) {
-        if (m->after[i] >= g->n) r = CUDA_ERROR_INVALID_VALUE;
-        else after[i] = g->node[m->after[i]].handle;
+        if (a->after[i] >= g->n) r = CUDA_ERROR_INVALID_VALUE;
+        else after[i] = g->node[a->after[i]].handle;
     }
-    if (r == CUDA_SUCCESS && m->edges.len) memcpy(edges, m->edges.data, m->edges.len);
+    if (r == CUDA_SUCCESS && a->edges.len) memcpy(edges, a->edges.data, a->edges.len);
     if (r == CUDA_SUCCESS)
-        r = c->driver->cuGraphAddNode_v2(&node, m->body ? g->body[m->body - 1] : g->handle, after,
-                                         m->edges.len ? edges : NULL, n, p);
-    if (r == CUDA_SUCCESS) {
-        g->node[g->n++] = (struct node){.handle = node, .inside = m->body != 0, .disabled = m->disabled};
-        if (p->type == CU_GRAPH_NODE_TYPE_KERNEL) r = set_attributes(c, node, m->launch);
-        if (p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL) r = keep_bodies(g, &p->conditional);
-    }
-    free(after);
-    free(edges);
-    return r;
+        r = c->driver->cuGraphAddNode_v2(&node, a->body ? g->body[a->body - 1] : g->handle, after,
+                                         a->edges.len ? edges : NULL, n, p);
+    if (r != CUDA_SUCCESS) return r;
+    g->node[g->n++] = (struct node){.handle = node, .inside = a->body != 0, .disabled = a->disabled};
+    if (p->type == CU_GRAPH_NODE_TYPE_KERNEL) return set_attributes(c, node, a->launch);
+    return p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL ? keep_bodies(g, &p->conditional) : CUDA_SUCCESS;
 }
 
-static CUresult change(struct served *c, struct graph *g, const Hawser__GraphNode *m, CUgraphNodeParams *p)
+static CUresult change(struct served *c, struct graph *g, const struct graph_node_args *a, CUgraphNodeParams *p)
 {
-    if (m->index >= g->n || !g->exec) return CUDA_ERROR_INVALID_VALUE;
-    struct node *n = &g->node[m->index];
+    if (a->index >= g->n || !g->exec) return CUDA_ERROR_INVALID_VALUE;
+    struct node *n = &g->node[a->index];
     CUresult r = p->type == CU_GRAPH_NODE_TYPE_EMPTY ? CUDA_SUCCESS
                                                      : c->driver->cuGraphExecNodeSetParams(g->exec, n->handle, p);
-    if (r != CUDA_SUCCESS || n->disabled == m->disabled) return r;
-    n->disabled = m->disabled;
-    return c->driver->cuGraphNodeSetEnabled(g->exec, n->handle, !m->disabled);
+    if (r != CUDA_SUCCESS || n->disabled == a->disabled) return r;
+    n->disabled = a->disabled;
+    return c->driver->cuGraphNodeSetEnabled(g->exec, n->handle, !a->disabled);
 }
 
 /* With what was changed in it alone. */
@@ -258,32 +239,31 @@ static CUresult empty(struct served *c, struct graph *g)
     return r;
 }
 
-CUresult serve_GraphNode(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_GraphNode(struct served *c, const struct graph_node_args *a, CUresult wrong)
 {
-    const Hawser__GraphNode *m = (const Hawser__GraphNode *)msg;
     CUgraphNodeParams p = {0};
     struct launch_room room;
     struct graph *g;
-    CUresult r = find_or_make(c, m->graph, &g);
+    CUresult r = find_or_make(c, a->graph, &g);
     if (r != CUDA_SUCCESS) return CUDA_SUCCESS; /* GraphReady finds no graph */
-    if (!m->change && m->index == 0 && g->n) r = empty(c, g);
+    if (!a->change && a->index == 0 && g->n) r = empty(c, g);
     if (r == CUDA_SUCCESS) r = g->result;
-    if (r == CUDA_SUCCESS) r = fill(c, m, &room, &p);
-    if (r == CUDA_SUCCESS) r = (m->change ? change : add)(c, g, m, &p);
+    if (r == CUDA_SUCCESS) r = wrong;
+    if (r == CUDA_SUCCESS) r = fill(a, &room, &p);
+    if (r == CUDA_SUCCESS) r = (a->change ? change : add)(c, g, a, &p);
     if (g->result == CUDA_SUCCESS) g->result = r;
     return CUDA_SUCCESS;
 }
 
-CUresult serve_GraphReady(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_GraphReady(struct served *c, const struct graph_ready_args *a)
 {
-    const Hawser__GraphReady *m = (const Hawser__GraphReady *)msg;
-    struct graph *g = find(m->graph);
+    struct graph *g = find(a->graph);
     if (!g) return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = g->result;
     g->result = CUDA_SUCCESS;
-    if (r == CUDA_SUCCESS && m->again) r = drop_exec(c, g);
+    if (r == CUDA_SUCCESS && a->again) r = drop_exec(c, g);
     if (r != CUDA_SUCCESS || g->exec) return r;
-    r = c->driver->cuGraphInstantiateWithFlags(&g->exec, g->handle, m->flags);
+    r = c->driver->cuGraphInstantiateWithFlags(&g->exec, g->handle, a->flags);
     if (r != CUDA_SUCCESS) g->exec = NULL;
     for (size_t i = 0; i < g->n && r == CUDA_SUCCESS; i++)
         if (g->node[i].disabled) r = c->driver->cuGraphNodeSetEnabled(g->exec, g->node[i].handle, 0);
@@ -294,21 +274,16 @@ CUresult serve_GraphReady(struct served *c, const ProtobufCMessage *msg)
     return r;
 }
 
-CUresult serve_GraphLaunch(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_GraphLaunch(struct served *c, const struct graph_launch_args *a)
 {
-    const Hawser__GraphLaunch *m = (const Hawser__GraphLaunch *)msg;
-    struct graph *g = find(m->graph);
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
-    return g && g->exec ? c->driver->cuGraphLaunch(g->exec, stream) : CUDA_ERROR_INVALID_HANDLE;
+    struct graph *g = find(a->graph);
+    return g && g->exec ? c->driver->cuGraphLaunch(g->exec, a->stream) : CUDA_ERROR_INVALID_HANDLE;
 }
 
-CUresult serve_GraphGone(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_GraphGone(struct served *c, const struct graph_gone_args *a)
 {
-    const Hawser__GraphGone *m = (const Hawser__GraphGone *)msg;
     pthread_mutex_lock(&lock);
-    struct graph **p = place(m->graph), *g = *p;
+    struct graph **p = place(a->graph), *g = *p;
     if (g) *p = g->next;
     pthread_mutex_unlock(&lock);
     if (!g) return CUDA_SUCCESS; /* it could not be made */

@@ -178,56 +178,51 @@ static CUresult keep(int fd, struct ticket *t)
     return CUDA_SUCCESS;
 }
 
-CUresult serve_HandleExport(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_HandleExport(struct served *c, const struct handle_export_args *a, Hawser__HandleExportReply *reply)
 {
-    const Hawser__HandleExport *m = (const Hawser__HandleExport *)msg;
     const struct cuda_driver *d = c->driver;
-    Hawser__HandleExportReply reply = HAWSER__HANDLE_EXPORT_REPLY__INIT;
-    struct ticket ticket;
-    void *object;
+    struct ticket *ticket = served_alloc(c, sizeof *ticket);
+    void *object = a->object.handle;
     int fd = -1;
-    CUresult r = served_handle(c, m->pool ? HAWSER_POOL : HAWSER_MEMORY, m->object, &object);
-    if (r != CUDA_SUCCESS) return r;
-    if (m->pool)
+    CUresult r;
+    if (!ticket) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (a->pool != (a->object.kind == HAWSER_POOL)) return CUDA_ERROR_INVALID_HANDLE;
+    if (a->pool)
         r = d->cuMemPoolExportToShareableHandle(&fd, object, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
     else
         r = d->cuMemExportToShareableHandle(&fd, (CUmemGenericAllocationHandle)(uintptr_t)object,
                                             CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
-    if (r == CUDA_SUCCESS) r = keep(fd, &ticket);
-    if (r != CUDA_SUCCESS) return r;
-    reply.ticket = (ProtobufCBinaryData){sizeof ticket, (uint8_t *)&ticket};
-    served_reply(c, &reply.base);
-    return CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS) r = keep(fd, ticket);
+    if (r == CUDA_SUCCESS) reply->ticket = (ProtobufCBinaryData){sizeof *ticket, (uint8_t *)ticket};
+    return r;
 }
 
-CUresult serve_HandleImport(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_HandleImport(struct served *c, const struct handle_import_args *a, struct object *object)
 {
-    const Hawser__HandleImport *m = (const Hawser__HandleImport *)msg;
     const struct cuda_driver *d = c->driver;
     struct ticket ticket;
-    void *object = NULL;
-    if (m->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
-    memcpy(&ticket, m->ticket.data, sizeof ticket);
+    if (a->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&ticket, a->ticket.data, sizeof ticket);
     int fd = ticket.magic == MAGIC ? fetch(&ticket) : -1;
     if (fd < 0) return CUDA_ERROR_INVALID_VALUE;
     CUresult r;
-    if (m->pool)
-        r = d->cuMemPoolImportFromShareableHandle((CUmemoryPool *)&object, (void *)(intptr_t)fd,
+    object->kind = a->pool ? HAWSER_POOL : HAWSER_MEMORY;
+    if (a->pool)
+        r = d->cuMemPoolImportFromShareableHandle((CUmemoryPool *)&object->handle, (void *)(intptr_t)fd,
                                                   CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
     else
-        r = d->cuMemImportFromShareableHandle((CUmemGenericAllocationHandle *)&object, (void *)(intptr_t)fd,
+        r = d->cuMemImportFromShareableHandle((CUmemGenericAllocationHandle *)&object->handle, (void *)(intptr_t)fd,
                                               CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
     close(fd);
-    return r == CUDA_SUCCESS ? served_bind(c, m->pool ? HAWSER_POOL : HAWSER_MEMORY, m->object, object) : r;
+    return r;
 }
 
-CUresult serve_HandleForget(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_HandleForget(struct served *c, const struct handle_forget_args *a)
 {
-    const Hawser__HandleForget *m = (const Hawser__HandleForget *)msg;
     struct ticket ticket;
     (void)c;
-    if (m->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
-    memcpy(&ticket, m->ticket.data, sizeof ticket);
+    if (a->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&ticket, a->ticket.data, sizeof ticket);
     pthread_mutex_lock(&lock);
     struct exported **p = &list;
     while (*p && memcmp((*p)->secret, ticket.secret, sizeof ticket.secret))

@@ -68,34 +68,29 @@ static void callback_trampoline(CUstream stream, CUresult status, void *arg)
     trampoline(arg);
 }
 
-CUresult serve_HostFunction(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_HostFunction(struct served *c, const struct host_function_args *a)
 {
-    const Hawser__HostFunction *m = (const Hawser__HostFunction *)msg;
     const struct cuda_driver *d = c->driver;
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
-    if (m->callback ? !d->cuStreamAddCallback : !d->cuLaunchHostFunc) return CUDA_ERROR_NOT_SUPPORTED;
+    if (a->callback ? !d->cuStreamAddCallback : !d->cuLaunchHostFunc) return CUDA_ERROR_NOT_SUPPORTED;
     struct turn *t = calloc(1, sizeof *t);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
     t->worker = c->worker;
-    t->id = m->id;
+    t->id = a->id;
     /* From now on "done" must be heard even while a call waits for the stream. */
     worker_receive_apart(c->worker);
-    r = m->callback ? d->cuStreamAddCallback(stream, callback_trampoline, t, 0)
-                    : d->cuLaunchHostFunc(stream, trampoline, t);
+    CUresult r = a->callback ? d->cuStreamAddCallback(a->stream, callback_trampoline, t, 0)
+                             : d->cuLaunchHostFunc(a->stream, trampoline, t);
     if (r != CUDA_SUCCESS) free(t);
     return r;
 }
 
 /* On whichever thread receives. */
-CUresult serve_HostDone(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_HostDone(struct served *c, const struct host_done_args *a)
 {
-    const Hawser__HostDone *m = (const Hawser__HostDone *)msg;
     (void)c;
     pthread_mutex_lock(&lock);
     for (struct turn *t = turns; t; t = t->next)
-        if (t->number == m->turn) t->done = true;
+        if (t->number == a->turn) t->done = true;
     pthread_cond_broadcast(&change);
     pthread_mutex_unlock(&lock);
     return CUDA_SUCCESS;

@@ -47,21 +47,21 @@ static void drop(const struct cuda_driver *d, struct mapping *m)
 }
 
 /* Our memory for it, not yet known to the driver. */
-static CUresult make(const Hawser__HostMap *msg, struct mapping *m)
+static CUresult make(const struct host_map_args *a, struct mapping *m)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = msg->address & ~(page - 1);
-    *m = (struct mapping){.address = msg->address, .size = msg->size, .memory = (char *)(uintptr_t)msg->address};
-    if (!msg->size || msg->size > SIZE_MAX / 2 || msg->address > UINTPTR_MAX - msg->size - page)
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = a->address & ~(page - 1);
+    *m = (struct mapping){.address = a->address, .size = a->size, .memory = (char *)(uintptr_t)a->address};
+    if (!a->size || a->size > SIZE_MAX / 2 || a->address > UINTPTR_MAX - a->size - page)
         return CUDA_ERROR_INVALID_VALUE;
     bool shared = false;
-    if (!msg->attach) {
-        m->page_bytes = (msg->address + msg->size - begin + page - 1) & ~(page - 1);
-        int fd = *msg->name ? hawser_share_open(msg->name, m->page_bytes) : -1;
+    if (!a->attach) {
+        m->page_bytes = (a->address + a->size - begin + page - 1) & ~(page - 1);
+        int fd = *a->name ? hawser_share_open(a->name, m->page_bytes) : -1;
         m->pages = map(begin, m->page_bytes, fd);
         shared = fd >= 0;
         if (fd >= 0) close(fd);
         if (!m->pages) return CUDA_ERROR_OUT_OF_MEMORY;
-        m->memory = (char *)m->pages + (msg->address - begin);
+        m->memory = (char *)m->pages + (a->address - begin);
     }
     if (shared) return CUDA_SUCCESS;
     m->shadow = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -71,32 +71,31 @@ static CUresult make(const Hawser__HostMap *msg, struct mapping *m)
 }
 
 /* Managed variables are the driver's, and the guest may only attach what the driver says is one. */
-static CUresult check_attach(const struct cuda_driver *d, const Hawser__HostMap *msg)
+static CUresult check_attach(const struct cuda_driver *d, const struct host_map_args *a)
 {
     unsigned managed = 0;
     CUdeviceptr base = 0;
     size_t size = 0;
     if (!d->cuPointerGetAttribute || /* which needs no current context, other than cuMemGetAddressRange */
-        d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, msg->address) != CUDA_SUCCESS || !managed ||
-        d->cuPointerGetAttribute(&base, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, msg->address) != CUDA_SUCCESS ||
-        d->cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, msg->address) != CUDA_SUCCESS ||
-        msg->size > base + size - msg->address)
+        d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, a->address) != CUDA_SUCCESS || !managed ||
+        d->cuPointerGetAttribute(&base, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, a->address) != CUDA_SUCCESS ||
+        d->cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, a->address) != CUDA_SUCCESS ||
+        a->size > base + size - a->address)
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;
 }
 
-CUresult serve_HostMap(struct served *c, const ProtobufCMessage *msg_)
+CUresult serve_HostMap(struct served *c, const struct host_map_args *a, Hawser__HostMapReply *reply)
 {
-    const Hawser__HostMap *msg = (const Hawser__HostMap *)msg_;
     const struct cuda_driver *d = c->driver;
     struct mapping *m = calloc(1, sizeof *m);
     if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult r = msg->attach ? check_attach(d, msg) : CUDA_SUCCESS;
-    if (r == CUDA_SUCCESS) r = make(msg, m);
+    CUresult r = a->attach ? check_attach(d, a) : CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS) r = make(a, m);
     CUdeviceptr device = (CUdeviceptr)(uintptr_t)m->memory;
-    if (r == CUDA_SUCCESS && c->context && !msg->attach) {
+    if (r == CUDA_SUCCESS && c->context && !a->attach) {
         struct object context;
-        r = d->cuMemHostRegister_v2(m->memory, m->size, (unsigned)msg->flags | CU_MEMHOSTREGISTER_DEVICEMAP);
+        r = d->cuMemHostRegister_v2(m->memory, m->size, a->flags | CU_MEMHOSTREGISTER_DEVICEMAP);
         m->registered = r == CUDA_SUCCESS;
         if (served_object(c, HAWSER_CONTEXT, c->context, &context)) m->context = context.handle;
         if (r == CUDA_SUCCESS) r = d->cuMemHostGetDevicePointer_v2(&device, m->memory, 0);
@@ -105,25 +104,22 @@ CUresult serve_HostMap(struct served *c, const ProtobufCMessage *msg_)
         drop(d, m);
         return r;
     }
-    Hawser__HostMapReply reply = HAWSER__HOST_MAP_REPLY__INIT;
-    reply.shared = m->shadow == NULL;
-    reply.device = device;
+    reply->shared = m->shadow == NULL;
+    reply->device = device;
     pthread_mutex_lock(&lock);
     m->next = mappings;
     mappings = m;
     pthread_mutex_unlock(&lock);
-    if (msg->attach) host_memory_push(c->worker); /* the variable's first value */
-    served_reply(c, &reply.base);
+    if (a->attach) host_memory_push(c->worker); /* the variable's first value */
     return CUDA_SUCCESS;
 }
 
-CUresult serve_HostUnmap(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_HostUnmap(struct served *c, const struct host_unmap_args *a)
 {
-    const Hawser__HostUnmap *u = (const Hawser__HostUnmap *)msg;
     struct mapping *m = NULL;
     pthread_mutex_lock(&lock);
     for (struct mapping **p = &mappings; *p && !m; p = &(*p)->next)
-        if ((*p)->address == u->address) {
+        if ((*p)->address == a->address) {
             m = *p;
             *p = m->next;
             break;
@@ -142,15 +138,14 @@ static bool still_there(const struct cuda_driver *d, const struct mapping *m)
                             CUDA_SUCCESS && managed);
 }
 
-CUresult serve_HostChanges(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_HostChanges(struct served *c, const struct host_changes_args *a)
 {
-    const Hawser__HostChanges *h = (const Hawser__HostChanges *)msg;
     CUresult r = CUDA_ERROR_INVALID_VALUE;
     if (c->n_frames != 1) return r;
     pthread_mutex_lock(&lock);
     for (struct mapping *m = mappings; m; m = m->next)
-        if (m->address == h->address && m->shadow && still_there(c->driver, m) &&
-            hawser_diff_apply(m->memory, m->shadow, m->size, h->runs, h->n_runs, c->frames[0].data, c->frames[0].size))
+        if (m->address == a->address && m->shadow && still_there(c->driver, m) &&
+            hawser_diff_apply(m->memory, m->shadow, m->size, a->runs, a->n_runs, c->frames[0].data, c->frames[0].size))
             r = CUDA_SUCCESS;
     pthread_mutex_unlock(&lock);
     return r;

@@ -20,21 +20,20 @@ static void add(struct link *l, unsigned *n, CUjit_option name, void *value)
     l->values[(*n)++] = value;
 }
 
-CUresult serve_LinkCreate(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_LinkCreate(struct served *c, const struct link_create_args *a, struct object *object)
 {
-    const Hawser__LinkCreate *m = (const Hawser__LinkCreate *)msg;
     unsigned n = 0;
     if (!c->driver->cuLinkCreate_v2) return CUDA_ERROR_NOT_SUPPORTED;
     struct link *l = calloc(1, sizeof *l);
     if (!l) return CUDA_ERROR_OUT_OF_MEMORY;
-    for (size_t i = 0; i < m->n_options && i < m->n_values && i < OPTIONS; i++)
-        add(l, &n, (CUjit_option)m->options[i], (void *)(uintptr_t)m->values[i]);
+    for (size_t i = 0; i < a->n_options && i < a->n_values && i < OPTIONS; i++)
+        add(l, &n, (CUjit_option)a->options[i], (void *)(uintptr_t)a->values[i]);
     add(l, &n, CU_JIT_ERROR_LOG_BUFFER, l->error);
     add(l, &n, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, (void *)(uintptr_t)(LOG_BYTES - 1));
     add(l, &n, CU_JIT_INFO_LOG_BUFFER, l->info);
     add(l, &n, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, (void *)(uintptr_t)(LOG_BYTES - 1));
     CUresult r = c->driver->cuLinkCreate_v2(n, l->names, l->values, &l->state);
-    if (r == CUDA_SUCCESS) r = served_bind(c, HAWSER_LINKER, m->object, l);
+    object->handle = l;
     if (r != CUDA_SUCCESS) free(l);
     return r;
 }
@@ -44,60 +43,46 @@ static ProtobufCBinaryData text(char *log)
     return (ProtobufCBinaryData){strnlen(log, LOG_BYTES), (uint8_t *)log};
 }
 
-CUresult serve_LinkAdd(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_LinkAdd(struct served *c, const struct link_add_args *a, Hawser__LinkAddReply *reply)
 {
-    const Hawser__LinkAdd *m = (const Hawser__LinkAdd *)msg;
-    struct link *l;
+    struct link *l = a->object.handle;
     CUjit_option names[OPTIONS];
     void *values[OPTIONS];
     unsigned n = 0;
-    CUresult r = served_handle(c, HAWSER_LINKER, m->object, (void **)&l);
-    if (r != CUDA_SUCCESS) return r;
     size_t size = 0;
     unsigned frame = 0;
     for (unsigned i = 0; i < c->n_frames; i++)
         size += c->frames[i].size;
-    for (; n < m->n_options && n < m->n_values && n < OPTIONS; n++) {
-        names[n] = (CUjit_option)m->options[n];
-        values[n] = (void *)(uintptr_t)m->values[n];
+    for (; n < a->n_options && n < a->n_values && n < OPTIONS; n++) {
+        names[n] = (CUjit_option)a->options[n];
+        values[n] = (void *)(uintptr_t)a->values[n];
     }
     char *data;
-    r = served_image(c, &frame, size, &data);
+    CUresult r = served_image(c, &frame, size, &data);
     if (r != CUDA_SUCCESS) return r;
-    r = c->driver->cuLinkAddData_v2(l->state, (CUjitInputType)m->type, data, size, *m->name ? m->name : NULL, n, names,
-                                    values);
+    r = c->driver->cuLinkAddData_v2(l->state, a->type, data, size, *a->name ? a->name : NULL, n, names, values);
     free(data);
-    Hawser__LinkAddReply reply = HAWSER__LINK_ADD_REPLY__INIT;
-    reply.error_log = text(l->error);
-    reply.info_log = text(l->info);
-    served_reply(c, &reply.base);
+    reply->error_log = text(l->error);
+    reply->info_log = text(l->info);
     return r;
 }
 
-CUresult serve_LinkComplete(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_LinkComplete(struct served *c, const struct link_complete_args *a, Hawser__LinkCompleteReply *reply)
 {
-    struct link *l;
+    struct link *l = a->object.handle;
     void *image = NULL;
     size_t size = 0;
-    CUresult r = served_handle(c, HAWSER_LINKER, ((const Hawser__LinkComplete *)msg)->object, (void **)&l);
-    if (r != CUDA_SUCCESS) return r;
-    r = c->driver->cuLinkComplete(l->state, &image, &size);
-    Hawser__LinkCompleteReply reply = HAWSER__LINK_COMPLETE_REPLY__INIT;
-    if (r == CUDA_SUCCESS) reply.image = (ProtobufCBinaryData){size, image};
-    reply.error_log = text(l->error);
-    reply.info_log = text(l->info);
-    served_reply(c, &reply.base);
+    CUresult r = c->driver->cuLinkComplete(l->state, &image, &size);
+    if (r == CUDA_SUCCESS) reply->image = (ProtobufCBinaryData){size, image};
+    reply->error_log = text(l->error);
+    reply->info_log = text(l->info);
     return r;
 }
 
-CUresult serve_LinkDestroy(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_LinkDestroy(struct served *c, const struct link_destroy_args *a)
 {
-    uint64_t id = ((const Hawser__LinkDestroy *)msg)->object;
-    struct link *l;
-    CUresult r = served_handle(c, HAWSER_LINKER, id, (void **)&l);
-    if (r != CUDA_SUCCESS) return r;
-    served_unbind(c, id);
-    r = c->driver->cuLinkDestroy(l->state);
+    struct link *l = a->object.handle;
+    CUresult r = c->driver->cuLinkDestroy(l->state);
     free(l);
     return r;
 }

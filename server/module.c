@@ -11,6 +11,7 @@
 #define LOG_BYTES 8192
 #define ATTRIBUTES CU_FUNC_ATTRIBUTE_MAX
 #define MAX_PARAMS 1024
+#define MAX_ATTRIBUTES 64 /* of a launch; cuda.spec */
 
 /* ---- what the guest needs to know of a kernel ---- */
 
@@ -87,23 +88,23 @@ CUresult served_image(const struct served *c, unsigned *frame, size_t size, char
     return CUDA_SUCCESS;
 }
 
-static CUresult rebuild(struct served *c, const Hawser__Load *m, struct image *image, void **out)
+static CUresult rebuild(struct served *c, const struct load_args *a, struct image *image, void **out)
 {
     unsigned frame = 0;
     memset(image, 0, sizeof *image);
     while (frame < c->n_frames && image->n_parts < HAWSER_MAX_FRAMES) {
-        if (m->n_sizes && image->n_parts == m->n_sizes) return CUDA_ERROR_INVALID_VALUE;
-        size_t size = m->n_sizes ? m->sizes[image->n_parts] : c->frames[frame].size;
+        if (a->n_sizes && image->n_parts == a->n_sizes) return CUDA_ERROR_INVALID_VALUE;
+        size_t size = a->n_sizes ? a->sizes[image->n_parts] : c->frames[frame].size;
         char *copy;
         CUresult r = served_image(c, &frame, size, &copy);
         if (r != CUDA_SUCCESS) return r;
         image->parts[image->n_parts++] = copy;
     }
-    if (!image->n_parts || (m->n_sizes && image->n_parts != m->n_sizes)) return CUDA_ERROR_INVALID_VALUE;
+    if (!image->n_parts || (a->n_sizes && image->n_parts != a->n_sizes)) return CUDA_ERROR_INVALID_VALUE;
     *out = image->parts[0];
-    if (m->kind == HAWSER_IMAGE_WRAPPER) {
+    if (a->kind == HAWSER_IMAGE_WRAPPER) {
         image->wrapper.magic = 0x466243b1;
-        image->wrapper.version = (uint32_t)m->wrapper_version;
+        image->wrapper.version = (uint32_t)a->wrapper_version;
         image->wrapper.data = image->parts[0];
         image->wrapper.more = image->n_parts > 1 ? &image->parts[1] : NULL; /* ends with NULL */
         *out = &image->wrapper;
@@ -130,14 +131,14 @@ static void add_option(struct jit *j, CUjit_option name, void *value)
     j->values[j->n++] = value;
 }
 
-static void fill_options(const Hawser__Load *m, struct jit *j)
+static void fill_options(const struct load_args *a, struct jit *j)
 {
     memset(j, 0, sizeof *j);
-    for (size_t i = 0; i < m->n_options && i < m->n_values && i < 64; i++)
-        add_option(j, (CUjit_option)m->options[i], (void *)(uintptr_t)m->values[i]);
+    for (size_t i = 0; i < a->n_options && i < a->n_values && i < 64; i++)
+        add_option(j, (CUjit_option)a->options[i], (void *)(uintptr_t)a->values[i]);
     add_option(j, CU_JIT_ERROR_LOG_BUFFER, j->error);
     add_option(j, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, (void *)(uintptr_t)(LOG_BYTES - 1));
-    if (m->info_log) {
+    if (a->info_log) {
         add_option(j, CU_JIT_INFO_LOG_BUFFER, j->info);
         add_option(j, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, (void *)(uintptr_t)(LOG_BYTES - 1));
     }
@@ -158,109 +159,86 @@ static void prefetch(struct served *c, void *handle, bool library, Hawser__LoadR
                 : d->cuModuleEnumerateFunctions((CUfunction *)handles, count, handle);
     if (count == 0) r = CUDA_SUCCESS;
     if (r != CUDA_SUCCESS) return;
-    reply->complete = true;
-    reply->kernels = calloc(count + 1, sizeof *reply->kernels);
+    reply->kernels = served_alloc(c, (count + 1) * sizeof *reply->kernels);
+    reply->complete = reply->kernels != NULL;
     for (unsigned i = 0; i < count && reply->kernels; i++) {
         const char *name;
-        struct kernel_info *info = malloc(sizeof *info);
+        struct kernel_info *info = served_alloc(c, sizeof *info);
         r = library ? d->cuKernelGetName(&name, handles[i]) : d->cuFuncGetName(&name, handles[i]);
-        if (info && r == CUDA_SUCCESS && describe(c, handles[i], library, name, info) == CUDA_SUCCESS) {
+        if (info && r == CUDA_SUCCESS && describe(c, handles[i], library, name, info) == CUDA_SUCCESS)
             reply->kernels[reply->n_kernels++] = &info->message;
-        } else {
-            free(info);
+        else
             reply->complete = false;
-        }
     }
 }
 
-CUresult serve_Load(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_Load(struct served *c, const struct load_args *a, struct object *object, Hawser__LoadReply *reply)
 {
-    const Hawser__Load *m = (const Hawser__Load *)msg;
     const struct cuda_driver *d = c->driver;
     struct image image;
-    struct jit *jit = malloc(sizeof *jit);
-    void *code, *handle = NULL;
-    Hawser__LoadReply reply = HAWSER__LOAD_REPLY__INIT;
+    struct jit *jit = served_alloc(c, sizeof *jit);
+    void *code;
     if (!jit) return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult r = rebuild(c, m, &image, &code);
+    CUresult r = rebuild(c, a, &image, &code);
     if (r != CUDA_SUCCESS) goto out;
-    fill_options(m, jit);
-    if (m->library)
-        r = d->cuLibraryLoadData((CUlibrary *)&handle, code, jit->names, jit->values, jit->n, NULL, NULL, 0);
+    fill_options(a, jit);
+    object->kind = a->library ? HAWSER_LIBRARY : HAWSER_MODULE;
+    if (a->library)
+        r = d->cuLibraryLoadData((CUlibrary *)&object->handle, code, jit->names, jit->values, jit->n, NULL, NULL, 0);
     else
-        r = d->cuModuleLoadDataEx((CUmodule *)&handle, code, jit->n, jit->names, jit->values);
+        r = d->cuModuleLoadDataEx((CUmodule *)&object->handle, code, jit->n, jit->names, jit->values);
     if (r == CUDA_SUCCESS)
-        r = served_bind(c, m->library ? HAWSER_LIBRARY : HAWSER_MODULE, m->object, handle);
+        prefetch(c, object->handle, a->library, reply);
     else
         /* of images without code for the device there may be thousands: the guest tells */
         hawser_log(r == CUDA_ERROR_NO_BINARY_FOR_GPU ? HAWSER_INFO : HAWSER_WARN,
                    "a module could not be loaded (error %d)%s%s", r, *jit->error ? ": " : "", jit->error);
-    if (r == CUDA_SUCCESS) prefetch(c, handle, m->library, &reply);
-    reply.error_log.data = (uint8_t *)jit->error;
-    reply.error_log.len = m->error_log ? strnlen(jit->error, m->error_log) : 0;
-    reply.info_log.data = (uint8_t *)jit->info;
-    reply.info_log.len = m->info_log ? strnlen(jit->info, m->info_log) : 0;
-    served_reply(c, &reply.base);
+    reply->error_log.data = (uint8_t *)jit->error;
+    reply->error_log.len = a->error_log ? strnlen(jit->error, a->error_log) : 0;
+    reply->info_log.data = (uint8_t *)jit->info;
+    reply->info_log.len = a->info_log ? strnlen(jit->info, a->info_log) : 0;
 out:
-    for (size_t i = 0; i < reply.n_kernels; i++)
-        free(reply.kernels[i]); /* the message is the first member of its kernel_info */
-    free(reply.kernels);
     free_image(&image);
-    free(jit);
     return r;
 }
 
 /* ---- look-ups ---- */
 
 /* A kernel of a module or library by name. */
-static CUresult find_kernel(struct served *c, uint64_t owner, const char *name, void **handle,
-                            bool *is_kernel)
+static CUresult find_kernel(struct served *c, const struct object *owner, const char *name, struct object *out)
 {
-    struct object o;
-    *is_kernel = served_object(c, HAWSER_LIBRARY, owner, &o);
-    if (*is_kernel) return c->driver->cuLibraryGetKernel((CUkernel *)handle, o.handle, name);
-    if (!served_object(c, HAWSER_MODULE, owner, &o)) return CUDA_ERROR_INVALID_HANDLE;
-    return c->driver->cuModuleGetFunction((CUfunction *)handle, o.handle, name);
+    out->is_kernel = owner->kind == HAWSER_LIBRARY;
+    return out->is_kernel ? c->driver->cuLibraryGetKernel((CUkernel *)&out->handle, owner->handle, name)
+                          : c->driver->cuModuleGetFunction((CUfunction *)&out->handle, owner->handle, name);
 }
 
-CUresult serve_GetKernel(struct served *c, const ProtobufCMessage *msg)
+/* What the guest needs to know of a kernel, as part of a reply. */
+static CUresult tell(struct served *c, const struct object *kernel, const char *name, Hawser__KernelInfo **out)
 {
-    const Hawser__GetKernel *m = (const Hawser__GetKernel *)msg;
-    void *handle;
-    bool is_kernel;
-    CUresult r = find_kernel(c, m->owner, m->name, &handle, &is_kernel);
-    if (r != CUDA_SUCCESS) return r;
-    struct kernel_info *info = malloc(sizeof *info);
+    struct kernel_info *info = served_alloc(c, sizeof *info);
     if (!info) return CUDA_ERROR_OUT_OF_MEMORY;
-    r = describe(c, handle, is_kernel, m->name, info);
-    if (r == CUDA_SUCCESS) r = served_bind_kernel(c, m->object, handle, is_kernel);
-    if (r == CUDA_SUCCESS) {
-        Hawser__GetKernelReply reply = HAWSER__GET_KERNEL_REPLY__INIT;
-        reply.kernel = &info->message;
-        served_reply(c, &reply.base);
-    }
-    free(info);
+    CUresult r = describe(c, kernel->handle, kernel->is_kernel, name, info);
+    if (r == CUDA_SUCCESS) *out = &info->message;
     return r;
 }
 
-CUresult serve_BindKernel(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_GetKernel(struct served *c, const struct get_kernel_args *a, struct object *object,
+                         Hawser__GetKernelReply *reply)
 {
-    const Hawser__BindKernel *m = (const Hawser__BindKernel *)msg;
-    void *handle;
-    bool is_kernel;
-    CUresult r = find_kernel(c, m->owner, m->name, &handle, &is_kernel);
-    return r == CUDA_SUCCESS ? served_bind_kernel(c, m->object, handle, is_kernel) : r;
+    CUresult r = find_kernel(c, &a->owner, a->name, object);
+    return r == CUDA_SUCCESS ? tell(c, object, a->name, &reply->kernel) : r;
 }
 
-CUresult serve_GetFunction(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_BindKernel(struct served *c, const struct bind_kernel_args *a, struct object *object)
 {
-    const Hawser__GetFunction *m = (const Hawser__GetFunction *)msg;
-    struct object o;
-    CUfunction f;
-    if (!served_object(c, HAWSER_FUNCTION, m->kernel, &o)) return CUDA_ERROR_INVALID_HANDLE;
-    CUresult r = o.is_kernel ? c->driver->cuKernelGetFunction(&f, o.handle) : CUDA_SUCCESS;
-    if (!o.is_kernel) f = o.handle;
-    return r == CUDA_SUCCESS ? served_bind_kernel(c, m->object, f, false) : r;
+    return find_kernel(c, &a->owner, a->name, object);
+}
+
+CUresult serve_GetFunction(struct served *c, const struct get_function_args *a, struct object *object)
+{
+    if (a->kernel.is_kernel) return c->driver->cuKernelGetFunction((CUfunction *)&object->handle, a->kernel.handle);
+    object->handle = a->kernel.handle;
+    return CUDA_SUCCESS;
 }
 
 /* A library's managed variables are asked for by another function. */
@@ -273,155 +251,106 @@ static CUresult library_global(const struct cuda_driver *d, CUdeviceptr *address
     return r;
 }
 
-CUresult serve_GetGlobal(struct served *c, const ProtobufCMessage *msg)
+static CUresult find_global(const struct cuda_driver *d, const struct get_global_args *a, CUdeviceptr *address,
+                            size_t *size)
 {
-    const Hawser__GetGlobal *m = (const Hawser__GetGlobal *)msg;
-    struct object o;
+    void *owner = a->owner.handle;
+    if (a->owner.kind == HAWSER_MODULE)
+        return a->only_managed ? CUDA_ERROR_INVALID_HANDLE : d->cuModuleGetGlobal_v2(address, size, owner, a->name);
+    if (!a->only_managed) return library_global(d, address, size, owner, a->name);
+    return d->cuLibraryGetManaged ? d->cuLibraryGetManaged(address, size, owner, a->name) : CUDA_ERROR_NOT_FOUND;
+}
+
+CUresult serve_GetGlobal(struct served *c, const struct get_global_args *a, Hawser__GetGlobalReply *reply)
+{
     CUdeviceptr address = 0;
     size_t size = 0;
-    CUresult r;
-    if (m->only_managed && !c->driver->cuLibraryGetManaged)
-        r = CUDA_ERROR_NOT_FOUND;
-    else if (m->only_managed)
-        r = served_object(c, HAWSER_LIBRARY, m->owner, &o)
-                ? c->driver->cuLibraryGetManaged(&address, &size, o.handle, m->name) : CUDA_ERROR_INVALID_HANDLE;
-    else if (served_object(c, HAWSER_LIBRARY, m->owner, &o))
-        r = library_global(c->driver, &address, &size, o.handle, m->name);
-    else if (served_object(c, HAWSER_MODULE, m->owner, &o))
-        r = c->driver->cuModuleGetGlobal_v2(&address, &size, o.handle, m->name);
-    else
-        r = CUDA_ERROR_INVALID_HANDLE;
-    if (r != CUDA_SUCCESS) return r;
-    Hawser__GetGlobalReply reply = HAWSER__GET_GLOBAL_REPLY__INIT;
-    reply.address = address;
-    reply.size = size;
-    reply.managed = m->only_managed;
     unsigned managed = 0;
-    if (!reply.managed && c->driver->cuPointerGetAttribute &&
+    CUresult r = find_global(c->driver, a, &address, &size);
+    if (r != CUDA_SUCCESS) return r;
+    reply->address = address;
+    reply->size = size;
+    reply->managed = a->only_managed;
+    if (!reply->managed && c->driver->cuPointerGetAttribute &&
         c->driver->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, address) == CUDA_SUCCESS)
-        reply.managed = managed & 0xff;
-    served_reply(c, &reply.base);
+        reply->managed = managed & 0xff;
     return CUDA_SUCCESS;
 }
 
-CUresult serve_GetModule(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_GetModule(struct served *c, const struct get_module_args *a, CUmodule *object)
 {
-    const Hawser__GetModule *m = (const Hawser__GetModule *)msg;
-    CUlibrary library;
-    CUmodule module;
-    CUresult r = served_handle(c, HAWSER_LIBRARY, m->library, (void **)&library);
-    if (r == CUDA_SUCCESS) r = c->driver->cuLibraryGetModule(&module, library);
-    return r == CUDA_SUCCESS ? served_bind(c, HAWSER_MODULE, m->object, module) : r;
+    return c->driver->cuLibraryGetModule(object, a->library);
 }
 
-CUresult serve_ListKernels(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_ListKernels(struct served *c, const struct list_kernels_args *a, Hawser__ListKernelsReply *reply)
 {
-    const Hawser__ListKernels *m = (const Hawser__ListKernels *)msg;
     const struct cuda_driver *d = c->driver;
-    struct object o;
+    void *owner = a->owner.handle;
     unsigned n = 0;
-    bool library = served_object(c, HAWSER_LIBRARY, m->owner, &o);
-    if (!library && !served_object(c, HAWSER_MODULE, m->owner, &o)) return CUDA_ERROR_INVALID_HANDLE;
+    bool library = a->owner.kind == HAWSER_LIBRARY;
     if (library ? !d->cuLibraryGetKernelCount : !d->cuModuleGetFunctionCount)
         return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult r = library ? d->cuLibraryGetKernelCount(&n, o.handle)
-                         : d->cuModuleGetFunctionCount(&n, o.handle);
+    CUresult r = library ? d->cuLibraryGetKernelCount(&n, owner) : d->cuModuleGetFunctionCount(&n, owner);
     if (r != CUDA_SUCCESS) return r;
-    void **handles = calloc(n + 1, sizeof *handles);
-    char **names = calloc(n + 1, sizeof *names);
+    void **handles = served_alloc(c, (n + (size_t)1) * sizeof *handles);
+    char **names = served_alloc(c, (n + (size_t)1) * sizeof *names);
     if (!handles || !names) r = CUDA_ERROR_OUT_OF_MEMORY;
     if (r == CUDA_SUCCESS && n)
-        r = library ? d->cuLibraryEnumerateKernels((CUkernel *)handles, n, o.handle)
-                    : d->cuModuleEnumerateFunctions((CUfunction *)handles, n, o.handle);
+        r = library ? d->cuLibraryEnumerateKernels((CUkernel *)handles, n, owner)
+                    : d->cuModuleEnumerateFunctions((CUfunction *)handles, n, owner);
     for (unsigned i = 0; i < n && r == CUDA_SUCCESS; i++)
         r = library ? d->cuKernelGetName((const char **)&names[i], handles[i])
                     : d->cuFuncGetName((const char **)&names[i], handles[i]);
-    if (r == CUDA_SUCCESS) {
-        Hawser__ListKernelsReply reply = HAWSER__LIST_KERNELS_REPLY__INIT;
-        reply.n_names = n;
-        reply.names = names;
-        served_reply(c, &reply.base);
-    }
-    free(handles);
-    free(names);
-    return r;
+    if (r != CUDA_SUCCESS) return r;
+    reply->n_names = n;
+    reply->names = names;
+    return CUDA_SUCCESS;
 }
 
-CUresult serve_SetAttribute(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_SetAttribute(struct served *c, const struct set_attribute_args *a, Hawser__SetAttributeReply *reply)
 {
-    const Hawser__SetAttribute *m = (const Hawser__SetAttribute *)msg;
     const struct cuda_driver *d = c->driver;
-    struct object o;
-    if (!served_object(c, HAWSER_FUNCTION, m->function, &o)) return CUDA_ERROR_INVALID_HANDLE;
-    CUfunction_attribute a = (CUfunction_attribute)m->attribute;
-    CUresult r = o.is_kernel
-                     ? d->cuKernelSetAttribute(a, (int)m->value, o.handle, (CUdevice)m->device)
-                     : d->cuFuncSetAttribute(o.handle, a, (int)m->value);
-    struct kernel_info *info = r == CUDA_SUCCESS ? malloc(sizeof *info) : NULL;
-    if (info && describe(c, o.handle, o.is_kernel, "", info) == CUDA_SUCCESS) {
-        Hawser__SetAttributeReply reply = HAWSER__SET_ATTRIBUTE_REPLY__INIT;
-        reply.kernel = &info->message;
-        served_reply(c, &reply.base);
-    }
-    free(info);
+    void *function = a->function.handle;
+    CUresult r = a->function.is_kernel ? d->cuKernelSetAttribute(a->attribute, a->value, function, a->device)
+                                       : d->cuFuncSetAttribute(function, a->attribute, a->value);
+    if (r == CUDA_SUCCESS) tell(c, &a->function, "", &reply->kernel); /* it may keep what it knew */
     return r;
 }
 
 /* ---- launches ---- */
 
-CUresult serve_Launch(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_Launch(struct served *c, const struct launch_args *a)
 {
-    const Hawser__Launch *m = (const Hawser__Launch *)msg;
-    void *f;
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_FUNCTION, m->function, &f);
-    if (r == CUDA_SUCCESS) r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
-    size_t n_attributes = m->attributes.len / sizeof(CUlaunchAttribute);
-    if (m->n_grid != 3 || m->n_block != 3 || n_attributes > 64) return CUDA_ERROR_INVALID_VALUE;
-    size_t size = m->params.len;
-    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, m->params.data, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
+    size_t size = a->params.len;
+    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, a->params.data, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
                      CU_LAUNCH_PARAM_END};
-    if (!n_attributes && !m->cooperative)
-        return c->driver->cuLaunchKernel(f, (unsigned)m->grid[0], (unsigned)m->grid[1],
-                                         (unsigned)m->grid[2], (unsigned)m->block[0],
-                                         (unsigned)m->block[1], (unsigned)m->block[2],
-                                         (unsigned)m->shared, stream, NULL, size ? extra : NULL);
+    const unsigned *g = a->grid, *b = a->block;
+    CUfunction f = a->function.handle;
+    if (!a->n_attributes && !a->cooperative)
+        return c->driver->cuLaunchKernel(f, g[0], g[1], g[2], b[0], b[1], b[2], a->shared, a->stream, NULL,
+                                         size ? extra : NULL);
     if (!c->driver->cuLaunchKernelEx) return CUDA_ERROR_NOT_SUPPORTED;
-    CUlaunchAttribute attributes[65];
-    if (n_attributes) memcpy(attributes, m->attributes.data, n_attributes * sizeof *attributes);
-    if (m->cooperative)
-        attributes[n_attributes++] = (CUlaunchAttribute){.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
-                                                         .value.cooperative = 1};
-    CUlaunchConfig config = {(unsigned)m->grid[0],  (unsigned)m->grid[1],  (unsigned)m->grid[2],
-                             (unsigned)m->block[0], (unsigned)m->block[1], (unsigned)m->block[2],
-                             (unsigned)m->shared,   stream,                attributes,
-                             (unsigned)n_attributes};
+    CUlaunchAttribute attributes[MAX_ATTRIBUTES + 1];
+    size_t n = a->n_attributes;
+    if (n) memcpy(attributes, a->attributes, n * sizeof *attributes);
+    if (a->cooperative)
+        attributes[n++] = (CUlaunchAttribute){.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1};
+    CUlaunchConfig config = {g[0], g[1], g[2], b[0], b[1], b[2], a->shared, a->stream, attributes, (unsigned)n};
     return c->driver->cuLaunchKernelEx(&config, f, NULL, size ? extra : NULL);
 }
 
-CUresult serve_ClusterOccupancy(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_ClusterOccupancy(struct served *c, const struct cluster_occupancy_args *a,
+                                Hawser__ClusterOccupancyReply *reply)
 {
-    const Hawser__ClusterOccupancy *m = (const Hawser__ClusterOccupancy *)msg;
-    void *f;
+    const struct cuda_driver *d = c->driver;
+    const unsigned *g = a->grid, *b = a->block;
+    CUfunction f = a->function.handle;
     int count = 0;
-    CUlaunchAttribute attributes[64];
-    CUresult r = served_handle(c, HAWSER_FUNCTION, m->function, &f);
-    size_t n = m->attributes.len / sizeof *attributes;
-    if (r != CUDA_SUCCESS) return r;
-    if (m->n_grid != 3 || m->n_block != 3 || n > 64) return CUDA_ERROR_INVALID_VALUE;
-    if (!c->driver->cuOccupancyMaxActiveClusters || !c->driver->cuOccupancyMaxPotentialClusterSize)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (n) memcpy(attributes, m->attributes.data, n * sizeof *attributes);
-    CUlaunchConfig config = {(unsigned)m->grid[0],  (unsigned)m->grid[1],  (unsigned)m->grid[2],
-                             (unsigned)m->block[0], (unsigned)m->block[1], (unsigned)m->block[2],
-                             (unsigned)m->shared,   NULL,                  attributes,
-                             (unsigned)n};
-    r = m->largest ? c->driver->cuOccupancyMaxPotentialClusterSize(&count, f, &config)
-                   : c->driver->cuOccupancyMaxActiveClusters(&count, f, &config);
-    if (r != CUDA_SUCCESS) return r;
-    Hawser__ClusterOccupancyReply reply = HAWSER__CLUSTER_OCCUPANCY_REPLY__INIT;
-    reply.count = count;
-    served_reply(c, &reply.base);
-    return CUDA_SUCCESS;
+    if (!d->cuOccupancyMaxActiveClusters || !d->cuOccupancyMaxPotentialClusterSize) return CUDA_ERROR_NOT_SUPPORTED;
+    CUlaunchConfig config = {g[0], g[1], g[2], b[0], b[1], b[2], a->shared, NULL, a->attributes,
+                             (unsigned)a->n_attributes};
+    CUresult r = a->largest ? d->cuOccupancyMaxPotentialClusterSize(&count, f, &config)
+                            : d->cuOccupancyMaxActiveClusters(&count, f, &config);
+    reply->count = count;
+    return r;
 }

@@ -42,13 +42,12 @@ static CUresult watch(struct served *c, CUdevice device)
     return r;
 }
 
-CUresult serve_Watch(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_Watch(struct served *c, const struct watch_args *a)
 {
-    const Hawser__Watch *m = (const Hawser__Watch *)msg;
     struct watched **p = &all;
-    while (*p && (*p)->device != (CUdevice)m->device)
+    while (*p && (*p)->device != a->device)
         p = &(*p)->next;
-    if (m->on) return *p ? CUDA_SUCCESS : watch(c, (CUdevice)m->device);
+    if (a->on) return *p ? CUDA_SUCCESS : watch(c, a->device);
     if (!*p) return CUDA_ERROR_INVALID_VALUE;
     struct watched *w = *p;
     CUresult r = c->driver->cuDeviceUnregisterAsyncNotification(w->device, w->handle);

@@ -115,41 +115,42 @@ static void bytes_of(const char *text, uint8_t uuid[16])
         p += p[2] == '-' ? 3 : 2;
 }
 
-/* What it does not tell stays empty. */
-static void describe(unsigned i, Hawser__NvmlDevice *out, char name[96], uint8_t uuid[16])
+/* What is told of a device; what NVML does not tell stays empty. */
+struct description {
+    Hawser__NvmlDevice told;
+    char name[96];
+    uint8_t uuid[16];
+};
+
+static void describe(unsigned i, struct description *d)
 {
     nvmlPciInfo_t pci = {.bus = 0};
     int major = 0, minor = 0;
-    if (driver.nvmlDeviceGetName) driver.nvmlDeviceGetName(devices[i], name, 96);
+    if (driver.nvmlDeviceGetName) driver.nvmlDeviceGetName(devices[i], d->name, sizeof d->name);
     if (driver.nvmlDeviceGetPciInfo_v3) driver.nvmlDeviceGetPciInfo_v3(devices[i], &pci);
     if (driver.nvmlDeviceGetCudaComputeCapability)
         driver.nvmlDeviceGetCudaComputeCapability(devices[i], &major, &minor);
-    bytes_of(names.text[i], uuid);
-    hawser__nvml_device__init(out);
-    out->name = name;
-    out->uuid = (ProtobufCBinaryData){16, uuid};
-    out->domain = pci.domain;
-    out->bus = pci.bus;
-    out->device = pci.device;
-    out->major = major;
-    out->minor = minor;
+    bytes_of(names.text[i], d->uuid);
+    hawser__nvml_device__init(&d->told);
+    d->told.name = d->name;
+    d->told.uuid = (ProtobufCBinaryData){sizeof d->uuid, d->uuid};
+    d->told.domain = pci.domain;
+    d->told.bus = pci.bus;
+    d->told.device = pci.device;
+    d->told.major = major;
+    d->told.minor = minor;
 }
 
-CUresult serve_NvmlDevices(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_NvmlDevices(struct served *c, Hawser__NvmlDevicesReply *reply)
 {
-    Hawser__NvmlDevicesReply reply = HAWSER__NVML_DEVICES_REPLY__INIT;
-    Hawser__NvmlDevice told[HAWSER_MAX_DEVICES], *list[HAWSER_MAX_DEVICES];
-    char name[HAWSER_MAX_DEVICES][96] = {{0}};
-    uint8_t uuid[HAWSER_MAX_DEVICES][16] = {{0}};
-    (void)msg;
-    reply.status = served_nvml(c) ? NVML_SUCCESS : NVML_ERROR_LIBRARY_NOT_FOUND;
+    reply->status = served_nvml(c) ? NVML_SUCCESS : NVML_ERROR_LIBRARY_NOT_FOUND;
+    struct description *all = served_alloc(c, names.n * sizeof *all);
+    reply->devices = served_alloc(c, names.n * sizeof *reply->devices);
+    if (names.n && (!all || !reply->devices)) return CUDA_ERROR_OUT_OF_MEMORY;
     for (unsigned i = 0; i < names.n; i++) {
-        list[i] = &told[i];
-        describe(i, list[i], name[i], uuid[i]);
+        describe(i, &all[i]);
+        reply->devices[reply->n_devices++] = &all[i].told;
     }
-    reply.n_devices = names.n;
-    reply.devices = list;
-    served_reply(c, &reply.base);
     return CUDA_SUCCESS;
 }
 
@@ -193,14 +194,11 @@ static nvmlReturn_t own_process(processes list, nvmlDevice_t device, Hawser__Nvm
     return r;
 }
 
-CUresult serve_NvmlProcess(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_NvmlProcess(struct served *c, const struct nvml_process_args *a, Hawser__NvmlProcessReply *reply)
 {
-    const Hawser__NvmlProcess *m = (const Hawser__NvmlProcess *)msg;
-    Hawser__NvmlProcessReply reply = HAWSER__NVML_PROCESS_REPLY__INIT;
     nvmlDevice_t device = NULL;
-    reply.status = NVML_ERROR_FUNCTION_NOT_FOUND;
-    if (served_nvml(c) && processes_of(m->kind)) reply.status = served_nvml_device(c, m->device, &device);
-    if (reply.status == NVML_SUCCESS) reply.status = own_process(processes_of(m->kind), device, &reply);
-    served_reply(c, &reply.base);
+    reply->status = NVML_ERROR_FUNCTION_NOT_FOUND;
+    if (served_nvml(c) && processes_of(a->kind)) reply->status = served_nvml_device(c, a->device, &device);
+    if (reply->status == NVML_SUCCESS) reply->status = own_process(processes_of(a->kind), device, reply);
     return CUDA_SUCCESS;
 }

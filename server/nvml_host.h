@@ -2,7 +2,7 @@
 #ifndef HAWSER_NVML_HOST_H
 #define HAWSER_NVML_HOST_H
 
-#include "nvml_api.h"
+#include "nvml_serve.h"
 #include "nvml_size.h"
 #include "served.h"
 

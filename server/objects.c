@@ -97,11 +97,10 @@ CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id
     return bind(c, &o);
 }
 
-CUresult served_bind_kernel(struct served *c, uint64_t id, void *handle, bool is_kernel)
+CUresult served_bind_entry(struct served *c, struct object *entry)
 {
-    struct object o = {.id = id, .kind = HAWSER_FUNCTION, .is_kernel = is_kernel,
-                       .context = c->context, .handle = handle};
-    return bind(c, &o);
+    entry->context = c->context;
+    return bind(c, entry);
 }
 
 /* Under the lock. */
@@ -120,15 +119,21 @@ void served_unbind(struct served *c, uint64_t id)
     pthread_mutex_unlock(&t->lock);
 }
 
-bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out)
+CUresult served_entry(struct served *c, unsigned kinds, uint64_t id, struct object *out)
 {
+    _Static_assert(HAWSER_OBJECT_KINDS <= 32, "kinds have a bit each");
     struct objects *t = c->worker->objects;
     pthread_mutex_lock(&t->lock);
     struct slot *s = id ? find(t, id) : NULL;
-    bool ok = s && s->object.kind == kind;
+    bool ok = s && kinds >> s->object.kind & 1;
     if (ok) *out = s->object;
     pthread_mutex_unlock(&t->lock);
-    return ok;
+    return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out)
+{
+    return served_entry(c, 1u << kind, id, out) == CUDA_SUCCESS;
 }
 
 uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *handle)

@@ -1,4 +1,4 @@
-/* What leaves the worker: packed envelopes with their bulk frames, and replies; and the memory that replies point to. */
+/* What leaves the worker: packed envelopes with their bulk frames; and replies, with the memory that they point to. */
 #include "served.h"
 
 #include <stdlib.h>

@@ -23,6 +23,7 @@
 struct credits;
 struct objects;
 struct staging;
+struct copy_array_args;
 
 enum { SESSION_TOKEN = 32 /* bytes */ };
 
@@ -87,11 +88,14 @@ struct objects *objects_new(void);
 CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t id, void **handle);
 /* Looks an object up whole; false when there is none of that kind. */
 bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out);
+/* The same for one of several kinds, given as 1u << kind; CUDA_ERROR_INVALID_HANDLE when there is none. */
+CUresult served_entry(struct served *c, unsigned kinds, uint64_t id, struct object *out);
 /* The id of the driver's handle, or 0; looks at all. */
 uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *handle);
 /* Gives an id its meaning. CUDA_ERROR_INVALID_VALUE when the id is taken. */
 CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id, void *handle);
-CUresult served_bind_kernel(struct served *c, uint64_t id, void *handle, bool is_kernel);
+/* The same with id, kind, handle and is_kernel of the entry. */
+CUresult served_bind_entry(struct served *c, struct object *entry);
 void served_unbind(struct served *c, uint64_t id);
 /* Forgets all that was made in a context. */
 void served_forget_context(struct served *c, uint64_t context);
@@ -119,8 +123,8 @@ void host_memory_forget_context(struct served *c, CUcontext context);
 
 /* ---- texture.c ---- */
 
-/* The copy that a message tells, with the driver's arrays. */
-CUresult served_copy(struct served *c, const Hawser__CopyArray *m, CUDA_MEMCPY3D *out);
+/* Puts the driver's arrays into the copy of a message. */
+CUresult served_copy(const struct copy_array_args *a);
 
 /* ---- output.c: what kernels print ---- */
 
@@ -158,5 +162,9 @@ void devices_open(struct served *c, Hawser__Opened *opened);
 void nvml_from(const char *path);
 /* The guest's devices as NVML numbers them; false when there is no NVML here. */
 bool nvml_names(struct served *c, struct hawser_names *out);
+
+/* ---- What is written by hand for the messages of cuda.spec ---- */
+
+#include "cuda_serve.h"
 
 #endif

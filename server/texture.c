@@ -1,153 +1,110 @@
 /* Arrays, textures, surfaces and tensor maps: what the generated calls cannot carry because descriptors hold handles. */
 #include "served.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-CUresult serve_MipmapLevel(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_MipmapLevel(struct served *c, const struct mipmap_level_args *a, CUarray *object)
 {
-    const Hawser__MipmapLevel *m = (const Hawser__MipmapLevel *)msg;
-    CUmipmappedArray mipmap;
-    CUarray array;
-    CUresult r = served_handle(c, HAWSER_MIPMAP, m->mipmap, (void **)&mipmap);
-    if (r == CUDA_SUCCESS) r = c->driver->cuMipmappedArrayGetLevel(&array, mipmap, (unsigned)m->level);
-    return r == CUDA_SUCCESS ? served_bind(c, HAWSER_ARRAY, m->object, array) : r;
+    return c->driver->cuMipmappedArrayGetLevel(object, a->mipmap, a->level);
 }
 
-CUresult serve_MipmapDestroy(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_MipmapDestroy(struct served *c, const struct mipmap_destroy_args *a)
 {
-    const Hawser__MipmapDestroy *m = (const Hawser__MipmapDestroy *)msg;
-    CUmipmappedArray mipmap;
     struct object o;
-    CUresult r = served_handle(c, HAWSER_MIPMAP, m->mipmap, (void **)&mipmap);
-    if (r != CUDA_SUCCESS) return r;
-    for (size_t i = 0; i < m->n_levels; i++)
-        if (served_object(c, HAWSER_ARRAY, m->levels[i], &o)) served_unbind(c, m->levels[i]);
-    served_unbind(c, m->mipmap);
-    return c->driver->cuMipmappedArrayDestroy(mipmap);
+    for (size_t i = 0; i < a->n_levels; i++)
+        if (served_object(c, HAWSER_ARRAY, a->levels[i], &o)) served_unbind(c, a->levels[i]);
+    return c->driver->cuMipmappedArrayDestroy(a->mipmap);
 }
 
-CUresult serve_TextureCreate(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_TextureCreate(struct served *c, const struct texture_create_args *a, CUtexObject *object,
+                             Hawser__TextureCreateReply *reply)
 {
-    const Hawser__TextureCreate *m = (const Hawser__TextureCreate *)msg;
-    CUDA_RESOURCE_DESC resource;
-    CUDA_TEXTURE_DESC texture;
-    CUDA_RESOURCE_VIEW_DESC view;
-    unsigned long long handle = 0;
-    CUresult r = CUDA_SUCCESS;
-    if (m->resource.len != sizeof resource || (!m->surface && m->texture.len != sizeof texture) ||
-        (m->view.len && m->view.len != sizeof view))
-        return CUDA_ERROR_INVALID_VALUE;
-    memcpy(&resource, m->resource.data, sizeof resource);
-    if (!m->surface) memcpy(&texture, m->texture.data, sizeof texture);
-    if (m->view.len) memcpy(&view, m->view.data, sizeof view);
-    if (resource.resType == CU_RESOURCE_TYPE_ARRAY)
-        r = served_handle(c, HAWSER_ARRAY, m->source, (void **)&resource.res.array.hArray);
-    else if (resource.resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY)
-        r = served_handle(c, HAWSER_MIPMAP, m->source, (void **)&resource.res.mipmap.hMipmappedArray);
-    if (r == CUDA_SUCCESS)
-        r = m->surface ? c->driver->cuSurfObjectCreate(&handle, &resource)
-                       : c->driver->cuTexObjectCreate(&handle, &resource, &texture, m->view.len ? &view : NULL);
-    if (r == CUDA_SUCCESS) r = served_bind(c, HAWSER_TEXTURE, m->object, (void *)(uintptr_t)handle);
-    if (r != CUDA_SUCCESS) return r;
-    Hawser__TextureCreateReply reply = HAWSER__TEXTURE_CREATE_REPLY__INIT;
-    reply.handle = handle;
-    served_reply(c, &reply.base);
-    return CUDA_SUCCESS;
-}
-
-CUresult serve_TextureDestroy(struct served *c, const ProtobufCMessage *msg)
-{
-    const Hawser__TextureDestroy *m = (const Hawser__TextureDestroy *)msg;
-    void *handle;
-    CUresult r = served_handle(c, HAWSER_TEXTURE, m->object, &handle);
-    if (r != CUDA_SUCCESS) return r;
-    served_unbind(c, m->object);
-    return m->surface ? c->driver->cuSurfObjectDestroy((CUsurfObject)(uintptr_t)handle)
-                      : c->driver->cuTexObjectDestroy((CUtexObject)(uintptr_t)handle);
-}
-
-CUresult served_copy(struct served *c, const Hawser__CopyArray *m, CUDA_MEMCPY3D *out)
-{
-    CUresult r = CUDA_SUCCESS;
-    if (m->copy.len != sizeof *out) return CUDA_ERROR_INVALID_VALUE;
-    memcpy(out, m->copy.data, sizeof *out);
-    /* Never a host address: the worker's own memory is not the guest's to copy. */
-    if ((out->srcMemoryType != CU_MEMORYTYPE_ARRAY && out->srcMemoryType != CU_MEMORYTYPE_DEVICE) ||
-        (out->dstMemoryType != CU_MEMORYTYPE_ARRAY && out->dstMemoryType != CU_MEMORYTYPE_DEVICE))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (out->srcMemoryType == CU_MEMORYTYPE_ARRAY)
-        r = served_handle(c, HAWSER_ARRAY, m->src_array, (void **)&out->srcArray);
-    if (r == CUDA_SUCCESS && out->dstMemoryType == CU_MEMORYTYPE_ARRAY)
-        r = served_handle(c, HAWSER_ARRAY, m->dst_array, (void **)&out->dstArray);
+    CUDA_RESOURCE_DESC *resource = a->resource;
+    if (!a->surface && !a->texture) return CUDA_ERROR_INVALID_VALUE;
+    if (resource->resType == CU_RESOURCE_TYPE_ARRAY || resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY) {
+        bool array = resource->resType == CU_RESOURCE_TYPE_ARRAY;
+        if (a->source.kind != (array ? HAWSER_ARRAY : HAWSER_MIPMAP)) return CUDA_ERROR_INVALID_HANDLE;
+        if (array)
+            resource->res.array.hArray = a->source.handle;
+        else
+            resource->res.mipmap.hMipmappedArray = a->source.handle;
+    }
+    CUresult r = a->surface ? c->driver->cuSurfObjectCreate(object, resource)
+                            : c->driver->cuTexObjectCreate(object, resource, a->texture, a->view);
+    reply->handle = *object;
     return r;
 }
 
-CUresult serve_CopyArray(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_TextureDestroy(struct served *c, const struct texture_destroy_args *a)
 {
-    const Hawser__CopyArray *m = (const Hawser__CopyArray *)msg;
-    CUDA_MEMCPY3D d;
-    CUstream stream;
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r == CUDA_SUCCESS) r = served_copy(c, m, &d);
-    return r == CUDA_SUCCESS ? c->driver->cuMemcpy3DAsync_v2(&d, stream) : r;
+    return a->surface ? c->driver->cuSurfObjectDestroy(a->object) : c->driver->cuTexObjectDestroy(a->object);
 }
 
-CUresult serve_ReferenceArray(struct served *c, const ProtobufCMessage *msg)
+CUresult served_copy(const struct copy_array_args *a)
 {
-    const Hawser__ReferenceArray *m = (const Hawser__ReferenceArray *)msg;
+    CUDA_MEMCPY3D *copy = a->copy;
+    bool from_array = copy->srcMemoryType == CU_MEMORYTYPE_ARRAY, to_array = copy->dstMemoryType == CU_MEMORYTYPE_ARRAY;
+    /* Never a host address: the worker's own memory is not the guest's to copy. */
+    if ((!from_array && copy->srcMemoryType != CU_MEMORYTYPE_DEVICE) ||
+        (!to_array && copy->dstMemoryType != CU_MEMORYTYPE_DEVICE))
+        return CUDA_ERROR_INVALID_VALUE;
+    if ((from_array && !a->src_array) || (to_array && !a->dst_array)) return CUDA_ERROR_INVALID_HANDLE;
+    if (from_array) copy->srcArray = a->src_array;
+    if (to_array) copy->dstArray = a->dst_array;
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_CopyArray(struct served *c, const struct copy_array_args *a)
+{
+    CUresult r = served_copy(a);
+    return r == CUDA_SUCCESS ? c->driver->cuMemcpy3DAsync_v2(a->copy, a->stream) : r;
+}
+
+CUresult serve_ReferenceArray(struct served *c, const struct reference_array_args *a,
+                              Hawser__ReferenceArrayReply *reply)
+{
     const struct cuda_driver *d = c->driver;
-    void *reference, *array;
+    void *reference = a->reference.handle, *array = NULL;
+    CUresult r;
     if (!d->cuTexRefGetArray || !d->cuTexRefGetMipmappedArray || !d->cuSurfRefGetArray) return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult r = served_handle(c, m->surface ? HAWSER_SURFREF : HAWSER_TEXREF, m->reference, &reference);
-    if (r != CUDA_SUCCESS) return r;
-    if (m->surface)
+    if (a->reference.kind != (a->surface ? HAWSER_SURFREF : HAWSER_TEXREF)) return CUDA_ERROR_INVALID_HANDLE;
+    if (a->surface)
         r = d->cuSurfRefGetArray((CUarray *)&array, reference);
-    else if (m->mipmap)
+    else if (a->mipmap)
         r = d->cuTexRefGetMipmappedArray((CUmipmappedArray *)&array, reference);
     else
         r = d->cuTexRefGetArray((CUarray *)&array, reference);
-    if (r != CUDA_SUCCESS) return r;
-    Hawser__ReferenceArrayReply reply = HAWSER__REFERENCE_ARRAY_REPLY__INIT;
-    reply.object = served_id(c, m->mipmap ? HAWSER_MIPMAP : HAWSER_ARRAY, array);
-    served_reply(c, &reply.base);
-    return CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS) reply->object = served_id(c, a->mipmap ? HAWSER_MIPMAP : HAWSER_ARRAY, array);
+    return r;
 }
 
-CUresult serve_MapArrays(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_MapArrays(struct served *c, const struct map_arrays_args *a)
 {
-    const Hawser__MapArrays *m = (const Hawser__MapArrays *)msg;
-    CUstream stream;
-    size_t n = m->list.len / sizeof(CUarrayMapInfo);
-    CUresult r = served_handle(c, HAWSER_STREAM, m->stream, (void **)&stream);
-    if (r != CUDA_SUCCESS) return r;
-    if (!n || n > UINT32_MAX || m->list.len % sizeof(CUarrayMapInfo) || m->n_resources != n || m->n_memories != n)
-        return CUDA_ERROR_INVALID_VALUE;
+    size_t n = a->n_list;
+    CUresult r = CUDA_SUCCESS;
+    if (!n || n > UINT32_MAX || a->n_resources != n || a->n_memories != n) return CUDA_ERROR_INVALID_VALUE;
     if (!c->driver->cuMemMapArrayAsync) return CUDA_ERROR_NOT_SUPPORTED;
-    CUarrayMapInfo *list = malloc(m->list.len);
-    if (!list) return CUDA_ERROR_OUT_OF_MEMORY;
-    memcpy(list, m->list.data, m->list.len);
     for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++) {
-        bool array = list[i].resourceType == CU_RESOURCE_TYPE_ARRAY;
-        r = served_handle(c, array ? HAWSER_ARRAY : HAWSER_MIPMAP, m->resources[i], (void **)&list[i].resource.array);
-        if (r == CUDA_SUCCESS && list[i].memOperationType == CU_MEM_OPERATION_TYPE_MAP)
-            r = served_handle(c, HAWSER_MEMORY, m->memories[i], (void **)&list[i].memHandle.memHandle);
+        CUarrayMapInfo *one = &a->list[i];
+        bool array = one->resourceType == CU_RESOURCE_TYPE_ARRAY;
+        r = served_handle(c, array ? HAWSER_ARRAY : HAWSER_MIPMAP, a->resources[i], (void **)&one->resource.array);
+        if (r == CUDA_SUCCESS && one->memOperationType == CU_MEM_OPERATION_TYPE_MAP)
+            r = served_handle(c, HAWSER_MEMORY, a->memories[i], (void **)&one->memHandle.memHandle);
     }
-    if (r == CUDA_SUCCESS) r = c->driver->cuMemMapArrayAsync(list, (unsigned)n, stream);
-    free(list);
-    return r;
+    return r == CUDA_SUCCESS ? c->driver->cuMemMapArrayAsync(a->list, (unsigned)n, a->stream) : r;
 }
 
-CUresult serve_TensorMapReplace(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_TensorMapReplace(struct served *c, const struct tensor_map_replace_args *a,
+                                Hawser__TensorMapReplaceReply *reply)
 {
-    const Hawser__TensorMapReplace *m = (const Hawser__TensorMapReplace *)msg;
-    Hawser__TensorMapReplaceReply reply = HAWSER__TENSOR_MAP_REPLACE_REPLY__INIT;
-    CUtensorMap map;
-    if (m->map.len != sizeof map) return CUDA_ERROR_INVALID_VALUE;
+    CUtensorMap map; /* aligned as no message is */
+    if (a->map.len != sizeof map) return CUDA_ERROR_INVALID_VALUE;
     if (!c->driver->cuTensorMapReplaceAddress) return CUDA_ERROR_NOT_SUPPORTED;
-    memcpy(&map, m->map.data, sizeof map);
-    CUresult r = c->driver->cuTensorMapReplaceAddress(&map, (void *)(uintptr_t)m->address);
-    reply.map = (ProtobufCBinaryData){sizeof map, (uint8_t *)&map};
-    if (r == CUDA_SUCCESS) served_reply(c, &reply.base);
-    return r;
+    memcpy(&map, a->map.data, sizeof map);
+    CUresult r = c->driver->cuTensorMapReplaceAddress(&map, (void *)(uintptr_t)a->address);
+    if (r != CUDA_SUCCESS) return r;
+    uint8_t *bytes = served_alloc(c, sizeof map);
+    if (!bytes) return CUDA_ERROR_OUT_OF_MEMORY;
+    reply->map = (ProtobufCBinaryData){sizeof map, memcpy(bytes, &map, sizeof map)};
+    return CUDA_SUCCESS;
 }

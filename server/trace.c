@@ -60,11 +60,14 @@ static struct trace_clock *clock_of(const struct cuda_driver *d)
 
 /* ---- one call ---- */
 
-/* The stream that the call's message names. */
+/* The stream that orders the call. */
 static bool find_stream(struct traced *t, const struct hawser_api_function *api, const ProtobufCMessage *args)
 {
-    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(api->request, "stream");
-    if (!f) return false;
+    const struct hawser_field_role *role = api->roles;
+    while (role && role->number && !(role->role & HAWSER_ROLE_ORDERS))
+        role++;
+    if (!role || !role->number) return false;
+    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(api->request, role->number);
     uint64_t id;
     memcpy(&id, (const char *)args + f->offset, sizeof id);
     return served_handle(t->call, HAWSER_STREAM, id, &t->stream) == CUDA_SUCCESS;
@@ -201,12 +204,11 @@ void trace_forget_context(const struct cuda_driver *d, CUcontext context)
     pthread_mutex_unlock(&lock);
 }
 
-CUresult serve_TraceFlush(struct served *c, const ProtobufCMessage *msg)
+CUresult serve_TraceFlush(struct served *c)
 {
     enum { MOST = 64 };
     CUcontext contexts[MOST];
     unsigned n = 0;
-    (void)msg;
     pthread_mutex_lock(&lock);
     for (struct trace_clock *clock = clocks; clock && n < MOST; clock = clock->next)
         contexts[n++] = clock->context;

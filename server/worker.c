@@ -18,6 +18,7 @@
 #include "backtrace.h"
 #include "clock.h"
 #include "credits.h"
+#include "dump.h"
 #include "inbox.h"
 #include "log.h"
 #include "nvml_api.h"
@@ -77,8 +78,10 @@ static void run(void *arg)
     struct job *j = arg;
     struct served *c = &j->served;
     const char *name = j->api ? j->api->name : "function of another release";
+    char text[512];
     CUresult r = run_in_context(j);
-    hawser_log(HAWSER_DEBUG, "%s -> %d", name, r);
+    if (hawser_log_enabled(HAWSER_DEBUG))
+        hawser_log(HAWSER_DEBUG, "%s -> %d", j->args ? hawser_dump(text, sizeof text, j->api, j->args) : name, r);
     if (j->seq == 0 && r != CUDA_SUCCESS) {
         hawser_log(HAWSER_INFO, "the guest's %s failed with %d; its next synchronizing call says so", name, r);
         served_post_failed(c, r);
@@ -114,8 +117,8 @@ static void run(void *arg)
     free(j);
 }
 
-/* The call's arguments, as far as this release knows its function and all that it asks for (protocol.h); false when they
- * make no sense. */
+/* The call's arguments, as far as this release knows its function and all that it asks for (protocol.h); false when
+ * they make no sense. */
 static bool read_args(struct job *j, const Hawser__Call *call)
 {
     j->function = call->function;
@@ -163,11 +166,11 @@ static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser
 
 /* ---- the session ---- */
 
-/* HostDone may come while the dispatcher waits for what it ends, so it is not queued behind other calls. */
-static bool take_at_once(struct worker *w, const Hawser__Call *call)
+/* What may come while the dispatcher waits for what it ends is not queued behind other calls. */
+static bool is_at_once(const Hawser__Call *call)
 {
-    if (call->function != HAWSER_FN_HostDone || call->frames) return false;
-    return start_call(w, call, NULL);
+    const struct hawser_api_function *api = hawser_api_function(call->function);
+    return api && api->flags & HAWSER_API_AT_ONCE && !call->frames;
 }
 
 static bool handle_message(struct worker *w, struct inbox_message *in)
@@ -177,7 +180,7 @@ static bool handle_message(struct worker *w, struct inbox_message *in)
     unsigned next = 1;
     for (size_t i = 0; ok && i < h->n_calls; i++) {
         const Hawser__Call *call = h->calls[i];
-        if (call->function == HAWSER_FN_HostDone && !call->frames) continue;
+        if (is_at_once(call)) continue;
         ok = call->frames <= in->frames.n_frames - next && start_call(w, call, &in->frames.frame[next]);
         if (ok) next += call->frames;
     }
@@ -202,7 +205,7 @@ int worker_receive(struct worker *w, struct inbox_message *in)
         return HAWSER_LANE_BROKEN;
     }
     for (size_t i = 0; i < in->calls->n_calls; i++)
-        take_at_once(w, in->calls->calls[i]);
+        if (is_at_once(in->calls->calls[i])) start_call(w, in->calls->calls[i], NULL);
     return HAWSER_LANE_OK;
 }
 

@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "cuda_abi.h"
+#include "dump.h"
 #include "log.h"
 
 /* One link per process. state says which of the others may be read. */
@@ -218,6 +219,14 @@ void shim_context_check(struct shim_object *context)
     if (failed || result == CUDA_ERROR_INVALID_CONTEXT) shim_host_functions_failed(context); /* it may have been ended */
 }
 
+static void say(const char *how, const struct shim_call *c, const ProtobufCMessage *m, int result)
+{
+    char text[512];
+    if (!hawser_log_enabled(HAWSER_DEBUG)) return;
+    hawser_dump(text, sizeof text, hawser_api_function(c->function), m);
+    hawser_log(HAWSER_DEBUG, "%s %s -> %d", how, text, result);
+}
+
 /* What the host does not serve is answered here; the frames are then given back. */
 static bool served(const struct shim_call *c, struct hawser_frame *frames, unsigned n)
 {
@@ -239,7 +248,7 @@ CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser
     shim_trace_start(c);
     int rc = hawser_session_post(session, c->who, c->function, m, frames, n);
     shim_trace_end(c);
-    hawser_log(HAWSER_DEBUG, "post %s", hawser_api_function(c->function)->name);
+    say("post", c, m, rc);
     return rc == 0 ? CUDA_SUCCESS : SHIM_HOST_GONE;
 }
 
@@ -247,13 +256,12 @@ CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser
                    unsigned n, ProtobufCMessage **reply)
 {
     int32_t result = 0;
-    const struct hawser_api_function *f = hawser_api_function(c->function);
     if (!served(c, frames, n)) return CUDA_ERROR_NOT_SUPPORTED;
     shim_trace_start(c);
     int rc = hawser_session_call(session, c->who, c->function, m, frames, n,
-                                 reply ? f->reply : NULL, &result, reply);
+                                 reply ? hawser_api_function(c->function)->reply : NULL, &result, reply);
     shim_trace_end(c);
-    hawser_log(HAWSER_DEBUG, "call %s -> %d", f->name, rc == 0 ? result : -1);
+    say("call", c, m, rc == 0 ? result : -1);
     /* The failure may be another context's, whose stream was named. */
     if (rc == 0 && is_lasting((CUresult)result) && c->context && c->context->id == c->who.context &&
         !c->context->ctx.failed)

@@ -1,5 +1,6 @@
 """The files that both ends of the wire are made of, from a spec and its profile."""
 
+from handlers import Handler
 from lock import Field
 from roles import roles_of
 
@@ -51,9 +52,9 @@ def messages_of(p):
     """{name: [Field]} of all messages of the spec, whatever this toolkit's header has."""
     out = {}
     for m in p.spec.messages.values():
-        out[m.name] = [Field(*f) for f in m.fields]
+        out[m.name] = [Field(f.name, f.wire, f.repeated) for f in m.fields]
         if m.number:
-            out[m.name + "Reply"] = [Field(*f) for f in m.reply]
+            out[m.name + "Reply"] = [Field(f.name, f.wire, f.repeated) for f in m.reply]
     for f in p.spec.functions.values():
         if not f.number:
             continue
@@ -101,14 +102,34 @@ def emit_header(p):
     return "\n".join(out + ["};", f"extern const struct hawser_symbol {p.api}_driver_symbols[];\n", "#endif\n"])
 
 
+def field_roles(p, x):
+    """[(field, [role], kinds)] of what travels as a request."""
+    if x in p.spec.messages.values():
+        return [(f.name, f.said(), "|".join(f.kinds)) for f in x.fields if f.said()]
+    out = [(r.field, r.said(p), p.spec.handles.get(r.base, "")) for r in roles_of(p.spec, x) if r.to_host and r.said(p)]
+    for _, said, kinds in out:
+        if kinds == "stream" and said == ["handle"]:
+            said.append("orders")
+            break
+    return out
+
+
+def role_table(p, lock, x):
+    numbers = {f.name: f.number for f in lock.numbered(camel(x.name), messages_of(p)[camel(x.name)])}
+    rows = [f'{{{numbers[name]}, {" | ".join("HAWSER_ROLE_" + s.upper() for s in said)}, "{kinds}"}}'
+            for name, said, kinds in field_roles(p, x)]
+    return f"(const struct hawser_field_role[]){{{', '.join(rows)}, {{0}}}}" if rows else "NULL"
+
+
 def emit_common(p, lock):
     up = p.api.upper()
     out = [notice(p), f'#include "{p.api}_api.h"\n',
            f"static const struct hawser_api_function functions[HAWSER_{up}_LIMIT - HAWSER_{up}_FIRST] = {{"]
     for c in p.numbered():
-        flags = " | ".join(f"HAWSER_API_{w.upper()}" for w in [c.kind, *sorted(p.flags(c) & {"waits", "syncs", "work"})])
+        words = [c.kind, *sorted(p.flags(c) & {"waits", "syncs", "work", "at-once"})]
+        flags = " | ".join(f"HAWSER_API_{w.upper().replace('-', '_')}" for w in words)
         out.append(f'    [{c.number}] = {{"{c.name}", {flags}, &{Names(c.name).descriptor}, '
-                   f'&{reply_names(c.name).descriptor}}},')
+                   f'&{reply_names(c.name).descriptor}, {role_table(p, lock, c)}}},')
     out.append(f"}};\n\nconst struct hawser_api_name hawser_{p.api}_names[] = {{")
     spec = p.spec
     carried = {*spec.functions, *spec.aliases, *spec.shared}
@@ -165,7 +186,8 @@ def guest_function(p, f):
     out = [f"{p.result} {f.name}({f.signature})", "{", *indented(body)]
     if made:
         out += ["out:"] if "check" in f.flags else []
-        out += indented([f"if (r == {p.ok})", f"    *{made.name} = ({made.base})made;", "else", "    shim_object_gone(made);"])
+        out += indented([f"if (r == {p.ok})", f"    *{made.name} = ({made.base})made;", "else",
+                         "    shim_object_gone(made);"])
     return "\n".join(out + ["    return r;", "}\n"])
 
 
@@ -207,17 +229,32 @@ def host_function(p, f):
     body += ["reply.status = r;"] if p.status else []
     body += ["served_reply(c, &reply.base);"] if replies else []
     body.append("return CUDA_SUCCESS;" if p.status else "return r;")
-    return "\n".join([f"static CUresult serve_{f.name}(struct served *c, const ProtobufCMessage *msg)", "{",
+    return "\n".join([f"static CUresult run_{f.name}(struct served *c, const ProtobufCMessage *msg)", "{",
                       *indented(body), "}\n"])
+
+
+def handlers_of(p):
+    return [Handler(p, m, Names, lower) for m in p.wires()]
+
+
+def emit_serve(p):
+    """The handlers that are written by hand, and what they get."""
+    up = p.api.upper()
+    out = [notice(p), f"#ifndef HAWSER_{up}_SERVE_H\n#define HAWSER_{up}_SERVE_H\n",
+           f'#include "{p.api}_api.h"\n#include "served.h"\n']
+    for h in handlers_of(p):
+        out += [*h.structure(), h.prototype() + ";\n"]
+    return "\n".join(out + ["#endif\n"])
 
 
 def emit_host(p):
     up = p.api.upper()
+    handlers = sorted(handlers_of(p), key=lambda h: any(f.form == "message" for f in h.fields))  # after their parts
     out = [notice(p), f'#include "{p.host}"\n']
-    out += [f"CUresult serve_{m.name}(struct served *c, const ProtobufCMessage *msg);" for m in p.wires()]
-    out += [""] + [host_function(p, f) for f in p.calls()]
+    out += [line for h in handlers for line in h.reader() + h.dispatcher()]
+    out += [host_function(p, f) for f in p.calls()]
     out.append(f"const serve_function hawser_{p.api}_serve[HAWSER_{up}_LIMIT - HAWSER_{up}_FIRST] = {{")
-    out += [f"    [{c.number}] = serve_{c.name}," for c in p.numbered()]
+    out += [f"    [{c.number}] = run_{c.name}," for c in p.numbered()]
     out += ["};\n", f"const struct hawser_symbol {p.api}_driver_symbols[] = {{"]
     out += [f'    {{"{name}", offsetof(struct {p.api}_driver, {name})}},' for name in p.signatures()]
     return "\n".join(out + ["    {NULL, 0}", "};"]) + "\n"
@@ -226,5 +263,6 @@ def emit_host(p):
 def files(p, lock):
     hooks = any(f.flags & {"check", "note"} for f in p.functions())
     files = {".proto": emit_proto(p, lock), "_api.h": emit_header(p), "_api.c": emit_common(p, lock),
-             "_guest.c": emit_guest(p), "_host.c": emit_host(p), **({"_hooks.h": emit_hooks(p)} if hooks else {})}
+             "_guest.c": emit_guest(p), "_host.c": emit_host(p), "_serve.h": emit_serve(p),
+             **({"_hooks.h": emit_hooks(p)} if hooks else {})}
     return {**{p.api + end: text for end, text in files.items()}, **p.more()}

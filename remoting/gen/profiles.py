@@ -30,6 +30,7 @@ class Profile:
     status = False          # its result is no CUresult and travels in the reply, as the field "status"
     guest, host = "", ""    # the headers of what the generated functions are made of
     driver = ""             # C: the host's table of functions
+    addresses = set()       # types that are addresses of the device
     odd = []                # declarations of functions that have another kind of result
 
     def __init__(self, spec, header=None):
@@ -118,6 +119,7 @@ class Cuda(Profile):
     missing, unknown = "CUDA_ERROR_NOT_SUPPORTED", "CUDA_ERROR_UNKNOWN"
     guest, host = "shim.h", "served.h"
     driver = "c->driver"
+    addresses = {"CUdeviceptr"}
 
     @classmethod
     def of(cls, spec, cc, include):
@@ -148,6 +150,10 @@ class Cuda(Profile):
 
     def handle_number(self, role):
         return f"shim_handle({role.object}, (const void *)(uintptr_t){role.name}, &m.{role.field})"
+
+    def handle_type(self, kind):
+        """The C type of the driver's handles of a kind."""
+        return next(t for t, k in self.spec.handles.items() if k == kind)
 
     def handle(self, role):
         return f"served_handle(c, {role.object}, m->{role.field}, (void **)&{role.name})"

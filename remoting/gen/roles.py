@@ -1,9 +1,6 @@
 """What a parameter of a generated function is, and the C that takes it from the program to the driver and back."""
 
-from spec import plain_type
-
-SCALARS = {"unsigned int": "uint64", "unsigned char": "uint64", "unsigned short": "uint64",
-           "unsigned long long": "uint64", "int": "sint64", "float": "float"}
+from spec import SCALARS, plain_type
 
 
 class Role:
@@ -48,6 +45,11 @@ class Role:
     def told(self):
         """C, on the host: the count that came."""
         return f"m->{self.count.strip('*').lower()}"
+
+    def said(self, p):
+        """What api.h's enum hawser_role says of it."""
+        return (["address"] if self.base in p.addresses or "address" in self.words else []) + \
+            sorted(self.words & {"takes", "frees"})
 
     # ---- C, in the guest
 
@@ -120,6 +122,9 @@ class Handle(Role):
     def gone(self):
         return "gone" in self.words
 
+    def said(self, p):
+        return ["gone" if self.gone else "handle"]
+
     def fill(self, p):
         return [f"r = {p.handle_number(self)};", f"if (r != {p.ok}) return r;"]
 
@@ -137,6 +142,9 @@ class New(Out):
     """A handle that the guest mints: its number goes to the host, which gives it its meaning."""
 
     kind, to_host, to_guest = "new", True, False
+
+    def said(self, p):
+        return ["new"]
 
     def fill(self, p):
         return [f"made = shim_object_new({self.object}, &c);", f"if (!made) return {p.no_memory};",

@@ -5,6 +5,10 @@ import sys
 from dataclasses import dataclass, field
 
 
+SCALARS = {"unsigned int": "uint64", "unsigned char": "uint64", "unsigned short": "uint64",
+           "unsigned long long": "uint64", "int": "sint64", "float": "float"}
+PLAIN = {"u64": "uint64", "i64": "sint64", "bool": "bool", "bytes": "bytes", "string": "string"}
+FIELD_WORDS = {"optional", "whole", "orders", "takes", "frees"}
 PARAMETER_WORDS = {"reads", "optional", "address", "both", "gone", "takes", "frees"}
 
 
@@ -40,12 +44,41 @@ class Function:
 
 
 @dataclass
+class MessageField:
+    """A field of a message of our own: form is plain, scalar, address, message, struct, structs, in, new, gone or id."""
+
+    name: str
+    repeated: bool = False
+    form: str = ""
+    wire: str = ""    # its type in the message
+    type: str = ""    # in C, of a scalar or struct; the other message
+    kinds: list = field(default_factory=list)  # of a handle
+    exactly: int = 0  # how many numbers
+    most: int = 0     # structs
+    words: set = field(default_factory=set)
+
+    @property
+    def whole(self):
+        """The handler has to do with the entry of the handle table, not with the driver's handle."""
+        return "whole" in self.words or len(self.kinds) > 1
+
+    @property
+    def optional(self):
+        return "optional" in self.words
+
+    def said(self):
+        """What api.h's enum hawser_role says of it."""
+        forms = {"in": ["handle"], "id": ["handle"], "new": ["new"], "gone": ["gone"], "address": ["address"]}
+        return forms.get(self.form, []) + sorted(self.words & {"takes", "frees", "orders"})
+
+
+@dataclass
 class Message:
     name: str
     number: int = 0  # 0: a plain message, not a call
     kind: str = ""
     flags: set = field(default_factory=set)
-    fields: list = field(default_factory=list)  # (name, type, repeated)
+    fields: list = field(default_factory=list)
     reply: list = field(default_factory=list)
 
 
@@ -110,11 +143,15 @@ class Spec:
         words = rest.split()
         if words[0] not in ("post", "call") or not words[-2].isdigit():
             self.fail("expected: wire post|call [flags] NUMBER NAME")
-        m = Message(words[-1], int(words[-2]), words[0], set(words[1:-2]))
-        self.messages[m.name] = self.last_message = m
+        self.add_message(Message(words[-1], int(words[-2]), words[0], set(words[1:-2])))
 
     def read_message(self, _, rest):
-        self.messages[rest] = self.last_message = Message(rest)
+        self.add_message(Message(rest))
+
+    def add_message(self, m):
+        if m.name in self.messages:
+            self.fail(f"{m.name} stands twice")
+        self.messages[m.name] = self.last_message = m
 
     def read_field(self, words):
         m = self.last_message
@@ -123,14 +160,34 @@ class Spec:
         target = m.fields
         if words[0] == "->":
             target, words = m.reply, words[1:]
-        name, words = words[0], words[1:]
-        repeated = words[0] == "repeated"
-        words = words[1:] if repeated else words
-        types = {"u64": "uint64", "i64": "sint64", "bool": "bool", "bytes": "bytes", "string": "string"}
-        kind = words[1] if words[0] == "message" else types.get(words[0])
-        if not kind:
+        f = MessageField(words[0], words[1] == "repeated")
+        words = words[2:] if f.repeated else words[1:]
+        rest = words[1:]
+        shape = re.match(r"(\w+)\[(\d+)\]$", words[0])
+        if words[0] in PLAIN:
+            f.form, f.wire = "plain", PLAIN[words[0]]
+        elif words[0] == "address":
+            f.form, f.wire = "address", "uint64"
+        elif words[0] in ("message", "struct", "structs") and rest:
+            f.form, f.type, rest = words[0], rest[0], rest[1:]
+            f.wire = f.type if f.form == "message" else "bytes"
+            if f.form == "structs" and rest and rest[0].isdigit():
+                f.most, rest = int(rest[0]), rest[1:]
+        elif words[0] in ("in", "new", "gone", "id") and rest:
+            f.form, f.wire, f.kinds, rest = words[0], "uint64", rest[0].split("|"), rest[1:]
+            if unknown := set(f.kinds) - set(self.handles.values()):
+                self.fail(f"no kind of handle: {', '.join(unknown)}")
+        else:
+            f.form, f.type = "scalar", plain_type(shape.group(1) if shape else words[0])
+            f.wire = SCALARS.get(f.type) or self.scalars.get(f.type)
+            f.exactly = int(shape.group(2)) if shape else 0
+            f.repeated = f.repeated or bool(shape)
+        if not f.wire:
             self.fail(f"unknown field type '{words[0]}'")
-        target.append((name, kind, repeated))
+        f.words = set(rest)
+        if unknown := f.words - FIELD_WORDS:
+            self.fail(f"unknown word {', '.join(unknown)} of {f.name}")
+        target.append(f)
 
     def read_function(self, word, rest):
         m = re.match(r"(.*?)\b((?:cu|nvml)\w+)\((.*)\)((?: +\w+(?:\[[*\w-]+\]|:[\w,]+))*)$", rest)
@@ -165,7 +222,7 @@ class Spec:
     # ---- the whole
 
     def check(self):
-        known = {"waits", "syncs", "work", "check", "note", "outside", "at-once"}
+        known = {"waits", "syncs", "work", "check", "note", "outside", "at-once", "late"}
         numbers = {}
         for f in list(self.functions.values()) + list(self.messages.values()):
             line = getattr(f, "line", 0)
@@ -173,6 +230,9 @@ class Spec:
                 self.fail(f"{f.name}: unknown flag {', '.join(f.flags - known)}", line)
             if f.number and numbers.setdefault(f.number, f.name) != f.name:
                 self.fail(f"{f.name} and {numbers[f.number]} share the number {f.number}", line)
+        for m in self.messages.values():
+            if "work" in m.flags and not any("orders" in f.words for f in m.fields):
+                self.fail(f"{m.name} puts work into a stream, but no field is the stream that orders it")
         for f in self.functions.values():
             for w in f.wires:
                 if w not in self.messages:

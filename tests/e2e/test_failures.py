@@ -201,7 +201,7 @@ def tests(build):
                 while s.recv(4096):
                     pass
             assert until(lambda: len(d.log.splitlines()) == lines + 1, 5), d.log
-            assert "greeting" in d.log, d.log
+            assert until(lambda: "greeting" in d.log, 5), d.log
             assert through(d, "vector").returncode == 0
 
     def libc_of(pid):

@@ -71,7 +71,7 @@ def tests(build):
             worker = Peer(worker_port(welcome))
             worker.send(block(2, number(1, 1) + block(3, b"x" * 32)))
             assert worker.closed()
-            assert "token" in d.log, d.log
+            assert until(lambda: "token" in d.log, 5), d.log
 
     def a_stranger_at_a_workers_port_costs_the_session_nothing():
         port = free_port()

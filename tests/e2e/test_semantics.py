@@ -61,7 +61,7 @@ def tests(build):
             command = [build.bin("hawser"), "run", "--device", "soft", build.program("semantics"), subtest]
             r = run(command, env=build.env(HAWSER_LOG="debug"), timeout=300)
             assert r.returncode == 0 and r.stdout == f"ok {subtest}\n", r
-            seen = len(re.findall(r"hawser-worker.* GraphLaunch -> 0\n", r.stderr))
+            seen = len(re.findall(r"hawser-worker.* GraphLaunch\(.*\) -> 0\n", r.stderr))
             assert seen == launches, (seen, r.stderr[-2000:])
         return go
 

@@ -90,6 +90,17 @@ class Spec(unittest.TestCase):
     def test_a_function_without_its_number_is_refused(self):
         self.refused("call 102 cuCtxGetLimit", "call cuCtxGetLimit", "number")
 
+    def test_what_is_said_of_a_field_must_make_sense(self):
+        self.refused("    stream in stream orders\n    transfer u64", "    stream in stream order\n    transfer u64", "order")
+        self.refused("    pool in pool\n", "    pool in pond\n", "pond")
+        self.refused("    stream in stream orders\n    transfer u64", "    stream in stream\n    transfer u64", "CopyOut",
+                     "orders")
+        self.refused("wire call 18 PoolDefault", "wire call 18 PoolAttribute", "PoolAttribute stands twice")
+
+    def test_what_is_said_of_a_parameter_must_make_sense(self):
+        self.refused("hArray:gone", "hArray:vanished", "vanished")
+        self.refused("hArray:gone", "hMipmap:gone", "hMipmap")
+
     def test_a_signature_that_slips_through_the_generator_fails_to_compile(self):
         """The compiler checks once more: the generated assertions hold the header's types against ours."""
         status, said, folder = generate(self.spec)

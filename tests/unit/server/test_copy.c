@@ -13,10 +13,6 @@ static int last_result;
 static CUresult copy_result, stream_state;
 static unsigned waits; /* for events */
 
-CUresult serve_CopyIn(struct served *c, const ProtobufCMessage *msg);
-CUresult serve_CopyOut(struct served *c, const ProtobufCMessage *msg);
-CUresult serve_CopyOutLater(struct served *c, const ProtobufCMessage *msg);
-
 /* What the worker would send: pushes are applied as a guest would. */
 void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
 {
@@ -107,29 +103,28 @@ static void start(void)
 
 TestSuite(copy, .init = start);
 
-static CUresult out(CUresult (*serve)(struct served *, const ProtobufCMessage *), uint64_t width, uint64_t height,
-                    uint64_t pitch)
+static CUresult out(size_t width, size_t height, size_t pitch)
 {
-    Hawser__CopyOut m = HAWSER__COPY_OUT__INIT;
-    Hawser__CopyOutLater l = HAWSER__COPY_OUT_LATER__INIT;
-    m.width = l.width = width;
-    m.height = l.height = height;
-    m.pitch = l.pitch = pitch;
-    m.stream = l.stream = 1;
-    m.transfer = l.transfer = 7;
-    return serve(&call, serve == serve_CopyOut ? &m.base : &l.base);
+    struct copy_out_args a = {.width = width, .height = height, .pitch = pitch, .transfer = 7};
+    return serve_CopyOut(&call, &a);
+}
+
+static CUresult out_later(size_t width, size_t height, size_t pitch)
+{
+    struct copy_out_later_args a = {.width = width, .height = height, .pitch = pitch, .transfer = 7};
+    return serve_CopyOutLater(&call, &a, CUDA_SUCCESS);
 }
 
 Test(copy, a_long_line_comes_in_pieces)
 {
-    cr_assert_eq(out(serve_CopyOut, (9 << 20) + 5, 1, (9 << 20) + 5), CUDA_SUCCESS);
+    cr_assert_eq(out((9 << 20) + 5, 1, (9 << 20) + 5), CUDA_SUCCESS);
     cr_expect_eq(pushed, (9 << 20) + 5);
     cr_expect_eq(memcmp(guest, device, (9 << 20) + 5), 0);
 }
 
 Test(copy, rows_come_packed)
 {
-    cr_assert_eq(out(serve_CopyOut, 1000, 9000, 1024), CUDA_SUCCESS);
+    cr_assert_eq(out(1000, 9000, 1024), CUDA_SUCCESS);
     cr_expect_eq(pushed, 9000000);
     for (size_t y = 0; y < 9000; y++)
         cr_assert_eq(memcmp(guest + y * 1000, device + y * 1024, 1000), 0);
@@ -137,7 +132,7 @@ Test(copy, rows_come_packed)
 
 Test(copy, what_nobody_waits_for_is_there_after_push_ready)
 {
-    cr_assert_eq(out(serve_CopyOutLater, 5 << 20, 1, 5 << 20), CUDA_SUCCESS);
+    cr_assert_eq(out_later(5 << 20, 1, 5 << 20), CUDA_SUCCESS);
     staging_push_ready(&worker);
     cr_expect_eq(memcmp(guest, device, 5 << 20), 0);
 }
@@ -145,31 +140,35 @@ Test(copy, what_nobody_waits_for_is_there_after_push_ready)
 Test(copy, a_failed_copy_is_told_to_the_guest)
 {
     copy_result = CUDA_ERROR_ILLEGAL_ADDRESS;
-    cr_expect_eq(out(serve_CopyOut, 100, 1, 100), CUDA_ERROR_ILLEGAL_ADDRESS);
-    cr_expect_eq(out(serve_CopyOutLater, 100, 1, 100), CUDA_SUCCESS);
+    cr_expect_eq(out(100, 1, 100), CUDA_ERROR_ILLEGAL_ADDRESS);
+    cr_expect_eq(out_later(100, 1, 100), CUDA_SUCCESS);
     staging_push_ready(&worker);
     cr_expect_eq(last_result, CUDA_ERROR_ILLEGAL_ADDRESS);
     cr_expect_eq(pushed, 0);
 }
 
+Test(copy, wrong_arguments_of_a_copy_that_nobody_waits_for_are_told_to_the_guest)
+{
+    struct copy_out_later_args a = {.transfer = 7};
+    cr_expect_eq(serve_CopyOutLater(&call, &a, CUDA_ERROR_INVALID_HANDLE), CUDA_ERROR_INVALID_HANDLE);
+    cr_expect_eq(last_result, CUDA_ERROR_INVALID_HANDLE);
+}
+
 Test(copy, sizes_that_do_not_fit_their_frame_are_refused)
 {
-    Hawser__CopyIn m = HAWSER__COPY_IN__INIT;
+    struct copy_in_args a = {.width = 63, .height = 1};
     char bytes[64] = "";
     struct hawser_frame f = {.data = bytes, .size = sizeof bytes};
     call.frames = &f;
     call.n_frames = 1;
-    m.stream = 1;
-    m.width = 63;
-    m.height = 1;
-    cr_expect_eq(serve_CopyIn(&call, &m.base), CUDA_ERROR_INVALID_VALUE);
-    m.width = 1ull << 62;
-    m.height = 8;
-    cr_expect_eq(serve_CopyIn(&call, &m.base), CUDA_ERROR_INVALID_VALUE);
-    m.width = 8;
-    m.pitch = 100;
-    cr_expect_eq(serve_CopyIn(&call, &m.base), CUDA_SUCCESS);
-    cr_expect_eq(out(serve_CopyOut, 1ull << 40, 1ull << 40, 0), CUDA_ERROR_INVALID_VALUE);
+    cr_expect_eq(serve_CopyIn(&call, &a), CUDA_ERROR_INVALID_VALUE);
+    a.width = 1ull << 62;
+    a.height = 8;
+    cr_expect_eq(serve_CopyIn(&call, &a), CUDA_ERROR_INVALID_VALUE);
+    a.width = 8;
+    a.pitch = 100;
+    cr_expect_eq(serve_CopyIn(&call, &a), CUDA_SUCCESS);
+    cr_expect_eq(out(1ull << 40, 1ull << 40, 0), CUDA_ERROR_INVALID_VALUE);
 }
 
 /* Other streams use what has been copied; a stream with work holds nobody up. */
@@ -180,17 +179,14 @@ Test(copy, into_an_idle_stream_is_made_at_once)
         unsigned waits;
     } cases[] = {{CUDA_SUCCESS, 1}, {CUDA_ERROR_NOT_READY, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        Hawser__CopyIn m = HAWSER__COPY_IN__INIT;
+        struct copy_in_args a = {.width = 16, .height = 1};
         char bytes[16] = "sixteen of them";
         struct hawser_frame frame = {.data = bytes, .size = sizeof bytes};
         stream_state = cases[i].stream;
         waits = 0;
-        m.width = sizeof bytes;
-        m.height = 1;
-        m.stream = 1;
         call.frames = &frame;
         call.n_frames = 1;
-        cr_assert_eq(serve_CopyIn(&call, &m.base), CUDA_SUCCESS);
+        cr_assert_eq(serve_CopyIn(&call, &a), CUDA_SUCCESS);
         cr_expect_eq(waits, cases[i].waits, "case %zu", i);
         cr_expect_str_eq(device, bytes);
     }
@@ -198,7 +194,7 @@ Test(copy, into_an_idle_stream_is_made_at_once)
 
 Test(copy, a_context_gives_its_staging_memory_back)
 {
-    out(serve_CopyOut, 1 << 20, 1, 1 << 20);
+    out(1 << 20, 1, 1 << 20);
     staging_forget_context(&worker, 0x100); /* the sanitizer would see what is not freed or freed twice */
-    cr_assert_eq(out(serve_CopyOut, 1 << 20, 1, 1 << 20), CUDA_SUCCESS);
+    cr_assert_eq(out(1 << 20, 1, 1 << 20), CUDA_SUCCESS);
 }

@@ -3,12 +3,12 @@
 #include "nvml_api.h"
 
 static const struct hawser_api_function functions[HAWSER_NVML_LIMIT - HAWSER_NVML_FIRST] = {
-    [2] = {"nvmlSystemGetDriverVersion", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_system_get_driver_version__descriptor, &hawser__nvml_system_get_driver_version_reply__descriptor},
-    [4] = {"nvmlDeviceGetPciInfo_v3", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_pci_info_v3__descriptor, &hawser__nvml_device_get_pci_info_v3_reply__descriptor},
-    [5] = {"nvmlDeviceGetMode", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_mode__descriptor, &hawser__nvml_device_get_mode_reply__descriptor},
-    [6] = {"nvmlDeviceGetMemoryInfo_v2", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_memory_info_v2__descriptor, &hawser__nvml_device_get_memory_info_v2_reply__descriptor},
-    [67] = {"nvmlDeviceGetClocks", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_clocks__descriptor, &hawser__nvml_device_get_clocks_reply__descriptor},
-    [113] = {"nvmlDeviceGetFieldValues", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_field_values__descriptor, &hawser__nvml_device_get_field_values_reply__descriptor},
+    [2] = {"nvmlSystemGetDriverVersion", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_system_get_driver_version__descriptor, &hawser__nvml_system_get_driver_version_reply__descriptor, NULL},
+    [4] = {"nvmlDeviceGetPciInfo_v3", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_pci_info_v3__descriptor, &hawser__nvml_device_get_pci_info_v3_reply__descriptor, (const struct hawser_field_role[]){{1, HAWSER_ROLE_HANDLE, "device"}, {0}}},
+    [5] = {"nvmlDeviceGetMode", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_mode__descriptor, &hawser__nvml_device_get_mode_reply__descriptor, (const struct hawser_field_role[]){{1, HAWSER_ROLE_HANDLE, "device"}, {0}}},
+    [6] = {"nvmlDeviceGetMemoryInfo_v2", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_memory_info_v2__descriptor, &hawser__nvml_device_get_memory_info_v2_reply__descriptor, (const struct hawser_field_role[]){{1, HAWSER_ROLE_HANDLE, "device"}, {0}}},
+    [67] = {"nvmlDeviceGetClocks", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_clocks__descriptor, &hawser__nvml_device_get_clocks_reply__descriptor, (const struct hawser_field_role[]){{1, HAWSER_ROLE_HANDLE, "device"}, {0}}},
+    [113] = {"nvmlDeviceGetFieldValues", HAWSER_API_CALL | HAWSER_API_WAITS, &hawser__nvml_device_get_field_values__descriptor, &hawser__nvml_device_get_field_values_reply__descriptor, (const struct hawser_field_role[]){{1, HAWSER_ROLE_HANDLE, "device"}, {0}}},
 };
 
 const struct hawser_api_name hawser_nvml_names[] = {

@@ -2,8 +2,7 @@
 
 #include "nvml_host.h"
 
-
-static CUresult serve_nvmlSystemGetDriverVersion(struct served *c, const ProtobufCMessage *msg)
+static CUresult run_nvmlSystemGetDriverVersion(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__NvmlSystemGetDriverVersion *m = (const Hawser__NvmlSystemGetDriverVersion *)msg;
     Hawser__NvmlSystemGetDriverVersionReply reply = HAWSER__NVML_SYSTEM_GET_DRIVER_VERSION_REPLY__INIT;
@@ -20,7 +19,7 @@ static CUresult serve_nvmlSystemGetDriverVersion(struct served *c, const Protobu
     return CUDA_SUCCESS;
 }
 
-static CUresult serve_nvmlDeviceGetPciInfo_v3(struct served *c, const ProtobufCMessage *msg)
+static CUresult run_nvmlDeviceGetPciInfo_v3(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__NvmlDeviceGetPciInfoV3 *m = (const Hawser__NvmlDeviceGetPciInfoV3 *)msg;
     Hawser__NvmlDeviceGetPciInfoV3Reply reply = HAWSER__NVML_DEVICE_GET_PCI_INFO_V3_REPLY__INIT;
@@ -37,7 +36,7 @@ static CUresult serve_nvmlDeviceGetPciInfo_v3(struct served *c, const ProtobufCM
     return CUDA_SUCCESS;
 }
 
-static CUresult serve_nvmlDeviceGetMode(struct served *c, const ProtobufCMessage *msg)
+static CUresult run_nvmlDeviceGetMode(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__NvmlDeviceGetMode *m = (const Hawser__NvmlDeviceGetMode *)msg;
     Hawser__NvmlDeviceGetModeReply reply = HAWSER__NVML_DEVICE_GET_MODE_REPLY__INIT;
@@ -56,7 +55,7 @@ static CUresult serve_nvmlDeviceGetMode(struct served *c, const ProtobufCMessage
     return CUDA_SUCCESS;
 }
 
-static CUresult serve_nvmlDeviceGetMemoryInfo_v2(struct served *c, const ProtobufCMessage *msg)
+static CUresult run_nvmlDeviceGetMemoryInfo_v2(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__NvmlDeviceGetMemoryInfoV2 *m = (const Hawser__NvmlDeviceGetMemoryInfoV2 *)msg;
     Hawser__NvmlDeviceGetMemoryInfoV2Reply reply = HAWSER__NVML_DEVICE_GET_MEMORY_INFO_V2_REPLY__INIT;
@@ -73,7 +72,7 @@ static CUresult serve_nvmlDeviceGetMemoryInfo_v2(struct served *c, const Protobu
     return CUDA_SUCCESS;
 }
 
-static CUresult serve_nvmlDeviceGetClocks(struct served *c, const ProtobufCMessage *msg)
+static CUresult run_nvmlDeviceGetClocks(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__NvmlDeviceGetClocks *m = (const Hawser__NvmlDeviceGetClocks *)msg;
     Hawser__NvmlDeviceGetClocksReply reply = HAWSER__NVML_DEVICE_GET_CLOCKS_REPLY__INIT;
@@ -94,7 +93,7 @@ static CUresult serve_nvmlDeviceGetClocks(struct served *c, const ProtobufCMessa
     return CUDA_SUCCESS;
 }
 
-static CUresult serve_nvmlDeviceGetFieldValues(struct served *c, const ProtobufCMessage *msg)
+static CUresult run_nvmlDeviceGetFieldValues(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__NvmlDeviceGetFieldValues *m = (const Hawser__NvmlDeviceGetFieldValues *)msg;
     Hawser__NvmlDeviceGetFieldValuesReply reply = HAWSER__NVML_DEVICE_GET_FIELD_VALUES_REPLY__INIT;
@@ -112,12 +111,12 @@ static CUresult serve_nvmlDeviceGetFieldValues(struct served *c, const ProtobufC
 }
 
 const serve_function hawser_nvml_serve[HAWSER_NVML_LIMIT - HAWSER_NVML_FIRST] = {
-    [2] = serve_nvmlSystemGetDriverVersion,
-    [4] = serve_nvmlDeviceGetPciInfo_v3,
-    [5] = serve_nvmlDeviceGetMode,
-    [6] = serve_nvmlDeviceGetMemoryInfo_v2,
-    [67] = serve_nvmlDeviceGetClocks,
-    [113] = serve_nvmlDeviceGetFieldValues,
+    [2] = run_nvmlSystemGetDriverVersion,
+    [4] = run_nvmlDeviceGetPciInfo_v3,
+    [5] = run_nvmlDeviceGetMode,
+    [6] = run_nvmlDeviceGetMemoryInfo_v2,
+    [67] = run_nvmlDeviceGetClocks,
+    [113] = run_nvmlDeviceGetFieldValues,
 };
 
 const struct hawser_symbol nvml_driver_symbols[] = {
