@@ -34,6 +34,21 @@ extern const unsigned hawser_abi_n_errors;
 CUstream hawser_abi_enter_per_thread(void);
 void hawser_abi_leave_per_thread(CUstream before);
 
+/* How many things there are for which layers that sleep (layers.list) must be asked. */
+extern int hawser_layers_woken;
+static inline bool hawser_layers_awake(void)
+{
+    return __builtin_expect(__atomic_load_n(&hawser_layers_woken, __ATOMIC_RELAXED) != 0, 0);
+}
+static inline void hawser_layers_wake(void)
+{
+    __atomic_add_fetch(&hawser_layers_woken, 1, __ATOMIC_RELAXED);
+}
+static inline void hawser_layers_rest(void)
+{
+    __atomic_sub_fetch(&hawser_layers_woken, 1, __ATOMIC_RELAXED);
+}
+
 /* CLS, the context-local storage of the private tables (cls.c). */
 CUresult hawser_abi_cls_set(CUcontext ctx, void *key, void *value,
                             void (*destroy)(CUcontext, void *, void *));
@@ -55,9 +70,6 @@ void hawser_abi_handshake(const struct abi_handshake *h, const struct abi_handsh
 
 /* MD2 (RFC 1319). digest: 16 bytes. */
 void hawser_abi_md2(const uint8_t *data, size_t size, uint8_t *digest);
-
-/* Advice about managed memory that was freed is forgotten (composed/managed.c). */
-void hawser_abi_managed_freed(CUdeviceptr base);
 
 /* Advice about managed memory that was freed is forgotten (composed/managed.c). */
 void hawser_abi_managed_freed(CUdeviceptr base);

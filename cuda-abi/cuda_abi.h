@@ -11,9 +11,14 @@
  *   old names such as cuCtxDestroy           as their newest revision, where that takes the same
  *                                            parameters; weak: a strong definition overrides it
  *   graphs and stream capture                see graph/
+ *   what looks at calls first                see layers.list: it names the functions that ask it
  *   what comes down to other functions       see composed/
  *   every other name of cuda.h               as a weak function that returns CUDA_ERROR_NOT_SUPPORTED
  *                                            and logs its name once
+ *
+ * In written sources, of this room and of the libraries, a function's name means the library's own, behind the layers:
+ * abi_rename.h, generated, is included before everything. What must be asked as the program asks it is
+ * hawser_exported_NAME.
  *
  * Everything here is thread-safe unless it says otherwise.
  */

@@ -130,3 +130,27 @@ void capture_and_the_legacy_stream(void)
     OK(cuStreamDestroy(s));
     OK(cuMemFree(x));
 }
+
+/* Its blocks are no graph's, and what is refused leaves the capture and the block as they were. */
+void capture_with_a_pool_of_host_memory(void)
+{
+    const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_HOST, 0}};
+    CUmemoryPool pool;
+    CUstream s;
+    CUgraph graph;
+    CUdeviceptr x, y;
+    if (!software()) return; /* NVIDIA's can be captured */
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuMemPoolCreate(&pool, &props));
+    OK(cuMemAllocFromPoolAsync(&x, 64, pool, s));
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    IS(cuMemAllocFromPoolAsync(&y, 64, pool, s), CUDA_ERROR_NOT_SUPPORTED);
+    IS(cuMemFreeAsync(x, s), CUDA_ERROR_NOT_SUPPORTED);
+    OK(cuMemFreeAsync(0, s));
+    OK(cuStreamEndCapture(s, &graph));
+    OK(cuGraphDestroy(graph));
+    *(unsigned *)x = 3;
+    OK(cuMemFreeAsync(x, s));
+    OK(cuStreamDestroy(s));
+    OK(cuMemPoolDestroy(pool));
+}
