@@ -190,10 +190,10 @@ static bool forbids(const struct capture *c)
            (c->mode == CU_STREAM_CAPTURE_MODE_GLOBAL && thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
-bool capture_forbids(CUresult *r)
+bool capture_forbids(CUcontext context, CUresult *r)
 {
     struct captured_stream *c = streams;
-    while (c && !forbids(c->capture))
+    while (c && !(forbids(c->capture) && (!context || c->capture->context == context)))
         c = c->next;
     if (c) *r = capture_break(c, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     return c != NULL;

@@ -38,7 +38,7 @@ CUresult capture_break(struct captured_stream *c, CUresult r);
 bool capture_implicit(CUstream s, CUresult *r);
 /* a wait for a whole context, */
 bool capture_in_context(CUcontext context, CUresult *r);
-/* what the modes of captures and of the thread forbid. */
-bool capture_forbids(CUresult *r);
+/* what the modes of captures and of the thread forbid; context: only in this one, NULL for all. */
+bool capture_forbids(CUcontext context, CUresult *r);
 
 #endif
