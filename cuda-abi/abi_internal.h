@@ -34,6 +34,8 @@ extern const unsigned hawser_abi_n_errors;
 CUstream hawser_abi_enter_per_thread(void);
 void hawser_abi_leave_per_thread(CUstream before);
 
+bool hawser_abi_in_callback(void);
+
 /* How many things there are for which layers that sleep (layers.list) must be asked. */
 extern int hawser_layers_woken;
 static inline bool hawser_layers_awake(void)

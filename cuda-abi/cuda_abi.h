@@ -95,6 +95,10 @@ CUresult hawser_abi_watch(CUdevice device, int on);
  * CU_STREAM_PER_THREAD inside a *_ptds or *_ptsz call, else CU_STREAM_LEGACY. */
 CUstream hawser_abi_default_stream(void);
 
+/* Around a function of the program's that a stream calls: until it returns, the thread's own calls are refused. */
+void hawser_abi_enter_callback(void);
+void hawser_abi_leave_callback(void);
+
 /* What a software GPU of this compute capability tells the code at caller, a return address, of it. */
 void hawser_abi_capability(const void *caller, int *major, int *minor);
 

@@ -15,6 +15,10 @@
 
 #include "abi_layers.h"
 
+static inline bool layer_callback_on(void) {
+    return hawser_abi_in_callback();
+}
+
 static inline bool layer_unsafe_on(void) {
     return capture_on();
 }
