@@ -1,4 +1,4 @@
-/* cuGetProcAddress, the error names, the default stream, and the answer of what is not supported. */
+/* cuGetProcAddress, the error names, and the answer of what is not supported. */
 #include "abi_internal.h"
 
 #include <pthread.h>
@@ -86,28 +86,6 @@ CUresult cuGetErrorString(CUresult error, const char **pStr)
     const struct abi_error *e = find_error(error);
     *pStr = e ? e->text : NULL;
     return e ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* ---- the default stream ---- */
-
-/* initial-exec: reading it never allocates, whatever thread or signal handler it is in. */
-static __thread CUstream default_stream __attribute__((tls_model("initial-exec")));
-
-CUstream hawser_abi_default_stream(void)
-{
-    return default_stream ? default_stream : CU_STREAM_LEGACY;
-}
-
-CUstream hawser_abi_enter_per_thread(void)
-{
-    CUstream before = default_stream;
-    default_stream = CU_STREAM_PER_THREAD;
-    return before;
-}
-
-void hawser_abi_leave_per_thread(CUstream before)
-{
-    default_stream = before;
 }
 
 /* ---- what is not supported ---- */

@@ -4,15 +4,11 @@
  * the order of a stream, which an event tells of. What is given back is used again or let go when a function of the pool
  * is next called.
  */
-#include "../abi_internal.h"
+#include "layers.h"
 
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "../graph/capture.h"
-#include "host_pools.h"
 
 #define GRAIN ((size_t)64 << 10) /* blocks are of so many bytes, or several times that */
 
@@ -57,8 +53,8 @@ static struct pool *find(CUmemoryPool handle)
 
 static bool is_reached(struct block *b)
 {
-    if (b->freed && hawser_direct_cuEventQuery(b->freed) == CUDA_ERROR_NOT_READY) return false;
-    if (b->freed) hawser_direct_cuEventDestroy_v2(b->freed);
+    if (b->freed && cuEventQuery(b->freed) == CUDA_ERROR_NOT_READY) return false;
+    if (b->freed) cuEventDestroy_v2(b->freed);
     b->freed = NULL;
     return true;
 }
@@ -67,9 +63,9 @@ static void let_go(struct pool *p, struct block *b)
 {
     p->reserved -= b->size;
     if (p->props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED)
-        hawser_direct_cuMemFree_v2(b->at);
+        cuMemFree_v2(b->at);
     else
-        hawser_direct_cuMemFreeHost((void *)b->at);
+        cuMemFreeHost((void *)b->at);
     free(b);
 }
 
@@ -106,9 +102,9 @@ static CUresult fresh_block(struct pool *p, size_t asked, struct block **out)
     CUresult r;
     void *host = NULL;
     if (p->props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) {
-        r = hawser_direct_cuMemAllocManaged(&b->at, size, CU_MEM_ATTACH_GLOBAL);
+        r = cuMemAllocManaged(&b->at, size, CU_MEM_ATTACH_GLOBAL);
     } else {
-        r = hawser_direct_cuMemHostAlloc(&host, size, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP);
+        r = cuMemHostAlloc(&host, size, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP);
         b->at = (CUdeviceptr)host;
     }
     if (r != CUDA_SUCCESS) {
@@ -135,18 +131,24 @@ static void end_destroyed(void)
     }
 }
 
-bool hawser_host_pool_allocate(CUdeviceptr *dptr, size_t size, CUmemoryPool handle, CUstream stream, CUresult *r)
+/* Nothing here is a graph's. */
+static CUresult check_stream(CUstream stream)
 {
     unsigned flags;
     CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+    CUresult r = cuStreamGetFlags(stream, &flags);
+    if (r == CUDA_SUCCESS && layer_capture_on()) r = cuStreamIsCapturing(stream, &status);
+    if (r == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_NONE)
+        return hawser_abi_not_supported("pools of host memory in captured streams");
+    return r;
+}
+
+bool layer_host_pools_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t size, CUmemoryPool handle, CUstream stream,
+                                              CUresult *r)
+{
     pthread_mutex_lock(&lock);
     struct pool *p = find(handle);
-    if (p) {
-        *r = dptr && size ? cuStreamGetFlags(stream, &flags) : CUDA_ERROR_INVALID_VALUE;
-        if (*r == CUDA_SUCCESS && hawser_capture_on()) *r = cuStreamIsCapturing(stream, &status);
-        if (*r == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_NONE)
-            *r = hawser_abi_not_supported("captured allocations from pools of host memory");
-    }
+    if (p) *r = dptr && size ? check_stream(stream) : CUDA_ERROR_INVALID_VALUE;
     struct block **at = p ? &p->free : NULL, *b = NULL;
     CUstream meant = stream ? stream : hawser_abi_default_stream();
     while (p && *r == CUDA_SUCCESS && *at) {
@@ -155,11 +157,11 @@ bool hawser_host_pool_allocate(CUdeviceptr *dptr, size_t size, CUmemoryPool hand
         at = &(*at)->next;
     }
     /* The handle may be another stream's by now, or mean another thread's. */
-    if (p && *r == CUDA_SUCCESS && *at && (*at)->freed) *r = hawser_direct_cuStreamWaitEvent(stream, (*at)->freed, 0);
+    if (p && *r == CUDA_SUCCESS && *at && (*at)->freed) *r = cuStreamWaitEvent(stream, (*at)->freed, 0);
     if (p && *r == CUDA_SUCCESS && *at) {
         b = *at;
         *at = b->next;
-        if (b->freed) hawser_direct_cuEventDestroy_v2(b->freed);
+        if (b->freed) cuEventDestroy_v2(b->freed);
         b->freed = NULL;
     } else if (p && *r == CUDA_SUCCESS) {
         *r = fresh_block(p, size, &b);
@@ -183,7 +185,8 @@ static struct block **find_block(struct block **list, CUdeviceptr at)
     return list;
 }
 
-bool hawser_host_pool_free(CUdeviceptr dptr, CUstream stream, bool in_stream, CUresult *r)
+/* in_stream: when the stream has come to it; else at once. */
+static bool give_back(CUdeviceptr dptr, CUstream stream, bool in_stream, CUresult *r)
 {
     struct block **at = NULL, *b;
     bool free_already = false;
@@ -199,9 +202,9 @@ bool hawser_host_pool_free(CUdeviceptr dptr, CUstream stream, bool in_stream, CU
         *r = CUDA_ERROR_INVALID_VALUE;
     } else if (p) {
         b = *at;
-        *r = in_stream ? CUDA_SUCCESS : hawser_direct_cuCtxSynchronize();
-        if (in_stream) *r = cuEventCreate(&b->freed, CU_EVENT_DISABLE_TIMING);
-        if (in_stream && *r == CUDA_SUCCESS) *r = hawser_direct_cuEventRecord(b->freed, stream);
+        *r = in_stream ? check_stream(stream) : cuCtxSynchronize();
+        if (in_stream && *r == CUDA_SUCCESS) *r = cuEventCreate(&b->freed, CU_EVENT_DISABLE_TIMING);
+        if (in_stream && *r == CUDA_SUCCESS) *r = cuEventRecord(b->freed, stream);
         if (*r == CUDA_SUCCESS) {
             *at = b->next;
             b->freed_in = stream ? stream : hawser_abi_default_stream();
@@ -211,12 +214,22 @@ bool hawser_host_pool_free(CUdeviceptr dptr, CUstream stream, bool in_stream, CU
             trim(p, p->threshold);
             end_destroyed();
         } else if (b->freed) {
-            hawser_direct_cuEventDestroy_v2(b->freed);
+            cuEventDestroy_v2(b->freed);
             b->freed = NULL;
         }
     }
     pthread_mutex_unlock(&lock);
     return ours;
+}
+
+bool layer_host_pools_cuMemFreeAsync(CUdeviceptr dptr, CUstream stream, CUresult *r)
+{
+    return give_back(dptr, stream, true, r);
+}
+
+bool layer_host_pools_cuMemFree_v2(CUdeviceptr dptr, CUresult *r)
+{
+    return give_back(dptr, NULL, false, r);
 }
 
 /* ---- pools ---- */
@@ -255,7 +268,7 @@ static struct pool *make(const CUmemPoolProps *props)
     return p;
 }
 
-bool hawser_first_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props, CUresult *r)
+bool layer_host_pools_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props, CUresult *r)
 {
     if (!pool || !props || !is_ours(&props->location, props->allocType)) return false;
     *r = hawser_abi_ready();
@@ -272,7 +285,7 @@ bool hawser_first_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *prop
     return true;
 }
 
-bool hawser_first_cuMemPoolDestroy(CUmemoryPool pool, CUresult *r)
+bool layer_host_pools_cuMemPoolDestroy(CUmemoryPool pool, CUresult *r)
 {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
@@ -288,7 +301,7 @@ bool hawser_first_cuMemPoolDestroy(CUmemoryPool pool, CUresult *r)
     return ours;
 }
 
-bool hawser_first_cuMemPoolTrimTo(CUmemoryPool pool, size_t keep, CUresult *r)
+bool layer_host_pools_cuMemPoolTrimTo(CUmemoryPool pool, size_t keep, CUresult *r)
 {
     pthread_mutex_lock(&lock);
     end_destroyed();
@@ -322,7 +335,7 @@ static CUresult attribute(struct pool *p, CUmemPool_attribute a, void *value, bo
     return CUDA_SUCCESS;
 }
 
-bool hawser_first_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r)
+bool layer_host_pools_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r)
 {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
@@ -331,7 +344,7 @@ bool hawser_first_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute a
     return p != NULL;
 }
 
-bool hawser_first_cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r)
+bool layer_host_pools_cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r)
 {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
@@ -341,7 +354,7 @@ bool hawser_first_cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute a
 }
 
 /* All devices and the program reach these blocks, always. */
-bool hawser_first_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count, CUresult *r)
+bool layer_host_pools_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count, CUresult *r)
 {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
@@ -356,7 +369,7 @@ bool hawser_first_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *m
     return true;
 }
 
-bool hawser_first_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool pool, CUmemLocation *location, CUresult *r)
+bool layer_host_pools_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool pool, CUmemLocation *location, CUresult *r)
 {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
@@ -391,10 +404,11 @@ static struct choice *choice_for(const CUmemLocation *l, CUmemAllocationType typ
     return c;
 }
 
-bool hawser_host_pool_of(const CUmemLocation *l, CUmemAllocationType type, bool standard, CUmemoryPool *out, CUresult *r)
+static bool pool_of(const CUmemLocation *l, CUmemAllocationType type, bool standard, CUmemoryPool *out, CUresult *r)
 {
-    if (!is_ours(l, type)) return false;
-    *r = check_place(l);
+    if (!l || !is_ours(l, type)) return false;
+    *r = hawser_abi_ready();
+    if (*r == CUDA_SUCCESS) *r = check_place(l);
     if (*r != CUDA_SUCCESS) return true;
     pthread_mutex_lock(&lock);
     struct choice *c = standard ? NULL : choice_for(l, type);
@@ -405,9 +419,22 @@ bool hawser_host_pool_of(const CUmemLocation *l, CUmemAllocationType type, bool 
     return true;
 }
 
-bool hawser_host_pool_choose(const CUmemLocation *l, CUmemAllocationType type, CUmemoryPool pool, CUresult *r)
+bool layer_host_pools_cuMemGetDefaultMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type,
+                                             CUresult *r)
 {
-    if (!is_ours(l, type)) return false;
+    return pool_of(location, type, true, pool, r);
+}
+
+bool layer_host_pools_cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type, CUresult *r)
+{
+    return pool_of(location, type, false, pool, r);
+}
+
+bool layer_host_pools_cuMemSetMemPool(CUmemLocation *l, CUmemAllocationType type, CUmemoryPool pool, CUresult *r)
+{
+    if (!l || !is_ours(l, type)) return false;
+    *r = hawser_abi_ready();
+    if (*r != CUDA_SUCCESS) return true;
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
     struct choice *c = choice_for(l, type);
