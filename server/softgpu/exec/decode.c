@@ -160,88 +160,39 @@ void sg_finish(struct decoder *d, const struct sg_operand *o, uint32_t slot) {
 
 // ---- ordinary instructions ----------------------------------------------------------------------
 
-static bool is_f32(const struct sg_insn *insn) {
-    return insn->type == SG_F32;
+// Registers may be wider than what is taken from them.
+static unsigned source_bytes(const struct decoder *d, const struct sg_operand *o) {
+    return o->kind == SG_OPND_REG ? d->fn->regs[o->reg].bytes : sg_type_bytes(o->type);
 }
 
-// Bytes of source i.
-static unsigned source_bytes(const struct decoder *d, const struct sg_insn *insn, unsigned i) {
-    const struct sg_operand *o = &insn->src[i];
-    if (o->kind == SG_OPND_REG) return d->fn->regs[o->reg].bytes;
-    unsigned bytes = sg_type_bytes(insn->type);
-    switch (insn->op) {
-    case SG_OP_SETP:
-        return bytes;
-    case SG_OP_SET:
-    case SG_OP_CVT:
-    case SG_OP_TESTP:
-        return sg_type_bytes(insn->op == SG_OP_TESTP ? insn->type : insn->type2);
-    case SG_OP_SLCT:
-        return i == 2 ? sg_type_bytes(insn->type2) : bytes;
-    case SG_OP_MAD:
-        return i == 2 && (insn->flags & SG_F_WIDE) ? 2 * bytes : bytes;
-    case SG_OP_SHL:
-    case SG_OP_SHR:
-        return i == 1 ? 4 : bytes;
-    case SG_OP_SHFL:
-    case SG_OP_MATCH:
-    case SG_OP_SHF:
-    case SG_OP_REDUX:
-        return i >= 1 ? 4 : bytes;
-    case SG_OP_BFE:
-    case SG_OP_SZEXT:
-        return i >= 1 ? 4 : bytes;
-    case SG_OP_BFI:
-        return i >= 2 ? 4 : bytes;
-    case SG_OP_VADD2 ... SG_OP_VSET:
-    case SG_OP_DP4A:
-    case SG_OP_DP2A:
-    case SG_OP_FNS:
-    case SG_OP_BMSK:
-    case SG_OP_NANOSLEEP:
-    case SG_OP_VOTE:
-    case SG_OP_ELECT:
-        return 4;
-    default:
-        return bytes ? bytes : 4;
+// Arithmetic and its like have a handler by operation and type, in one of several files.
+static sg_handler pick_computation(const struct decoder *d, const struct sg_insn *insn) {
+    const struct isa_ops *isa = d->isa;
+    const sg_picker pickers[] = {isa->integer, isa->floating, isa->half, isa->logic, isa->math};
+    for (size_t i = 0; i < sizeof pickers / sizeof *pickers; i++) {
+        sg_handler fn = pickers[i](insn, d->fn);
+        if (fn) return fn;
     }
-}
-
-static bool pred_source(const struct sg_insn *insn, unsigned i) {
-    const struct sg_operand *o = &insn->src[i];
-    switch (insn->op) {
-    case SG_OP_SELP:
-    case SG_OP_SETP:
-    case SG_OP_SET:
-        return i == 2;
-    case SG_OP_VOTE:
-        return i == 0;
-    case SG_OP_LOP3:
-        return i == 4;
-    default:
-        return insn->type == SG_PRED && o->kind != SG_OPND_SREG;
-    }
+    return NULL;
 }
 
 static sg_handler pick(const struct decoder *d, const struct sg_insn *insn) {
-    const struct isa_ops *isa = d->isa;
-    const sg_picker pickers[] = {isa->integer, isa->floating, isa->half,   isa->logic,
-                                 isa->convert, isa->math,     isa->warp};
-    for (size_t i = 0; i < sizeof pickers / sizeof *pickers; i++) {
-        sg_handler fn = pickers[i] ? pickers[i](insn, d->fn) : NULL;
-        if (fn) return fn;
+    switch (sg_family_of(insn)) {
+    case SG_FAMILY_ARITHMETIC:
+    case SG_FAMILY_LOGIC:
+    case SG_FAMILY_COMPARISON:
+    case SG_FAMILY_MATHEMATICS:
+    case SG_FAMILY_DOT_PRODUCT: return pick_computation(d, insn);
+    case SG_FAMILY_CONVERSION: return d->isa->convert(insn, d->fn);
+    case SG_FAMILY_WARP: return d->isa->warp(insn, d->fn);
+    case SG_FAMILY_VIDEO:
+    case SG_FAMILY_VIDEO_SIMD: return sg_pick_video(insn);
+    default: return sg_pick_system(insn);
     }
-    sg_handler fn = sg_pick_video(insn);
-    return fn ? fn : sg_pick_system(insn);
 }
 
 static bool plain_float(enum sg_type type) {
     return type == SG_F32 || type == SG_F64;
-}
-
-// The source type of cvt and set decides about flushing their inputs.
-static enum sg_type input_type(const struct sg_insn *insn) {
-    return insn->op == SG_OP_CVT || insn->op == SG_OP_SET ? insn->type2 : insn->type;
 }
 
 static void flush(struct decoder *d, uint32_t from, uint32_t to, enum sg_type type) {
@@ -255,27 +206,45 @@ static void after(struct decoder *d, sg_handler fn, uint32_t slot) {
     op->a = op->d = slot;
 }
 
+static bool is_f16(enum sg_type type) {
+    return type == SG_F16 || type == SG_F16X2;
+}
+
+static bool is_bf16(enum sg_type type) {
+    return type == SG_BF16 || type == SG_BF16X2;
+}
+
 // What the result goes through when the handler knows nothing of it.
 static void post_process(struct decoder *d, const struct sg_insn *insn, uint32_t slot) {
-    if (insn->op == SG_OP_SETP || insn->op == SG_OP_CVT) return;
-    if ((insn->flags & SG_F_FTZ) && is_f32(insn) && insn->op != SG_OP_SET)
-        flush(d, slot, slot, SG_F32);
+    if (sg_family_of(insn) == SG_FAMILY_CONVERSION) return;
+    enum sg_type type = insn->dst[0].type;
+    if ((insn->flags & SG_F_FTZ) && type == SG_F32) flush(d, slot, slot, SG_F32);
     if (insn->flags & SG_F_RELU) {
-        if (is_f32(insn)) after(d, d->isa->relu32, slot);
-        else if (insn->type == SG_F16 || insn->type == SG_F16X2) after(d, d->isa->relu16, slot);
-        else if (insn->type == SG_BF16 || insn->type == SG_BF16X2) after(d, d->isa->relub16, slot);
+        if (type == SG_F32) after(d, d->isa->relu32, slot);
+        else if (is_f16(type)) after(d, d->isa->relu16, slot);
+        else if (is_bf16(type)) after(d, d->isa->relub16, slot);
     }
     if (insn->flags & SG_F_SAT) {
-        if (is_f32(insn)) after(d, d->isa->sat32, slot);
-        else if (insn->type == SG_F64) after(d, d->isa->sat64, slot);
-        else if (insn->type == SG_F16 || insn->type == SG_F16X2) after(d, d->isa->sat16, slot);
-        else if (insn->type == SG_BF16 || insn->type == SG_BF16X2) after(d, d->isa->satb16, slot);
+        if (type == SG_F32) after(d, d->isa->sat32, slot);
+        else if (type == SG_F64) after(d, d->isa->sat64, slot);
+        else if (is_f16(type)) after(d, d->isa->sat16, slot);
+        else if (is_bf16(type)) after(d, d->isa->satb16, slot);
     }
 }
 
+// Conversions round by themselves.
 static bool directed(const struct sg_insn *insn) {
-    return insn->op != SG_OP_CVT && plain_float(insn->type) && insn->rnd >= SG_RZ &&
+    return sg_family_of(insn) != SG_FAMILY_CONVERSION && plain_float(insn->type) && insn->rnd >= SG_RZ &&
            insn->rnd <= SG_RP;
+}
+
+static uint32_t place_source(struct decoder *d, const struct sg_insn *insn, const struct sg_operand *o) {
+    if (o->type == SG_PRED && o->kind != SG_OPND_SREG) return sg_source_pred(d, o);
+    uint32_t slot = sg_source(d, o, source_bytes(d, o));
+    if (!(insn->flags & SG_F_FTZ) || o->type != SG_F32) return slot;
+    uint32_t flushed = sg_scratch(d);
+    flush(d, slot, flushed, SG_F32);
+    return flushed;
 }
 
 void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn) {
@@ -285,16 +254,8 @@ void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn) {
     if (insn->nsrc > 5) sg_decode_fail(d, "too many operands");
     for (unsigned i = 0; i < insn->nsrc; i++) {
         if (insn->op == SG_OP_LOP3 && i == 3) continue;
-        if (insn->src[i].kind == SG_OPND_NONE || insn->src[i].kind == SG_OPND_ADDR) continue;
-        bool pred = pred_source(insn, i);
-        slots[i] = pred ? sg_source_pred(d, &insn->src[i])
-                        : sg_source(d, &insn->src[i], source_bytes(d, insn, i));
-        if ((insn->flags & SG_F_FTZ) && !pred && input_type(insn) == SG_F32 && i < 3 &&
-            !(insn->op == SG_OP_SLCT && i < 2)) {
-            uint32_t flushed = sg_scratch(d);
-            flush(d, slots[i], flushed, SG_F32);
-            slots[i] = flushed;
-        }
+        if (insn->src[i].kind == SG_OPND_ADDR) continue;
+        slots[i] = place_source(d, insn, &insn->src[i]);
     }
     if (directed(insn)) sg_emit(d, d->isa->set_rounding)->n = insn->rnd;
     uint32_t to[2] = {0, 0};

@@ -68,13 +68,13 @@ struct sg_place {
 };
 struct sg_place sg_find_place(struct decoder *d, const struct sg_operand *address, enum sg_space space);
 struct op *sg_emit_at(struct decoder *d, sg_handler fn, const struct sg_place *p);
-bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn);
+void sg_decode_memory(struct decoder *d, const struct sg_insn *insn);
 // decode_texture.c
-bool sg_decode_texture(struct decoder *d, const struct sg_insn *insn);
+void sg_decode_texture(struct decoder *d, const struct sg_insn *insn);
 // decode_async.c
-bool sg_decode_async(struct decoder *d, const struct sg_insn *insn);
+void sg_decode_async(struct decoder *d, const struct sg_insn *insn);
 // decode_matrix.c
-bool sg_decode_matrix(struct decoder *d, const struct sg_insn *insn);
+void sg_decode_matrix(struct decoder *d, const struct sg_insn *insn);
 // decode_call.c
 void sg_decode_call(struct decoder *d, const struct sg_insn *insn);
 // The function that a call names; NULL for one through a pointer.

@@ -121,16 +121,7 @@ static void decode_barrier(struct decoder *d, const struct sg_insn *insn) {
     }
 }
 
-bool sg_decode_async(struct decoder *d, const struct sg_insn *insn) {
-    if (insn->op == SG_OP_MBARRIER) {
-        decode_barrier(d, insn);
-        return true;
-    }
-    if (insn->op == SG_OP_CLUSTERLAUNCHCONTROL) {
-        decode_cancel(d, insn);
-        return true;
-    }
-    if (insn->op != SG_OP_CP_ASYNC) return false;
+static void decode_copies(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->mode) {
     case SG_CP_ASYNC: decode_copy(d, insn); break;
     case SG_CP_BULK:
@@ -140,5 +131,12 @@ bool sg_decode_async(struct decoder *d, const struct sg_insn *insn) {
         break;
     default: break; // groups
     }
-    return true;
+}
+
+void sg_decode_async(struct decoder *d, const struct sg_insn *insn) {
+    switch (insn->op) {
+    case SG_OP_MBARRIER: decode_barrier(d, insn); break;
+    case SG_OP_CLUSTERLAUNCHCONTROL: decode_cancel(d, insn); break;
+    default: decode_copies(d, insn);
+    }
 }

@@ -3,45 +3,20 @@
 
 // Members meet wherever they are.
 static bool is_meeting(const struct sg_insn *insn) {
-    switch (insn->op) {
-    case SG_OP_SHFL: return insn->nsrc > 3;
-    case SG_OP_VOTE: return insn->nsrc > 1;
-    case SG_OP_MATCH:
-    case SG_OP_REDUX:
-    case SG_OP_ELECT: return true;
-    default: return insn->op == SG_OP_BAR && insn->mode == SG_BAR_WARP_SYNC;
-    }
+    return insn->members;
 }
 
 // All lanes execute it together; a shuffle without .sync is of a time when they did.
 static bool is_aligned(const struct sg_insn *insn) {
-    switch (insn->op) {
-    case SG_OP_SHFL: return !is_meeting(insn);
-    case SG_OP_MMA:
-    case SG_OP_WMMA:
-    case SG_OP_LDMATRIX:
-    case SG_OP_STMATRIX:
-    case SG_OP_MOVMATRIX: return true;
-    default: return false;
-    }
+    return (insn->is & SG_P_COLLECTIVE) && !insn->members;
 }
 
 static bool is_barrier(const struct sg_insn *insn) {
-    return (insn->op == SG_OP_BAR || insn->op == SG_OP_BARRIER) &&
-           (insn->mode == SG_BAR_SYNC || insn->mode == SG_BAR_RED);
-}
-
-static bool is_cluster_barrier(const struct sg_insn *insn) {
-    return insn->op == SG_OP_BARRIER &&
-           (insn->mode == SG_BAR_CLUSTER_WAIT || insn->mode == SG_BAR_CLUSTER_ARRIVE);
+    return insn->is & SG_P_BARRIER;
 }
 
 static bool is_waiting(const struct sg_insn *insn) {
-    return is_barrier(insn) || (is_cluster_barrier(insn) && insn->mode == SG_BAR_CLUSTER_WAIT);
-}
-
-static unsigned members_source(const struct sg_insn *insn) {
-    return insn->op == SG_OP_SHFL ? 3 : insn->op == SG_OP_ELECT || insn->op == SG_OP_BAR ? 0 : 1;
+    return is_barrier(insn) && (insn->is & SG_P_WAITS);
 }
 
 // How many units begin in or behind an instruction, beside its block's own.
@@ -68,7 +43,7 @@ void sg_decode_meeting(struct decoder *d, const struct sg_insn *insn, const uint
         return;
     }
     struct op *op = sg_emit(d, sg_op_meet);
-    op->a = slots[members_source(insn)];
+    op->a = slots[insn->members - 1];
     op->unit = d->next_unit;
     op->n = insn->guard >= 0 ? d->next_unit + 1 : 0;
     sg_begin_masked_unit(d);
@@ -115,29 +90,35 @@ static void end_guard(struct decoder *d, uint32_t at) {
     d->code->ops[at].n = d->nops - 1 - at;
 }
 
-static void decode_body(struct decoder *d, const struct sg_insn *insn) {
+static void decode_cluster_barrier(struct decoder *d, const struct sg_insn *insn) {
+    sg_emit(d, is_waiting(insn) ? sg_op_cluster_wait : sg_op_cluster_arrive)->unit = d->next_unit;
+}
+
+static void decode_control(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->op) {
-    case SG_OP_MOV: sg_decode_mov(d, insn); break;
     case SG_OP_CALL: sg_decode_call(d, insn); break;
     case SG_OP_EXIT: sg_emit(d, sg_op_exit); break;
     case SG_OP_RET: sg_emit(d, sg_op_ret); break;
-    case SG_OP_BAR:
-    case SG_OP_BARRIER:
-        if (is_meeting(insn)) {
-            decode_warp_sync(d, insn);
-            break;
-        }
-        if (is_cluster_barrier(insn)) {
-            bool arrival = insn->mode == SG_BAR_CLUSTER_ARRIVE;
-            sg_emit(d, arrival ? sg_op_cluster_arrive : sg_op_cluster_wait)->unit = d->next_unit;
-            break;
-        }
-        decode_barrier(d, insn);
+    default: sg_decode_ordinary(d, insn);
+    }
+}
+
+static void decode_body(struct decoder *d, const struct sg_insn *insn) {
+    switch (sg_family_of(insn)) {
+    case SG_FAMILY_MOVE: sg_decode_mov(d, insn); break;
+    case SG_FAMILY_CONTROL: decode_control(d, insn); break;
+    case SG_FAMILY_BARRIER:
+        if (is_meeting(insn)) decode_warp_sync(d, insn);
+        else if (insn->is & SG_P_OF_CLUSTER) decode_cluster_barrier(d, insn);
+        else decode_barrier(d, insn);
         break;
-    default:
-        if (!sg_decode_memory(d, insn) && !sg_decode_texture(d, insn) && !sg_decode_matrix(d, insn) &&
-            !sg_decode_async(d, insn))
-            sg_decode_ordinary(d, insn);
+    case SG_FAMILY_MEMORY:
+    case SG_FAMILY_ATOMIC: sg_decode_memory(d, insn); break;
+    case SG_FAMILY_TEXTURE: sg_decode_texture(d, insn); break;
+    case SG_FAMILY_MATRIX:
+    case SG_FAMILY_TILE: sg_decode_matrix(d, insn); break;
+    case SG_FAMILY_ASYNC: sg_decode_async(d, insn); break;
+    default: sg_decode_ordinary(d, insn);
     }
 }
 
@@ -201,6 +182,10 @@ static void decode_branch(struct decoder *d, const struct sg_insn *insn, const s
     }
 }
 
+static bool ends_in_targets(const struct sg_insn *insn) {
+    return (insn->is & SG_P_ENDS_BLOCK) && !(insn->is & SG_P_LEAVES);
+}
+
 void sg_decode_block(struct decoder *d, uint32_t index) {
     const struct sg_block *b = &d->fn->blocks[index];
     d->next_unit = d->block_unit[index];
@@ -208,7 +193,7 @@ void sg_decode_block(struct decoder *d, uint32_t index) {
     bool ended = false;
     for (uint32_t i = 0; i < b->count; i++) {
         const struct sg_insn *insn = &d->fn->insns[b->first + i];
-        if (insn->op == SG_OP_BRA || insn->op == SG_OP_BRX) {
+        if (ends_in_targets(insn)) {
             decode_branch(d, insn, b, d->next_unit - 1);
             ended = true;
         } else {
@@ -237,20 +222,10 @@ static void add_operand(struct decoder *d, const struct sg_operand *o) {
     else if (o->kind == SG_OPND_REG || o->kind == SG_OPND_ADDR) set_bit(d->crossing, o->reg);
 }
 
-static bool waits_for_others(const struct sg_insn *insn) {
-    switch (insn->op) {
-    case SG_OP_ATOM:
-    case SG_OP_CALL:
-    case SG_OP_NANOSLEEP:
-    case SG_OP_MBARRIER:
-    case SG_OP_MEMBAR:
-    case SG_OP_FENCE:
-        return true;
-    case SG_OP_LD:
-        return insn->sem != SG_WEAK;
-    default:
-        return false;
-    }
+// In a loop, it may be what waits for another thread; so may a load that is ordered with what others do.
+static bool may_poll(const struct sg_insn *insn) {
+    bool loads = insn->ndst && (insn->is & SG_P_READS);
+    return (insn->is & SG_P_SYNCHRONIZES) || (loads && insn->sem != SG_WEAK);
 }
 
 // Numbers the units and finds the registers that lanes waiting somewhere may need.
@@ -265,7 +240,7 @@ void sg_survey(struct decoder *d) {
             const struct sg_insn *insn = &fn->insns[b->first + k];
             units += units_of(insn);
             if (is_waiting(insn)) d->kernel->barriers = true;
-            if (waits_for_others(insn)) d->code->may_spin = true;
+            if (may_poll(insn)) d->code->may_spin = true;
             if (insn->op == SG_OP_ALLOCA) d->kernel->calls = true; // wants room on the stack
         }
         for (uint32_t k = 0; k < words; k++) d->crossing[k] |= b->live_in[k];

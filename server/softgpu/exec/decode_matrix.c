@@ -47,7 +47,7 @@ static struct op *emit_access(struct decoder *d, sg_handler fn, const struct sg_
 
 static void decode_move(struct decoder *d, const struct sg_insn *insn) {
     if (!sg_shape_exists(insn)) sg_decode_fail(d, "the software GPU has no matrices of this shape and type");
-    bool load = insn->mode != SG_WMMA_STORE_D;
+    bool load = insn->is & SG_P_READS;
     struct sg_fragment f = sg_fragment_of(insn, sg_moved_part(insn));
     struct registers r = {.list = sg_new_list(d, SG_MAX_VECTOR)};
     add_registers(d, &r, load ? &insn->dst[0] : &insn->src[1], register_bytes(&f), f.registers);
@@ -61,7 +61,7 @@ static void decode_move(struct decoder *d, const struct sg_insn *insn) {
 }
 
 static void decode_tiles(struct decoder *d, const struct sg_insn *insn) {
-    bool load = insn->op == SG_OP_LDMATRIX;
+    bool load = insn->is & SG_P_READS;
     if (insn->m != 8 || insn->n != 8 || insn->type != SG_B16 || insn->vec > 4)
         sg_decode_fail(d, "the software GPU moves matrices of .m8n8 and .b16 alone");
     struct registers r = {.list = sg_new_list(d, SG_MAX_VECTOR)};
@@ -79,16 +79,8 @@ static void decode_movmatrix(struct decoder *d, const struct sg_insn *insn) {
     sg_emit(d, sg_op_movmatrix)->list = d->code->lists[r.list];
 }
 
-bool sg_decode_matrix(struct decoder *d, const struct sg_insn *insn) {
-    switch (insn->op) {
-    case SG_OP_MMA: decode_multiply(d, insn); return true;
-    case SG_OP_WMMA:
-        if (insn->mode == SG_WMMA_MMA) decode_multiply(d, insn);
-        else decode_move(d, insn);
-        return true;
-    case SG_OP_LDMATRIX:
-    case SG_OP_STMATRIX: decode_tiles(d, insn); return true;
-    case SG_OP_MOVMATRIX: decode_movmatrix(d, insn); return true;
-    default: return false;
-    }
+void sg_decode_matrix(struct decoder *d, const struct sg_insn *insn) {
+    bool accesses = insn->is & (SG_P_READS | SG_P_WRITES), tiles = sg_family_of(insn) == SG_FAMILY_TILE;
+    if (tiles) (accesses ? decode_tiles : decode_movmatrix)(d, insn);
+    else (accesses ? decode_move : decode_multiply)(d, insn);
 }

@@ -177,20 +177,8 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
     }
 }
 
-bool sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {
-    switch (insn->op) {
-    case SG_OP_LD:
-    case SG_OP_LDU:
-        decode_load(d, insn);
-        return true;
-    case SG_OP_ST:
-        decode_store(d, insn);
-        return true;
-    case SG_OP_ATOM:
-    case SG_OP_RED:
-        decode_atomic(d, insn);
-        return true;
-    default:
-        return false;
-    }
+void sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {
+    if (sg_family_of(insn) == SG_FAMILY_ATOMIC) decode_atomic(d, insn);
+    else if (insn->is & SG_P_WRITES) decode_store(d, insn);
+    else decode_load(d, insn);
 }

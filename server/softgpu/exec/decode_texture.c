@@ -33,8 +33,7 @@ static void place_values(struct decoder *d, const struct sg_operand *o, uint32_t
     }
 }
 
-static sg_handler pick(const struct decoder *d, const struct sg_insn *insn) {
-    (void)d;
+static sg_handler pick(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->op) {
     case SG_OP_TEX: return sg_op_tex;
     case SG_OP_TLD4: return sg_op_tld4;
@@ -44,7 +43,7 @@ static sg_handler pick(const struct decoder *d, const struct sg_insn *insn) {
     case SG_OP_SULD: return sg_op_suld;
     case SG_OP_SUST: return sg_op_sust;
     case SG_OP_SURED: return sg_op_sured;
-    default: return NULL;
+    default: sg_decode_fail(d, "the software GPU has no such texture instruction");
     }
 }
 
@@ -70,9 +69,8 @@ static bool known_type(const struct sg_insn *insn) {
     }
 }
 
-bool sg_decode_texture(struct decoder *d, const struct sg_insn *insn) {
+void sg_decode_texture(struct decoder *d, const struct sg_insn *insn) {
     sg_handler fn = pick(d, insn);
-    if (!fn) return false;
     if (!known_type(insn)) sg_decode_fail(d, "the software GPU has no such form of this instruction");
     uint32_t index = sg_new_list(d, AT_COUNT), *list = d->code->lists[index];
     for (unsigned i = 0; i < AT_COUNT; i++) list[i] = NO_SLOT;
@@ -105,5 +103,4 @@ bool sg_decode_texture(struct decoder *d, const struct sg_insn *insn) {
     struct op *op = sg_emit(d, fn);
     op->a = handle;
     op->list = list;
-    return true;
 }

@@ -3,6 +3,7 @@
 #ifndef SOFTGPU_EXEC_OPS_H
 #define SOFTGPU_EXEC_OPS_H
 
+#include "table.h"
 #include "warp.h"
 
 #include <string.h>

@@ -156,6 +156,11 @@ HANDLER(elect) {
     return op + 1;
 }
 
+HANDLER(activemask) {
+    SG_LANES(i) VEC(u32, d)[i] = w->exec;
+    return op + 1;
+}
+
 sg_handler SG_ISA_NAME(sg_pick_warp)(const struct sg_insn *insn, const struct sg_function *fn) {
     (void)fn;
     switch (insn->op) {
@@ -164,6 +169,7 @@ sg_handler SG_ISA_NAME(sg_pick_warp)(const struct sg_insn *insn, const struct sg
     case SG_OP_MATCH: return match;
     case SG_OP_REDUX: return redux;
     case SG_OP_ELECT: return elect;
+    case SG_OP_ACTIVEMASK: return activemask;
     default: return NULL;
     }
 }

@@ -315,13 +315,6 @@ HANDLER(policy) {
     return op + 1;
 }
 
-HANDLER(activemask) {
-    HOST_LANES(i) VEC(uint32_t, d)[i] = w->exec;
-    return op + 1;
-}
-
-#define CP_MODE(insn) ((insn)->mode)
-
 sg_handler sg_pick_system(const struct sg_insn *insn) {
     switch (insn->op) {
     case SG_OP_CVTA: return cvta;
@@ -340,7 +333,6 @@ sg_handler sg_pick_system(const struct sg_insn *insn) {
     case SG_OP_STACKRESTORE: return stackrestore;
     case SG_OP_MAPA: return mapa;
     case SG_OP_GETCTARANK: return getctarank;
-    case SG_OP_ACTIVEMASK: return activemask;
     default: return NULL;
     }
 }

@@ -32,40 +32,27 @@ static bool holds(const struct sg_insn *insn, s64 x, s64 y) {
 
 static s64 result(const struct sg_insn *insn, s64 x, s64 y) {
     s64 distance = insn->flags & SG_F_WRAP ? y & 31 : y > 32 ? 32 : y;
-    switch (insn->op) {
-    case SG_OP_VADD:
-    case SG_OP_VADD2:
-    case SG_OP_VADD4: return x + y;
-    case SG_OP_VSUB:
-    case SG_OP_VSUB2:
-    case SG_OP_VSUB4: return x - y;
-    case SG_OP_VABSDIFF:
-    case SG_OP_VABSDIFF2:
-    case SG_OP_VABSDIFF4: return x > y ? x - y : y - x;
-    case SG_OP_VMIN:
-    case SG_OP_VMIN2:
-    case SG_OP_VMIN4: return x < y ? x : y;
-    case SG_OP_VMAX:
-    case SG_OP_VMAX2:
-    case SG_OP_VMAX4: return x > y ? x : y;
-    case SG_OP_VAVRG2:
-    case SG_OP_VAVRG4: return (x + y + (x + y >= 0)) >> 1;
-    case SG_OP_VSHL: return (s64)((uint64_t)x << distance);
-    case SG_OP_VSHR: return x >> distance;
+    switch (sg_rows[insn->op].variant) {
+    case SG_VIDEO_ADD: return x + y;
+    case SG_VIDEO_SUB: return x - y;
+    case SG_VIDEO_DISTANCE: return x > y ? x - y : y - x;
+    case SG_VIDEO_MIN: return x < y ? x : y;
+    case SG_VIDEO_MAX: return x > y ? x : y;
+    case SG_VIDEO_AVERAGE: return (x + y + (x + y >= 0)) >> 1;
+    case SG_VIDEO_SHL: return (s64)((uint64_t)x << distance);
+    case SG_VIDEO_SHR: return x >> distance;
     default: return holds(insn, x, y);
     }
 }
 
-// Signs of destination and sources; vset's destination has no type.
+// Signs of destination and sources.
 struct signs {
     bool d, a, b;
 };
 
 static struct signs signs_of(const struct sg_insn *insn) {
-    bool set = insn->op == SG_OP_VSET || insn->op == SG_OP_VSET2 || insn->op == SG_OP_VSET4;
-    bool first = sg_type_is_signed(insn->type), second = sg_type_is_signed(insn->type2);
-    return set ? (struct signs){false, first, second}
-               : (struct signs){first, second, sg_type_is_signed(insn->type3)};
+    return (struct signs){sg_type_is_signed(insn->dst[0].type), sg_type_is_signed(insn->src[0].type),
+                          sg_type_is_signed(insn->src[1].type)};
 }
 
 static u32 second_operation(const struct sg_insn *insn, u32 v, u32 c, bool sgn) {
@@ -102,7 +89,7 @@ HANDLER(parts) {
     const struct sg_insn *insn = op->insn;
     const struct sg_operand *to = &insn->dst[0], *from = insn->src;
     const struct signs sgn = signs_of(insn);
-    const unsigned n = (insn->op - SG_OP_VADD2) % 2 ? 4 : 2, bits = 32 / n;
+    const unsigned n = sg_rows[insn->op].parts, bits = 32 / n;
     const unsigned ones = from[0].parts ? from[0].n : 0x3210, twos = from[1].parts ? from[1].n : n == 4 ? 0x7654 : 0x32;
     unsigned wanted = to->parts ? 0 : 15;
     for (unsigned k = 0; k < (to->parts & ~SG_PARTS_HALVES); k++) wanted |= 1u << (to->n >> 4 * k & 15);
@@ -145,11 +132,6 @@ HANDLER(multiply_add) {
 }
 
 sg_handler sg_pick_video(const struct sg_insn *insn) {
-    switch (insn->op) {
-    case SG_OP_VADD2 ... SG_OP_VSET4: return parts;
-    case SG_OP_VMAD: return multiply_add;
-    case SG_OP_VADD ... SG_OP_VSHR:
-    case SG_OP_VSET: return scalar;
-    default: return NULL;
-    }
+    if (sg_family_of(insn) == SG_FAMILY_VIDEO_SIMD) return parts;
+    return sg_rows[insn->op].variant == SG_VIDEO_MAD ? multiply_add : scalar;
 }
