@@ -43,10 +43,11 @@ static void require(struct sg_parser *p, bool given, const char *what) {
 static void check_needs(struct sg_parser *p, const struct sg_words *state) {
     const struct sg_row *row = state->row;
     const struct sg_insn *insn = state->insn;
-    require(p, insn->cmp || !(row->needs & COMPARED), "the comparison");
-    require(p, insn->atom || !(row->needs & OPERATION), "the operation");
-    require(p, insn->geom || !(row->needs & GEOMETRY), "the geometry");
-    require(p, insn->query || !(row->needs & QUERY), "the query");
+    uint32_t needs = row->needs | (state->mode ? state->mode->needs : 0);
+    require(p, insn->cmp || !(needs & COMPARED), "the comparison");
+    require(p, insn->atom || !(needs & OPERATION), "the operation");
+    require(p, insn->geom || !(needs & GEOMETRY), "the geometry");
+    require(p, insn->query || !(needs & QUERY), "the query");
     bool free = !row->needs_flag || (insn->type && !is_integer(insn->type) && !(BITS >> insn->type & 1));
     if (free || (insn->flags & row->needs_flag)) return;
     char names[64];
@@ -457,6 +458,31 @@ static void check_pairs(struct sg_parser *p, const struct sg_operands *operands,
     if ((operands->pairs & 2) && ndst < 2) sgp_fail(p, SG_INVALID_PTX, "no second destination here");
 }
 
+// The optional third source goes with a word: a predicate with .and, .or or .xor; of the video instructions, with a
+// second operation, or with a part of the destination, of which it gives the rest.
+static void check_third(struct sg_parser *p, const struct sg_words *state, const struct sg_operands *operands,
+                        unsigned ndst) {
+    const struct sg_row *row = state->row;
+    const struct sg_insn *insn = state->insn;
+    bool third = operands->n - ndst == 3, video = row->family == SG_FAMILY_VIDEO && row->variant != SG_VIDEO_MAD;
+    if ((row->words & COMBINED) && third != (insn->boolop != SG_BOOL_NONE))
+        sgp_fail(p, SG_INVALID_PTX, "a predicate to combine with goes with .and, .or or .xor");
+    if (video && third != (operands->list[0].parts || insn->atom))
+        sgp_fail(p, SG_INVALID_PTX, "a third source goes with a second operation or a part of the destination");
+}
+
+static void note_members(struct sg_parser *p, const struct sg_words *state, unsigned nsrc) {
+    struct sg_insn *insn = state->insn;
+    unsigned members = state->mode && state->mode->members ? state->mode->members : state->row->members;
+    if (!members) return;
+    bool given = nsrc >= members;
+    if ((state->row->src[members - 1] & MAYBE) && given != state->sync)
+        sgp_fail(p, SG_INVALID_PTX, "a member mask goes with .sync");
+    if (!given) return;
+    insn->members = (uint8_t)members;
+    insn->is |= SG_P_WAITS;
+}
+
 unsigned sgp_check_operands(struct sg_parser *p, const struct sg_words *state, struct sg_operands *operands) {
     const struct sg_row *row = state->row;
     struct sg_insn *insn = state->insn;
@@ -470,14 +496,7 @@ unsigned sgp_check_operands(struct sg_parser *p, const struct sg_words *state, s
         match_sources(&m, operands, ndst, own ? state->mode->src : row->src);
     }
     check_pairs(p, operands, ndst);
-    // A part of the destination leaves the rest of the third source; a second operation has it as operand.
-    if (ndst && row->family == SG_FAMILY_VIDEO && row->variant != SG_VIDEO_MAD &&
-        (operands->list[0].parts || insn->atom) != (operands->n == 4))
-        sgp_fail(p, SG_INVALID_PTX, "a third source goes with a second operation or a part of the destination");
-    unsigned members = state->mode && state->mode->members ? state->mode->members : row->members;
-    if (members && operands->n - ndst >= members) {
-        insn->members = (uint8_t)members;
-        insn->is |= SG_P_WAITS;
-    }
+    check_third(p, state, operands, ndst);
+    note_members(p, state, operands->n - ndst);
     return ndst;
 }

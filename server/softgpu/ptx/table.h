@@ -72,7 +72,7 @@ struct sg_mode_row {
     uint8_t from, mode;
     const char *word;
     uint8_t members;
-    uint32_t is;
+    uint32_t is, needs;
     uint8_t dst[SG_ROW_DESTINATIONS], src[SG_ROW_SOURCES];
 };
 

@@ -207,7 +207,10 @@ static bool apply_word(struct sg_words *state, const char *word, uint32_t length
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         uint32_t set = state->row->words & words[i].set;
         if (!set || !same(word, length, words[i].word)) continue;
-        if (words[i].field == DROPPED) return true;
+        if (words[i].field == DROPPED) {
+            state->sync |= same(word, length, "sync");
+            return true;
+        }
         uint8_t *field = (uint8_t *)state->insn + words[i].field;
         // Nothing may be said twice, but for the semantics, and for the space of who has two.
         if (*field == 0 || set == SEMANTICS) *field = words[i].value;

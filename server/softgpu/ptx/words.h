@@ -11,6 +11,7 @@ struct sg_words {
     const struct sg_mode_row *mode; // that the last word of a mode led to, or NULL
     unsigned ntypes, nlayouts;
     bool policy; // a cache policy follows the operands
+    bool sync;   // .sync is written
 };
 
 // False if the instruction has no such word (or has it already).

@@ -113,6 +113,11 @@ Test(ptx_table, what_an_operation_needs_is_asked_for) {
     refused(".reg .b64 %d<9>; .reg .b32 %r<9>; atom.global.u32 %r1, [%d1], %r2;", "the operation is missing");
     refused(".reg .pred %p<9>; .reg .b32 %r<9>; setp.u32 %p1, %r1, %r2;", "the comparison is missing");
     refused(".reg .b32 %r<9>; vset2.u32.u32 %r1, %r2, %r3, %r4;", "the comparison is missing");
+    refused(".reg .pred %p<9>; .reg .b32 %r<9>; bar.red.u32 %r1, 0, %p1;", "the operation is missing");
+    refused(".reg .pred %p<9>; .reg .b32 %r<9>; setp.eq.and.u32 %p1, %r1, %r2;", "goes with .and, .or or .xor");
+    refused(".reg .pred %p<9>; .reg .b32 %r<9>; setp.eq.u32 %p1, %r1, %r2, %p2;", "goes with .and, .or or .xor");
+    refused(".reg .b32 %r<9>; shfl.sync.up.b32 %r1, %r2, 1, 0;", "a member mask goes with .sync");
+    refused(".reg .pred %p<9>; vote.all.pred %p1, %p2, -1;", "a member mask goes with .sync");
     refused(".reg .b32 %r<9>; lop3.b32 %r1, %r2, %r3, %r4, %r5;", "a constant expected");
 }
 
