@@ -76,7 +76,7 @@ static void arrive(struct warp *w, const struct op *op, uint32_t lane, struct mb
 }
 
 const struct op *sg_op_mbarrier_arrive(struct warp *w, const struct op *op) {
-    unsigned mode = op->insn->mode;
+    unsigned mode = op->form.mode;
     SG_ACTIVE(i, w->exec) {
         uint64_t *at = barrier_at(w, op, 0, i), before = *at;
         struct mbarrier b = unpack(before);

@@ -29,10 +29,10 @@ static uint16_t half_op(uint16_t x, uint16_t y, bool b, enum sg_atom atom) {
 }
 
 // What the memory holds after the operation on `old` with operand `b` (and `c` for cas).
-static u128 result(const struct sg_insn *insn, u128 old, u128 b, u128 c) {
-    enum sg_type t = insn->type;
+static u128 result(const struct form *form, u128 old, u128 b, u128 c) {
+    enum sg_type t = form->type;
     uint64_t x = (uint64_t)old, y = (uint64_t)b;
-    switch (insn->atom) {
+    switch (form->detail) {
     case SG_ATOM_EXCH: return b;
     case SG_ATOM_CAS: return old == b ? c : old;
     case SG_ATOM_AND: return x & y;
@@ -45,28 +45,26 @@ static u128 result(const struct sg_insn *insn, u128 old, u128 b, u128 c) {
     switch (t) {
     case SG_F32: {
         float f = sg_f32((uint32_t)x), g = sg_f32((uint32_t)y);
-        if (insn->atom == SG_ATOM_ADD) {
-            // PTX: on global memory subnormals are flushed, in and out; on shared they are not.
-            bool flush = insn->space != SG_SHARED && insn->space != SG_SHARED_CLUSTER;
-            if (!flush) return sg_u32(add32(f, g));
+        if (form->detail == SG_ATOM_ADD) {
+            if (!(form->flags & SG_F_FTZ)) return sg_u32(add32(f, g));
             return flush32(sg_u32(add32(sg_f32(flush32((uint32_t)x)), sg_f32(flush32((uint32_t)y)))));
         }
-        return f != f ? y : g != g ? x : (f < g) == (insn->atom == SG_ATOM_MIN) ? x : y;
+        return f != f ? y : g != g ? x : (f < g) == (form->detail == SG_ATOM_MIN) ? x : y;
     }
     case SG_F64: {
         double f = sg_f64(x), g = sg_f64(y);
-        if (insn->atom == SG_ATOM_ADD) return sg_u64(f + g);
-        return f != f ? y : g != g ? x : (f < g) == (insn->atom == SG_ATOM_MIN) ? x : y;
+        if (form->detail == SG_ATOM_ADD) return sg_u64(f + g);
+        return f != f ? y : g != g ? x : (f < g) == (form->detail == SG_ATOM_MIN) ? x : y;
     }
     case SG_F16: case SG_BF16:
-        return half_op((uint16_t)x, (uint16_t)y, t == SG_BF16, insn->atom);
+        return half_op((uint16_t)x, (uint16_t)y, t == SG_BF16, form->detail);
     case SG_F16X2: case SG_BF16X2:
-        return half_op((uint16_t)x, (uint16_t)y, t == SG_BF16X2, insn->atom) |
-               (uint32_t)half_op((uint16_t)(x >> 16), (uint16_t)(y >> 16), t == SG_BF16X2, insn->atom) << 16;
+        return half_op((uint16_t)x, (uint16_t)y, t == SG_BF16X2, form->detail) |
+               (uint32_t)half_op((uint16_t)(x >> 16), (uint16_t)(y >> 16), t == SG_BF16X2, form->detail) << 16;
     default: break;
     }
-    if (insn->atom == SG_ATOM_ADD) return x + y;
-    return extreme(x, y, sg_type_bytes(t), sg_type_is_signed(t), insn->atom == SG_ATOM_MIN);
+    if (form->detail == SG_ATOM_ADD) return x + y;
+    return extreme(x, y, sg_type_bytes(t), sg_type_is_signed(t), form->detail == SG_ATOM_MIN);
 }
 
 static uint8_t *target(struct warp *w, const struct op *op, uint32_t i, unsigned bytes, bool *mine) {
@@ -82,18 +80,18 @@ static uint8_t *target(struct warp *w, const struct op *op, uint32_t i, unsigned
 }
 
 #define LOOP(T) \
-    static u128 atomic_##T(T *p, const struct sg_insn *insn, u128 b, u128 c) { \
+    static u128 atomic_##T(T *p, const struct form *form, u128 b, u128 c) { \
         T old = __atomic_load_n(p, __ATOMIC_RELAXED), new; \
-        do new = (T)result(insn, old, b, c); \
+        do new = (T)result(form, old, b, c); \
         while (!__atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)); \
         return old; \
     }
 LOOP(uint16_t) LOOP(uint32_t) LOOP(uint64_t)
 
-__attribute__((target("cx16"))) static u128 atomic_u128(u128 *p, const struct sg_insn *insn, u128 b, u128 c) {
+__attribute__((target("cx16"))) static u128 atomic_u128(u128 *p, const struct form *form, u128 b, u128 c) {
     u128 old = *p, seen;
     for (;;) {
-        u128 new = result(insn, old, b, c);
+        u128 new = result(form, old, b, c);
         seen = __sync_val_compare_and_swap(p, old, new);
         if (seen == old) return old;
         old = seen;
@@ -101,29 +99,29 @@ __attribute__((target("cx16"))) static u128 atomic_u128(u128 *p, const struct sg
 }
 
 HANDLER(atomic) {
-    const struct sg_insn *insn = op->insn;
-    unsigned bytes = sg_type_bytes(insn->type);
+    const struct form *form = &op->form;
+    unsigned bytes = sg_type_bytes(form->type);
     w->pc = op;
     SG_ACTIVE(i, w->exec) {
         bool mine;
         uint8_t *p = target(w, op, i, bytes, &mine);
         u128 b = 0, c = 0, old = 0;
         memcpy(&b, w->R + op->b + i * bytes, bytes);
-        if (insn->atom == SG_ATOM_CAS) memcpy(&c, w->R + op->c + i * bytes, bytes);
+        if (form->detail == SG_ATOM_CAS) memcpy(&c, w->R + op->c + i * bytes, bytes);
         if (mine) {
             memcpy(&old, p, bytes);
-            u128 new = result(insn, old, b, c);
+            u128 new = result(form, old, b, c);
             memcpy(p, &new, bytes);
         } else if (bytes == 4) {
-            if (insn->atom == SG_ATOM_ADD && !sg_type_is_float(insn->type))
+            if (form->detail == SG_ATOM_ADD && !sg_type_is_float(form->type))
                 old = __atomic_fetch_add((uint32_t *)p, (uint32_t)b, __ATOMIC_SEQ_CST);
-            else old = atomic_uint32_t((uint32_t *)p, insn, b, c);
+            else old = atomic_uint32_t((uint32_t *)p, form, b, c);
         } else if (bytes == 8) {
-            old = atomic_uint64_t((uint64_t *)p, insn, b, c);
+            old = atomic_uint64_t((uint64_t *)p, form, b, c);
         } else if (bytes == 2) {
-            old = atomic_uint16_t((uint16_t *)p, insn, b, c);
+            old = atomic_uint16_t((uint16_t *)p, form, b, c);
         } else {
-            old = atomic_u128((u128 *)p, insn, b, c);
+            old = atomic_u128((u128 *)p, form, b, c);
         }
         if (op->d2) memcpy(w->R + op->d + i * bytes, &old, bytes);
     }

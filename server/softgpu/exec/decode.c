@@ -26,12 +26,28 @@ static void *grow(struct decoder *d, void *array, uint32_t n, uint32_t *capacity
     return bigger;
 }
 
+static uint8_t detail_of(const struct sg_insn *insn) {
+    switch (sg_family_of(insn)) {
+    case SG_FAMILY_CONVERSION: return insn->rnd;
+    case SG_FAMILY_COMPARISON: return insn->boolop;
+    case SG_FAMILY_ADDRESS: return insn->space;
+    case SG_FAMILY_FENCE: return insn->scope;
+    case SG_FAMILY_TEXTURE: return insn->geom;
+    default: return insn->atom;
+    }
+}
+
+static void describe(struct op *op, const struct sg_insn *insn) {
+    op->form = (struct form){insn->type, insn->type2, insn->mode, detail_of(insn), insn->flags};
+    op->line = insn->line;
+}
+
 struct op *sg_emit(struct decoder *d, sg_handler fn) {
     d->code->ops = grow(d, d->code->ops, d->nops, &d->op_capacity, sizeof *d->code->ops);
     struct op *op = &d->code->ops[d->nops++];
     memset(op, 0, sizeof *op);
     op->fn = fn;
-    op->insn = d->insn;
+    if (d->insn) describe(op, d->insn);
     return op;
 }
 
@@ -76,9 +92,10 @@ static uint32_t symbol_slot(struct decoder *d, const struct sg_operand *o, unsig
         offset = sg_shared_place(d, sym);
         if (!o->generic) return sg_constant(d, offset + (uint64_t)o->off, bytes);
         slot = sg_scratch(d);
-        *sg_emit(d, sg_op_shared_address) = (struct op){
-            .fn = sg_op_shared_address, .d = slot, .n = bytes, .imm = (int64_t)offset + o->off,
-            .insn = d->insn};
+        struct op *shared = sg_emit(d, sg_op_shared_address);
+        shared->d = slot;
+        shared->n = bytes;
+        shared->imm = (int64_t)offset + o->off;
         return slot;
     case SG_LOCAL:
     case SG_PARAM: {
@@ -160,11 +177,6 @@ void sg_finish(struct decoder *d, const struct sg_operand *o, uint32_t slot) {
 
 // ---- ordinary instructions ----------------------------------------------------------------------
 
-// Registers may be wider than what is taken from them.
-static unsigned source_bytes(const struct decoder *d, const struct sg_operand *o) {
-    return o->kind == SG_OPND_REG ? d->fn->regs[o->reg].bytes : sg_type_bytes(o->type);
-}
-
 // Arithmetic and its like have a handler by operation and type, in one of several files.
 static sg_handler pick_computation(const struct decoder *d, const struct sg_insn *insn) {
     const struct isa_ops *isa = d->isa;
@@ -238,13 +250,39 @@ static bool directed(const struct sg_insn *insn) {
            insn->rnd <= SG_RP;
 }
 
+// Bytes from one lane's part of a register or constant to the next's. Registers may be wider than what is taken of them.
+static unsigned stride(const struct decoder *d, const struct sg_operand *o) {
+    return o->kind == SG_OPND_REG ? d->fn->regs[o->reg].bytes : sg_type_bytes(o->type);
+}
+
 static uint32_t place_source(struct decoder *d, const struct sg_insn *insn, const struct sg_operand *o) {
     if (o->type == SG_PRED && o->kind != SG_OPND_SREG) return sg_source_pred(d, o);
-    uint32_t slot = sg_source(d, o, source_bytes(d, o));
+    uint32_t slot = sg_source(d, o, stride(d, o));
     if (!(insn->flags & SG_F_FTZ) || o->type != SG_F32) return slot;
     uint32_t flushed = sg_scratch(d);
     flush(d, slot, flushed, SG_F32);
     return flushed;
+}
+
+// What fields beside the operands' mean to the handlers of some families.
+static void add_details(struct decoder *d, struct op *op, const struct sg_insn *insn, const uint32_t *slots) {
+    switch (sg_family_of(insn)) {
+    case SG_FAMILY_LOGIC:
+        if (insn->op != SG_OP_LOP3) break;
+        op->imm = (int64_t)insn->src[3].imm;
+        op->n = slots[4];
+        break;
+    case SG_FAMILY_COMPARISON: op->imm = insn->cmp; break;
+    case SG_FAMILY_CONVERSION:
+        op->d2 = stride(d, &insn->dst[0]);
+        op->imm = stride(d, &insn->src[0]);
+        break;
+    case SG_FAMILY_VIDEO:
+    case SG_FAMILY_VIDEO_SIMD: sg_describe_video(d, op, insn); break;
+    case SG_FAMILY_WARP: op->imm = sg_meeting_places(insn); break;
+    case SG_FAMILY_STACK: op->imm = insn->nsrc > 1 ? (int64_t)insn->src[1].imm : 0; break;
+    default: break;
+    }
 }
 
 void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn) {
@@ -268,10 +306,8 @@ void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn) {
     op->a = slots[0];
     op->b = slots[1];
     op->c = slots[2];
-    if (insn->op == SG_OP_LOP3) {
-        op->imm = (int64_t)insn->src[3].imm;
-        op->n = slots[4];
-    }
+    op->n = insn->nsrc;
+    add_details(d, op, insn, slots);
     op->unit = insn->ndst; // tells handlers with an optional second destination
     if (directed(insn)) sg_emit(d, d->isa->set_rounding)->n = SG_RN;
     if (insn->ndst) post_process(d, insn, to[0]);

@@ -93,5 +93,8 @@ extern const struct op *sg_op_pack(struct warp *w, const struct op *op);
 sg_handler sg_pick_system(const struct sg_insn *insn);
 // video.c
 sg_handler sg_pick_video(const struct sg_insn *insn);
+void sg_describe_video(struct decoder *d, struct op *op, const struct sg_insn *insn);
+// meeting.c: where operands and results of a .sync operation are in a meeting, for imm of its op.
+int64_t sg_meeting_places(const struct sg_insn *insn);
 
 #endif

@@ -53,7 +53,7 @@ void sg_decode_meeting(struct decoder *d, const struct sg_insn *insn, const uint
 static void decode_warp_sync(struct decoder *d, const struct sg_insn *insn) {
     uint32_t members = sg_source(d, &insn->src[0], 4);
     sg_decode_meeting(d, insn, &members);
-    sg_emit(d, sg_op_nothing);
+    sg_emit(d, sg_op_nothing)->imm = sg_meeting_places(insn);
 }
 
 static void decode_barrier(struct decoder *d, const struct sg_insn *insn) {

@@ -17,6 +17,11 @@ static void add_registers(struct decoder *d, struct registers *to, const struct 
     }
 }
 
+static void add_fragment(struct decoder *d, struct registers *to, const struct sg_fragment *f) {
+    memcpy(d->code->lists[to->list] + to->n, f, sizeof *f);
+    to->n += SG_FRAGMENT_WORDS;
+}
+
 static unsigned register_bytes(const struct sg_fragment *f) {
     return f->bits == 64 ? 8 : 4;
 }
@@ -28,11 +33,13 @@ static void decode_multiply(struct decoder *d, const struct sg_insn *insn) {
     if (insn->op == SG_OP_MMA && !row_col) sg_decode_fail(d, "mma of other layouts than .row.col");
     const struct sg_operand *operands[] = {&insn->src[0], &insn->src[1], &insn->src[2], &insn->dst[0]};
     static const enum sg_part order[] = {SG_PART_D, SG_PART_A, SG_PART_B, SG_PART_C};
-    struct registers r = {.list = sg_new_list(d, 4 * SG_MAX_VECTOR)};
+    struct registers r = {.list = sg_new_list(d, 4 * (SG_FRAGMENT_WORDS + SG_MAX_VECTOR))};
+    struct sg_fragment f[4];
     for (unsigned i = 0; i < 4; i++) {
-        struct sg_fragment f = sg_fragment_of(insn, order[i]);
-        add_registers(d, &r, operands[order[i]], register_bytes(&f), f.registers);
+        f[i] = sg_fragment_of(insn, order[i]);
+        add_fragment(d, &r, &f[i]);
     }
+    for (unsigned i = 0; i < 4; i++) add_registers(d, &r, operands[order[i]], register_bytes(&f[i]), f[i].registers);
     sg_emit(d, fn)->list = d->code->lists[r.list];
 }
 
@@ -49,7 +56,8 @@ static void decode_move(struct decoder *d, const struct sg_insn *insn) {
     if (!sg_shape_exists(insn)) sg_decode_fail(d, "the software GPU has no matrices of this shape and type");
     bool load = insn->is & SG_P_READS;
     struct sg_fragment f = sg_fragment_of(insn, sg_moved_part(insn));
-    struct registers r = {.list = sg_new_list(d, SG_MAX_VECTOR)};
+    struct registers r = {.list = sg_new_list(d, SG_FRAGMENT_WORDS + SG_MAX_VECTOR)};
+    add_fragment(d, &r, &f);
     add_registers(d, &r, load ? &insn->dst[0] : &insn->src[1], register_bytes(&f), f.registers);
     unsigned with_stride = load ? 2 : 3;
     bool stride = insn->nsrc == with_stride;
@@ -67,7 +75,7 @@ static void decode_tiles(struct decoder *d, const struct sg_insn *insn) {
     struct registers r = {.list = sg_new_list(d, SG_MAX_VECTOR)};
     add_registers(d, &r, load ? &insn->dst[0] : &insn->src[1], 4, insn->vec);
     struct sg_place p = sg_find_place(d, &insn->src[0], insn->space);
-    emit_access(d, load ? sg_op_ldmatrix : sg_op_stmatrix, &p, r.list);
+    emit_access(d, load ? sg_op_ldmatrix : sg_op_stmatrix, &p, r.list)->c = insn->vec;
 }
 
 static void decode_movmatrix(struct decoder *d, const struct sg_insn *insn) {

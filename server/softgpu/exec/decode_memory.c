@@ -161,6 +161,8 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
     if (!fn || p.space == SG_LOCAL || p.space == SG_PARAM)
         sg_decode_fail(d, "the software GPU has no such atomic operation");
     bool wanted = insn->ndst && insn->dst[0].kind != SG_OPND_SINK;
+    // PTX: on global memory sums flush subnormals, in and out; on shared they do not.
+    bool flushes = insn->space != SG_SHARED && insn->space != SG_SHARED_CLUSTER;
     for (unsigned i = 0; i < count; i++) {
         const struct sg_operand *b = element(&insn->src[1], i);
         uint32_t value = sg_source(d, b, bytes);
@@ -172,6 +174,7 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
         op->b = value;
         op->c = third;
         op->n = p.space == SG_SHARED;
+        op->form.flags = flushes ? SG_F_FTZ : 0;
         op->d2 = used;
         op->d = used ? d->code->reg_slot[to->reg] : 0;
     }

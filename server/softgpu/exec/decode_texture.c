@@ -69,6 +69,19 @@ static bool known_type(const struct sg_insn *insn) {
     }
 }
 
+// What op->n says.
+static uint32_t extra_of(const struct sg_insn *insn) {
+    static const uint8_t components[] = {[SG_TLD4_R] = 0, [SG_TLD4_G] = 1, [SG_TLD4_B] = 2, [SG_TLD4_A] = 3};
+    switch (insn->op) {
+    case SG_OP_TLD4: return components[insn->mode];
+    case SG_OP_TXQ: return SG_TEXTURE;
+    case SG_OP_SUQ: return SG_SURFACE;
+    case SG_OP_ISTYPEP: return insn->mode == SG_IS_SURFREF ? SG_SURFACE : SG_TEXTURE; // a texture is its own sampler
+    case SG_OP_SURED: return insn->atom;
+    default: return insn->vec;
+    }
+}
+
 void sg_decode_texture(struct decoder *d, const struct sg_insn *insn) {
     sg_handler fn = pick(d, insn);
     if (!known_type(insn)) sg_decode_fail(d, "the software GPU has no such form of this instruction");
@@ -103,4 +116,6 @@ void sg_decode_texture(struct decoder *d, const struct sg_insn *insn) {
     struct op *op = sg_emit(d, fn);
     op->a = handle;
     op->list = list;
+    op->n = extra_of(insn);
+    op->d2 = insn->query ? insn->query : insn->bounds;
 }

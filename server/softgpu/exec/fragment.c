@@ -78,7 +78,7 @@ struct run {
 };
 
 static struct run runs_of(struct warp *w, const struct op *op, const struct sg_fragment *f) {
-    struct run r = {.columns = op->insn->flags & SG_F_A_COL};
+    struct run r = {.columns = op->form.flags & SG_F_A_COL};
     r.count = r.columns ? f->cols : f->rows;
     r.length = r.columns ? f->rows : f->cols;
     r.bytes = r.length * f->bits / 8;
@@ -89,8 +89,9 @@ static struct run runs_of(struct warp *w, const struct op *op, const struct sg_f
 }
 
 const struct op *sg_op_wmma_load(struct warp *w, const struct op *op) {
-    struct sg_fragment f = sg_fragment_of(op->insn, sg_moved_part(op->insn));
+    struct sg_fragment f = *sg_fragments(op);
     struct run r = runs_of(w, op, &f);
+    const uint32_t *registers = sg_fragment_registers(op, 1);
     uint8_t rows[MATRIX_BYTES] __attribute__((aligned(8)));
     unsigned element = f.bits < 8 ? 1 : f.bits / 8;
     for (unsigned i = 0; i < r.count; i++) {
@@ -100,17 +101,18 @@ const struct op *sg_op_wmma_load(struct warp *w, const struct op *op) {
     }
     unsigned bytes = f.bits == 64 ? 8 : 4, whole = f.rows * f.cols * f.bits / 8;
     for (unsigned k = 0; k < f.registers; k++)
-        put_register(w, op->list[k], rows + k * SG_WARP * bytes % whole, bytes);
+        put_register(w, registers[k], rows + k * SG_WARP * bytes % whole, bytes);
     return op + 1;
 }
 
 const struct op *sg_op_wmma_store(struct warp *w, const struct op *op) {
-    struct sg_fragment f = sg_fragment_of(op->insn, SG_PART_D);
+    struct sg_fragment f = *sg_fragments(op);
     struct run r = runs_of(w, op, &f);
+    const uint32_t *registers = sg_fragment_registers(op, 1);
     uint8_t rows[MATRIX_BYTES] __attribute__((aligned(8)));
     unsigned bytes = f.bits == 64 ? 8 : 4;
     for (unsigned k = 0; k < f.registers; k++)
-        memcpy(rows + k * SG_WARP * bytes, w->R + op->list[k], SG_WARP * bytes);
+        memcpy(rows + k * SG_WARP * bytes, w->R + registers[k], SG_WARP * bytes);
     for (unsigned i = 0; i < r.count; i++) {
         uint8_t *to = reach(w, op, sg_first(w->exec), i * r.pitch, r.bytes, f.bits / 8);
         if (!r.columns) memcpy(to, rows + i * r.bytes, r.bytes);
@@ -134,20 +136,20 @@ static void transpose(tile m) {
 
 const struct op *sg_op_ldmatrix(struct warp *w, const struct op *op) {
     tile m[4];
-    unsigned count = op->insn->vec;
+    unsigned count = op->c;
     for (unsigned i = 0; i < count * 8; i++) memcpy(m[i / 8][i % 8], reach(w, op, i, 0, 16, 16), 16);
     for (unsigned k = 0; k < count; k++) {
-        if (op->insn->flags & SG_F_TRANS) transpose(m[k]);
+        if (op->form.flags & SG_F_TRANS) transpose(m[k]);
         put_register(w, op->list[k], (const uint8_t *)m[k], 4);
     }
     return op + 1;
 }
 
 const struct op *sg_op_stmatrix(struct warp *w, const struct op *op) {
-    for (unsigned k = 0; k < op->insn->vec; k++) {
+    for (unsigned k = 0; k < op->c; k++) {
         tile m;
         memcpy(m, w->R + op->list[k], sizeof m);
-        if (op->insn->flags & SG_F_TRANS) transpose(m);
+        if (op->form.flags & SG_F_TRANS) transpose(m);
         for (unsigned i = 0; i < 8; i++) memcpy(reach(w, op, k * 8 + i, 0, 16, 16), m[i], 16);
     }
     return op + 1;

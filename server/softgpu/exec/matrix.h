@@ -23,6 +23,15 @@ struct sg_fragment {
     unsigned registers;
 };
 
+// op->list: fragments, then the slots of their registers. Of multiplications four: D, A, B and C; of loads and stores one.
+enum { SG_FRAGMENT_WORDS = sizeof(struct sg_fragment) / sizeof(uint32_t) };
+static inline const struct sg_fragment *sg_fragments(const struct op *op) {
+    return op->ptr;
+}
+static inline const uint32_t *sg_fragment_registers(const struct op *op, unsigned fragments) {
+    return op->list + fragments * SG_FRAGMENT_WORDS;
+}
+
 // One of the matrices of mma or wmma.
 struct sg_fragment sg_fragment_of(const struct sg_insn *insn, enum sg_part part);
 // Whether there are multiplications of this shape and these types (for loads and stores: any that has such a
@@ -33,11 +42,11 @@ enum sg_part sg_moved_part(const struct sg_insn *insn);
 
 enum { SG_MATRIX_ELEMENTS = 16 * 256, SG_MATRIX_OUT = 32 * 32 };
 
-// fragment.c: between memory and fragments. op->list: registers; a, imm as for loads; n: 1 for offsets into
-// shared memory; c: whether b holds the stride in elements.
+// fragment.c: between memory and fragments. a, imm as for loads; n: 1 for offsets into shared memory; c: whether b holds
+// the stride in elements.
 const struct op *sg_op_wmma_load(struct warp *w, const struct op *op);
 const struct op *sg_op_wmma_store(struct warp *w, const struct op *op);
-// The same for 8x8 matrices of 16 bits, insn->vec of them, a row's address from each lane.
+// The same for c matrices of 8x8 elements of 16 bits, a row's address from each lane. op->list: registers alone.
 const struct op *sg_op_ldmatrix(struct warp *w, const struct op *op);
 const struct op *sg_op_stmatrix(struct warp *w, const struct op *op);
 const struct op *sg_op_movmatrix(struct warp *w, const struct op *op);

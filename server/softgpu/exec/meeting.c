@@ -9,8 +9,8 @@
 //     meet     all members are here: on to the handler. Otherwise the lanes leave their operands
 //     fetch    start of the unit in which such lanes go on: takes their results, on behind the handler
 //     handler
+#include "decode.h"
 #include "lanes.h"
-#include "ops.h"
 
 // Offsets in a meeting's rows. Groups of several kinds may wait at a time, so that a kind of operand has one place.
 enum {
@@ -25,8 +25,19 @@ const struct op *sg_op_nothing(struct warp *w, const struct op *op) {
     return op + 1;
 }
 
-static bool same_kind(const struct sg_insn *x, const struct sg_insn *y) {
-    return x->op == y->op && x->mode == y->mode && x->type == y->type && x->atom == y->atom && x->flags == y->flags;
+// imm of the handler's op: what is not a register of 32 bits.
+enum { A_IS_PREDICATE = 1, A_IS_WIDE = 2, RESULT_IS_PREDICATE = 4, NO_RESULT = 8 };
+
+int64_t sg_meeting_places(const struct sg_insn *insn) {
+    int64_t places = insn->ndst ? 0 : NO_RESULT;
+    if (insn->ndst && insn->dst[0].type == SG_PRED) places |= RESULT_IS_PREDICATE;
+    if (insn->nsrc && insn->src[0].type == SG_PRED) places |= A_IS_PREDICATE;
+    if (insn->nsrc && sg_type_bytes(insn->src[0].type) == 8) places |= A_IS_WIDE;
+    return places;
+}
+
+static bool same_kind(const struct op *x, const struct op *y) {
+    return x->fn == y->fn && !memcmp(&x->form, &y->form, sizeof x->form);
 }
 
 // Lanes that wait at the same operation as this one.
@@ -34,30 +45,24 @@ static uint32_t company(const struct meeting *m, uint32_t lane) {
     uint32_t together = 0;
     SG_ACTIVE(i, m->waiting) {
         bool same = m->seats[i].members == m->seats[lane].members &&
-                    (m->seats[i].op == m->seats[lane].op || same_kind(m->seats[i].op->insn, m->seats[lane].op->insn));
+                    (m->seats[i].op == m->seats[lane].op || same_kind(m->seats[i].op, m->seats[lane].op));
         together |= (uint32_t)same << i;
     }
     return together;
 }
 
-static bool votes_predicate(const struct sg_insn *insn) {
-    return insn->op == SG_OP_VOTE && insn->mode != SG_VOTE_BALLOT;
-}
-
-static uint32_t first_operand(const struct sg_insn *insn) {
-    if (insn->op == SG_OP_VOTE) return PRED_IN;
-    return sg_type_bytes(insn->type) == 8 ? ROW_WIDE : ROW_A;
+static uint32_t first_operand(const struct op *handler) {
+    return handler->imm & A_IS_PREDICATE ? PRED_IN : handler->imm & A_IS_WIDE ? ROW_WIDE : ROW_A;
 }
 
 // Runs the operation for the lanes of `group`, from and to the meeting's rows.
 static void run_for(struct warp *w, uint32_t group, uint32_t lane) {
     struct meeting *m = &w->meeting;
     struct op op = *m->seats[lane].op;
-    bool predicate = votes_predicate(op.insn);
-    op.a = first_operand(op.insn);
+    op.a = first_operand(&op);
     op.b = ROW_B;
     op.c = ROW_C;
-    op.d = predicate ? PRED_OUT : ROW_D;
+    op.d = op.imm & RESULT_IS_PREDICATE ? PRED_OUT : ROW_D;
     op.d2 = PRED_OUT;
     op.unit = SECOND_RESULT;
     uint8_t *registers = w->R;
@@ -103,7 +108,7 @@ void sg_settle_without(struct warp *w, uint32_t lane) {
 
 static void leave_operands(struct warp *w, const struct op *op) {
     struct meeting *m = &w->meeting;
-    uint32_t row = first_operand(op->insn), bytes = row == ROW_WIDE ? 8 : 4;
+    uint32_t row = first_operand(op), bytes = row == ROW_WIDE ? 8 : 4;
     if (row == PRED_IN) {
         uint32_t *p = (uint32_t *)(m->rows + PRED_IN);
         *p = (*p & ~w->exec) | (PRED(a) & w->exec);
@@ -134,13 +139,13 @@ const struct op *sg_op_fetch(struct warp *w, const struct op *op) {
     const struct meeting *m = &w->meeting;
     const struct op *handler = op + 1;
     uint32_t pred = UINT32_MAX;
-    if (votes_predicate(op->insn)) pred = handler->d;
+    if (handler->imm & RESULT_IS_PREDICATE) pred = handler->d;
     else if (handler->unit >= SECOND_RESULT) pred = handler->d2;
     if (pred != UINT32_MAX) {
         uint32_t *p = (uint32_t *)(w->R + pred);
         *p = (*p & ~w->exec) | (m->holds & w->exec);
     }
-    if (pred != handler->d && op->insn->op != SG_OP_BAR)
+    if (!(handler->imm & (RESULT_IS_PREDICATE | NO_RESULT)))
         SG_ACTIVE(i, w->exec) ((uint32_t *)(w->R + handler->d))[i] = m->result[i];
     return op + 2;
 }

@@ -80,13 +80,13 @@ static u64 clamp_integer(double x, enum sg_type from, enum sg_type to) {
     return x <= 0 ? 0 : (u64)x;
 }
 
-static u64 write_float(double x, enum sg_type to, const struct sg_insn *insn) {
+static u64 write_float(double x, enum sg_type to, const struct form *form) {
     const struct format *f = format_of(to);
     unsigned width = to == SG_TF32 ? 32 : to == SG_F64 ? 64 : to == SG_F32 ? 32
                      : f == &sg_fmt_e4m3 || f == &sg_fmt_e5m2 ? 8 : 16;
     bool negative = signbit(x);
-    if ((insn->flags & SG_F_RELU) && x == x && negative) x = 0, negative = false;
-    if ((insn->flags & SG_F_SAT)) {
+    if ((form->flags & SG_F_RELU) && x == x && negative) x = 0, negative = false;
+    if ((form->flags & SG_F_SAT)) {
         x = x > 0 ? x < 1 ? x : 1 : 0;
         negative = false;
     }
@@ -94,14 +94,14 @@ static u64 write_float(double x, enum sg_type to, const struct sg_insn *insn) {
         if (to == SG_F64) return sg_u64(x);
         return width == 8 ? 0x7f : to == SG_F32 || to == SG_TF32 ? 0x7fffffff : 0x7fff;
     }
-    enum sg_rnd rnd = insn->rnd >= SG_RNI && insn->rnd <= SG_RPI ? SG_RN : insn->rnd;
-    bool finite = insn->flags & SG_F_SATFINITE;
+    enum sg_rnd rnd = form->detail >= SG_RNI && form->detail <= SG_RPI ? SG_RN : form->detail;
+    bool finite = form->flags & SG_F_SATFINITE;
     u64 magnitude;
     if (to == SG_F64) return sg_u64(x);
     if (isinf(x)) magnitude = finite || !f->infinity ? sg_largest(f) + !finite : sg_largest(f) + 1;
     else magnitude = sg_round_double(x, f, rnd, finite);
     if (to == SG_TF32) magnitude <<= 13; // the upper bits of a single
-    if (to == SG_F32 && (insn->flags & SG_F_FTZ) && magnitude < 0x800000) magnitude = 0;
+    if (to == SG_F32 && (form->flags & SG_F_FTZ) && magnitude < 0x800000) magnitude = 0;
     return magnitude | (u64)negative << (width - 1);
 }
 
@@ -115,14 +115,14 @@ static enum sg_type scalar_of(enum sg_type t) {
     }
 }
 
-static u64 from_integer(u64 x, bool sgn, enum sg_type to, const struct sg_insn *insn) {
+static u64 from_integer(u64 x, bool sgn, enum sg_type to, const struct form *form) {
     bool negative = sgn && (s64)x < 0;
     u64 magnitude = negative ? 0 - x : x;
     const struct format *f = format_of(to);
-    if (insn->flags & SG_F_SAT) magnitude = negative ? 0 : magnitude > 1 ? 1 : magnitude;
-    u64 r = sg_round(negative, magnitude, 0, f, insn->rnd, insn->flags & SG_F_SATFINITE);
+    if (form->flags & SG_F_SAT) magnitude = negative ? 0 : magnitude > 1 ? 1 : magnitude;
+    u64 r = sg_round(negative, magnitude, 0, f, form->detail, form->flags & SG_F_SATFINITE);
     unsigned width = sg_type_bytes(to) * 8;
-    return r | (u64)(negative && !(insn->flags & SG_F_SAT)) << (width - 1);
+    return r | (u64)(negative && !(form->flags & SG_F_SAT)) << (width - 1);
 }
 
 static u64 saturate(u64 x, enum sg_type from, enum sg_type to) {
@@ -142,40 +142,36 @@ static u64 load(const u8 *p, unsigned bytes, bool sgn) {
     return sgn ? (u64)((s64)(v << shift) >> shift) : v;
 }
 
-static u64 convert(u64 x, enum sg_type from, enum sg_type to, const struct sg_insn *insn) {
+static u64 convert(u64 x, enum sg_type from, enum sg_type to, const struct form *form) {
     const struct format *in = format_of(from), *out = format_of(to);
-    if (!in && !out) return insn->flags & SG_F_SAT ? saturate(x, from, to) : x;
-    if (!in) return from_integer(x, sg_type_is_signed(from), to, insn);
+    if (!in && !out) return form->flags & SG_F_SAT ? saturate(x, from, to) : x;
+    if (!in) return from_integer(x, sg_type_is_signed(from), to, form);
     double v = from == SG_F64 ? sg_f64(x) : from == SG_F32 ? sg_f32((u32)x)
                : read_float(x, in, sg_type_bytes(from) * 8);
-    if (!out) return clamp_integer(to_integral(v, insn->rnd), from, to);
-    if (insn->rnd >= SG_RNI && insn->rnd <= SG_RPI && v == v && !isinf(v)) v = copysign(to_integral(v, insn->rnd), v);
-    return write_float(v, to, insn);
+    if (!out) return clamp_integer(to_integral(v, form->detail), from, to);
+    if (form->detail >= SG_RNI && form->detail <= SG_RPI && v == v && !isinf(v)) v = copysign(to_integral(v, form->detail), v);
+    return write_float(v, to, form);
 }
 
-static unsigned stride(const struct warp *w, const struct sg_operand *o, unsigned bytes) {
-    return o->kind == SG_OPND_REG ? w->f->code->fn->regs[o->reg].bytes : bytes;
-}
-
+// d2, imm: bytes from one lane's part to the next's, of the result and of the sources.
 HANDLER(any) {
-    const struct sg_insn *insn = op->insn;
-    enum sg_type from = scalar_of(insn->type2), to = scalar_of(insn->type);
-    unsigned in = sg_type_bytes(from), out = sg_type_bytes(to);
-    unsigned sd = stride(w, &insn->dst[0], sg_type_bytes(insn->type)), sa = stride(w, &insn->src[0], sg_type_bytes(insn->type2));
-    bool packed_out = to != insn->type, packed_in = from != insn->type2, sgn = sg_type_is_signed(to);
+    const struct form *form = &op->form;
+    enum sg_type from = scalar_of(form->type2), to = scalar_of(form->type);
+    unsigned in = sg_type_bytes(from), out = sg_type_bytes(to), sd = op->d2, sa = (unsigned)op->imm;
+    bool packed_out = to != form->type, packed_in = from != form->type2, sgn = sg_type_is_signed(to);
     SG_LANES(i) {
         const u8 *a = w->R + op->a + (unsigned)i * sa, *b = w->R + op->b + (unsigned)i * sa;
         u64 r;
         if (!packed_out) {
-            r = convert(load(a, in, sg_type_is_signed(from)), from, to, insn);
+            r = convert(load(a, in, sg_type_is_signed(from)), from, to, form);
             if (!format_of(to)) {
                 unsigned shift = 64 - out * 8;
                 r = sgn ? (u64)((s64)(r << shift) >> shift) : r << shift >> shift;
             }
         } else if (packed_in) { // both halves of one source
-            r = convert(load(a, in, false), from, to, insn) | convert(load(a + in, in, false), from, to, insn) << (out * 8);
+            r = convert(load(a, in, false), from, to, form) | convert(load(a + in, in, false), from, to, form) << (out * 8);
         } else { // the first source becomes the upper half
-            r = convert(load(b, in, false), from, to, insn) | convert(load(a, in, false), from, to, insn) << (out * 8);
+            r = convert(load(b, in, false), from, to, form) | convert(load(a, in, false), from, to, form) << (out * 8);
         }
         memcpy(w->R + op->d + (unsigned)i * sd, &r, sd);
     }
@@ -188,11 +184,11 @@ static unsigned packed_bits(enum sg_type t) {
 
 // Two saturated integers, the second the lower; of less than 16 bits, with as much of the third above them.
 HANDLER(pack) {
-    unsigned bits = packed_bits(op->insn->type);
-    bool sgn = sg_type_is_signed(op->insn->type);
+    unsigned bits = packed_bits(op->form.type);
+    bool sgn = sg_type_is_signed(op->form.type);
     s64 least = sgn ? -(1 << (bits - 1)) : 0, most = (1 << (sgn ? bits - 1 : bits)) - 1;
     const int32_t *a = VEC(int32_t, a), *b = VEC(int32_t, b);
-    const u32 *above = op->insn->nsrc > 2 ? VEC(u32, c) : NULL;
+    const u32 *above = op->n > 2 ? VEC(u32, c) : NULL;
     u32 *d = VEC(u32, d), mask = (u32)(((u64)1 << bits) - 1);
     SG_LANES(i) {
         s64 x = a[i] < least ? least : a[i] > most ? most : a[i], y = b[i] < least ? least : b[i] > most ? most : b[i];

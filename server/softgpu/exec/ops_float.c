@@ -179,23 +179,30 @@ static uint64_t truth(enum sg_type t) {
     default: return 0xffffffff;
     }
 }
+static bool combined(bool t, bool q, enum sg_boolop how) {
+    switch (how) {
+    case SG_BOOL_AND: return t & q;
+    case SG_BOOL_OR: return t | q;
+    case SG_BOOL_XOR: return t ^ q;
+    default: return t;
+    }
+}
+
+// imm: enum sg_cmp.
 HANDLER(set_any) {
-    const struct sg_insn *insn = op->insn;
-    bool pair = insn->type2 == SG_F16X2 || insn->type2 == SG_BF16X2;
-    enum sg_type from = insn->type2 == SG_F16X2 ? SG_F16 : insn->type2 == SG_BF16X2 ? SG_BF16 : insn->type2;
-    enum sg_type to = insn->type == SG_F16X2 ? SG_F16 : insn->type == SG_BF16X2 ? SG_BF16 : insn->type;
+    const struct form *form = &op->form;
+    bool pair = form->type2 == SG_F16X2 || form->type2 == SG_BF16X2;
+    enum sg_type from = form->type2 == SG_F16X2 ? SG_F16 : form->type2 == SG_BF16X2 ? SG_BF16 : form->type2;
+    enum sg_type to = form->type == SG_F16X2 ? SG_F16 : form->type == SG_BF16X2 ? SG_BF16 : form->type;
     if (pair && sg_type_bytes(to) == 4) to = SG_U16; // both halves of a .u32
-    unsigned sb = sg_type_bytes(insn->type2), db = sg_type_bytes(insn->type);
-    uint32_t p = insn->nsrc > 2 ? PRED(c) : 0;
+    unsigned sb = sg_type_bytes(form->type2), db = sg_type_bytes(form->type);
+    uint32_t p = op->n > 2 ? PRED(c) : 0;
     SG_LANES(i) {
         uint64_t r = 0;
         for (int h = 0; h <= pair; h++) {
             bool t = compare_as(w->R + op->a + (unsigned)i * sb + h * 2,
-                                w->R + op->b + (unsigned)i * sb + h * 2, from, insn->cmp);
-            bool q = p >> i & 1;
-            t = insn->boolop == SG_BOOL_AND ? t & q : insn->boolop == SG_BOOL_OR ? t | q
-                : insn->boolop == SG_BOOL_XOR ? t ^ q : t;
-            if (t) r |= truth(to) << h * 16;
+                                w->R + op->b + (unsigned)i * sb + h * 2, from, (enum sg_cmp)op->imm);
+            if (combined(t, p >> i & 1, form->detail)) r |= truth(to) << h * 16;
         }
         memcpy(w->R + op->d + (unsigned)i * db, &r, db);
     }
@@ -228,8 +235,9 @@ static const sg_handler exact[SG_OP_COUNT][2] = {
     [SG_OP_DIV] = PAIR64(div), [SG_OP_RCP] = PAIR64(rcp), [SG_OP_SQRT] = PAIR64(sqrt),
 };
 static const sg_handler tests[][2] = {
-    PAIR64(testp_finite), PAIR64(testp_infinite), PAIR64(testp_number),
-    PAIR64(testp_nan), PAIR64(testp_normal), PAIR64(testp_subnormal),
+    [SG_TESTP_FINITE] = PAIR64(testp_finite), [SG_TESTP_INFINITE] = PAIR64(testp_infinite),
+    [SG_TESTP_NUMBER] = PAIR64(testp_number), [SG_TESTP_NOTANUMBER] = PAIR64(testp_nan),
+    [SG_TESTP_NORMAL] = PAIR64(testp_normal), [SG_TESTP_SUBNORMAL] = PAIR64(testp_subnormal),
 };
 
 static sg_handler pick_extreme(const struct sg_insn *insn) {
@@ -256,7 +264,7 @@ sg_handler SG_ISA_NAME(sg_pick_floating)(const struct sg_insn *insn, const struc
     }
     if (insn->type != SG_F32 && insn->type != SG_F64) return NULL;
     bool big = insn->type == SG_F64;
-    if (insn->op == SG_OP_TESTP) return tests[insn->mode - SG_TESTP_FINITE][big];
+    if (insn->op == SG_OP_TESTP) return tests[insn->mode][big];
     if (!big && (insn->op == SG_OP_MIN || insn->op == SG_OP_MAX)) return pick_extreme(insn);
     if (exact[insn->op][big]) {
         // Approximate quotients and roots of single precision may as well be right; rcp.approx.f64

@@ -40,12 +40,12 @@ static inline u16 flush16(u16 h, bool on) {
     return on && !(h & 0x7c00) ? h & 0x8000 : h;
 }
 
-static u16 compute(const struct sg_insn *insn, u16 x, u16 y, u16 z, bool b) {
-    bool ftz = (insn->flags & SG_F_FTZ) && !b;
+static inline __attribute__((always_inline)) u16 compute(enum sg_op what, uint32_t flags, u16 x, u16 y, u16 z, bool b) {
+    bool ftz = (flags & SG_F_FTZ) && !b;
     x = flush16(x, ftz), y = flush16(y, ftz), z = flush16(z, ftz);
     float f = GET(b, x), g = GET(b, y), h = GET(b, z);
     u16 r;
-    switch (insn->op) {
+    switch (what) {
     case SG_OP_ADD: r = PUT(b, f + g); break;
     case SG_OP_SUB: r = PUT(b, f - g); break;
     case SG_OP_MUL: r = PUT(b, f * g); break;
@@ -58,8 +58,8 @@ static u16 compute(const struct sg_insn *insn, u16 x, u16 y, u16 z, bool b) {
     case SG_OP_TANH: r = pack_double(tanh((double)f), b); break;
     case SG_OP_MIN:
     case SG_OP_MAX: {
-        bool min = insn->op == SG_OP_MIN, xs = insn->flags & SG_F_XORSIGN_ABS;
-        if ((insn->flags & SG_F_NAN) && (f != f || g != g)) return 0x7fff;
+        bool min = what == SG_OP_MIN, xs = flags & SG_F_XORSIGN_ABS;
+        if ((flags & SG_F_NAN) && (f != f || g != g)) return 0x7fff;
         float m = xs ? least(fabsf(f), fabsf(g), min) : least(f, g, min);
         r = PUT(b, m);
         if (xs) r = (r & 0x7fff) | ((x ^ y) & 0x8000);
@@ -70,19 +70,26 @@ static u16 compute(const struct sg_insn *insn, u16 x, u16 y, u16 z, bool b) {
     return flush16(r, ftz);
 }
 
-HANDLER(half) {
-    const struct sg_insn *insn = op->insn;
-    bool b = insn->type == SG_BF16 || insn->type == SG_BF16X2;
-    bool pair = insn->type == SG_F16X2 || insn->type == SG_BF16X2;
+// n: how many sources there are.
+static inline __attribute__((always_inline)) void half(struct warp *w, const struct op *op, enum sg_op what) {
+    const struct form *form = &op->form;
+    bool b = form->type == SG_BF16 || form->type == SG_BF16X2;
+    bool pair = form->type == SG_F16X2 || form->type == SG_BF16X2;
     u16 *d = VEC(u16, d);
-    const u16 *x = VEC(u16, a), *y = insn->nsrc > 1 ? VEC(u16, b) : x, *z = insn->nsrc > 2 ? VEC(u16, c) : x;
-    for (int i = 0; i < (pair ? 64 : 32); i++) d[i] = compute(insn, x[i], y[i], z[i], b);
-    return op + 1;
+    const u16 *x = VEC(u16, a), *y = op->n > 1 ? VEC(u16, b) : x, *z = op->n > 2 ? VEC(u16, c) : x;
+    for (int i = 0; i < (pair ? 64 : 32); i++) d[i] = compute(what, form->flags, x[i], y[i], z[i], b);
 }
+#define HALF(name, what) \
+    HANDLER(half_##name) { \
+        half(w, op, SG_OP_##what); \
+        return op + 1; \
+    }
+HALF(add, ADD) HALF(sub, SUB) HALF(mul, MUL) HALF(fma, FMA) HALF(neg, NEG) HALF(abs, ABS) HALF(ex2, EX2)
+HALF(tanh, TANH) HALF(min, MIN) HALF(max, MAX)
 
 #define FAST(name, expr) \
     HANDLER(name##_f16) { \
-        int n = op->insn->type == SG_F16X2 ? 64 : 32; \
+        int n = op->form.type == SG_F16X2 ? 64 : 32; \
         u16 *d = VEC(u16, d); \
         const u16 *a = VEC(u16, a), *b = VEC(u16, b); \
         for (int i = 0; i < n; i++) { \
@@ -103,13 +110,16 @@ sg_handler SG_ISA_NAME(sg_pick_half)(const struct sg_insn *insn, const struct sg
     bool f16 = insn->type == SG_F16 || insn->type == SG_F16X2;
     bool plain = f16 && !(insn->flags & SG_F_FTZ);
     switch (insn->op) {
-    case SG_OP_ADD: return plain ? add_f16 : half;
-    case SG_OP_SUB: return plain ? sub_f16 : half;
-    case SG_OP_MUL: return plain ? mul_f16 : half;
-    case SG_OP_MIN: case SG_OP_MAX:
-        return insn->nsrc == 2 ? half : NULL;
-    case SG_OP_FMA: case SG_OP_NEG: case SG_OP_ABS: case SG_OP_EX2: case SG_OP_TANH:
-        return half;
+    case SG_OP_ADD: return plain ? add_f16 : half_add;
+    case SG_OP_SUB: return plain ? sub_f16 : half_sub;
+    case SG_OP_MUL: return plain ? mul_f16 : half_mul;
+    case SG_OP_MIN: return insn->nsrc == 2 ? half_min : NULL;
+    case SG_OP_MAX: return insn->nsrc == 2 ? half_max : NULL;
+    case SG_OP_FMA: return half_fma;
+    case SG_OP_NEG: return half_neg;
+    case SG_OP_ABS: return half_abs;
+    case SG_OP_EX2: return half_ex2;
+    case SG_OP_TANH: return half_tanh;
     default: return NULL;
     }
 }
@@ -118,7 +128,7 @@ sg_handler SG_ISA_NAME(sg_pick_half)(const struct sg_insn *insn, const struct sg
 #define POST(name, b, expr) \
     HANDLER(name) { \
         u16 *d = VEC(u16, d); \
-        int n = sg_type_bytes(op->insn->type) == 4 ? 64 : 32; \
+        int n = sg_type_bytes(op->form.type) == 4 ? 64 : 32; \
         for (int i = 0; i < n; i++) { \
             u16 h = d[i]; \
             float x = GET(b, h); \

@@ -145,7 +145,7 @@ PAIR(max2s, s16, x > y ? x : y)
             out |= (uint32_t)(sum >> (sizeof(U) * 8) & 1) << i; \
             d[i] = (U)sum; \
         } \
-        if (op->insn->flags & SG_F_CC) w->carry = (in & ~w->exec) | (out & w->exec); \
+        if (op->form.flags & SG_F_CC) w->carry = (in & ~w->exec) | (out & w->exec); \
         return op + 1; \
     }
 #define CARRIES(U, S, W, SW) \
@@ -165,11 +165,10 @@ CARRIES(u64, s64, u128, i128)
 // ---- comparison ---------------------------------------------------------------------------------
 
 static inline uint32_t combine(const struct warp *w, const struct op *op, uint32_t m) {
-    uint32_t p = op->insn->nsrc > 2 ? *(const uint32_t *)(w->R + op->c) : 0;
-    switch (op->insn->boolop) {
-    case SG_BOOL_AND: return m & p;
-    case SG_BOOL_OR: return m | p;
-    case SG_BOOL_XOR: return m ^ p;
+    switch (op->form.detail) {
+    case SG_BOOL_AND: return m & PRED(c);
+    case SG_BOOL_OR: return m | PRED(c);
+    case SG_BOOL_XOR: return m ^ PRED(c);
     default: return m;
     }
 }

@@ -17,10 +17,10 @@ static inline u32 find_high(u64 x, unsigned width, bool sgn, bool shiftamt) {
     u32 at = 63u - (u32)__builtin_clzll(x);
     return shiftamt ? width - 1 - at : at;
 }
-UNARY(bfind_u32, u32, u32, find_high(x, 32, false, op->insn->flags & SG_F_SHIFTAMT))
-UNARY(bfind_s32, u32, u32, find_high(x, 32, true, op->insn->flags & SG_F_SHIFTAMT))
-UNARY(bfind_u64, u32, u64, find_high(x, 64, false, op->insn->flags & SG_F_SHIFTAMT))
-UNARY(bfind_s64, u32, u64, find_high(x, 64, true, op->insn->flags & SG_F_SHIFTAMT))
+UNARY(bfind_u32, u32, u32, find_high(x, 32, false, op->form.flags & SG_F_SHIFTAMT))
+UNARY(bfind_s32, u32, u32, find_high(x, 32, true, op->form.flags & SG_F_SHIFTAMT))
+UNARY(bfind_u64, u32, u64, find_high(x, 64, false, op->form.flags & SG_F_SHIFTAMT))
+UNARY(bfind_s64, u32, u64, find_high(x, 64, true, op->form.flags & SG_F_SHIFTAMT))
 
 static inline u32 reverse32(u32 x) {
     x = __builtin_bswap32(x);
@@ -64,7 +64,7 @@ static inline u32 bit_mask(u32 pos, u32 len, bool clamp) {
     u64 ones = len >= 32 ? 0xffffffffu : ((u64)1 << len) - 1;
     return pos >= 32 ? 0 : (u32)(ones << pos);
 }
-BINARY(bmsk, u32, u32, u32, bit_mask(x, y, op->insn->flags & SG_F_CLAMP))
+BINARY(bmsk, u32, u32, u32, bit_mask(x, y, op->form.flags & SG_F_CLAMP))
 
 static inline u32 extend(u32 x, u32 n, bool clamp, bool sgn) {
     if (!clamp) n &= 31;
@@ -73,16 +73,16 @@ static inline u32 extend(u32 x, u32 n, bool clamp, bool sgn) {
     u32 mask = ((u32)1 << n) - 1;
     return sgn && (x >> (n - 1) & 1) ? x | ~mask : x & mask;
 }
-BINARY(szext_u, u32, u32, u32, extend(x, y, op->insn->flags & SG_F_CLAMP, false))
-BINARY(szext_s, u32, u32, u32, extend(x, y, op->insn->flags & SG_F_CLAMP, true))
+BINARY(szext_u, u32, u32, u32, extend(x, y, op->form.flags & SG_F_CLAMP, false))
+BINARY(szext_s, u32, u32, u32, extend(x, y, op->form.flags & SG_F_CLAMP, true))
 
 static inline u32 funnel(u32 lo, u32 hi, u32 n, bool left, bool clamp) {
     n = clamp ? n > 32 ? 32 : n : n & 31;
     u64 v = (u64)hi << 32 | lo;
     return left ? (u32)(v << n >> 32) : (u32)(v >> n);
 }
-TERNARY(shf_l, u32, u32, u32, u32, funnel(x, y, z, true, op->insn->flags & SG_F_CLAMP))
-TERNARY(shf_r, u32, u32, u32, u32, funnel(x, y, z, false, op->insn->flags & SG_F_CLAMP))
+TERNARY(shf_l, u32, u32, u32, u32, funnel(x, y, z, true, op->form.flags & SG_F_CLAMP))
+TERNARY(shf_r, u32, u32, u32, u32, funnel(x, y, z, false, op->form.flags & SG_F_CLAMP))
 
 static inline u32 permute(u32 a, u32 b, u32 sel) {
     u64 bytes = (u64)b << 32 | a;
@@ -97,18 +97,19 @@ static inline u32 permute(u32 a, u32 b, u32 sel) {
 }
 // Selectors of the modes, by the low two bits of c: four nibbles each.
 static const uint16_t selectors[][4] = {
-    [SG_PRMT_F4E - SG_PRMT_F4E] = {0x3210, 0x4321, 0x5432, 0x6543},
-    [SG_PRMT_B4E - SG_PRMT_F4E] = {0x5670, 0x6701, 0x7012, 0x0123},
-    [SG_PRMT_RC8 - SG_PRMT_F4E] = {0x0000, 0x1111, 0x2222, 0x3333},
-    [SG_PRMT_ECL - SG_PRMT_F4E] = {0x3210, 0x3211, 0x3222, 0x3333},
-    [SG_PRMT_ECR - SG_PRMT_F4E] = {0x0000, 0x1110, 0x2210, 0x3210},
-    [SG_PRMT_RC16 - SG_PRMT_F4E] = {0x1010, 0x3232, 0x1010, 0x3232},
+    [SG_PRMT_F4E] = {0x3210, 0x4321, 0x5432, 0x6543},
+    [SG_PRMT_B4E] = {0x5670, 0x6701, 0x7012, 0x0123},
+    [SG_PRMT_RC8] = {0x0000, 0x1111, 0x2222, 0x3333},
+    [SG_PRMT_ECL] = {0x3210, 0x3211, 0x3222, 0x3333},
+    [SG_PRMT_ECR] = {0x0000, 0x1110, 0x2210, 0x3210},
+    [SG_PRMT_RC16] = {0x1010, 0x3232, 0x1010, 0x3232},
 };
 TERNARY(prmt, u32, u32, u32, u32, permute(x, y, z))
 TERNARY(prmt_mode, u32, u32, u32, u32,
-        permute(x, y, selectors[op->insn->mode - SG_PRMT_F4E][z & 3]))
+        permute(x, y, selectors[op->form.mode][z & 3]))
 
-HANDLER(lop3) {
+// The lanes whose result is not zero.
+static inline u32 logic3(struct warp *w, const struct op *op) {
     u32 *d = VEC(u32, d);
     const u32 *a = VEC(u32, a), *b = VEC(u32, b), *c = VEC(u32, c);
     u32 lut = (u32)op->imm, any = 0, r[SG_WARP];
@@ -124,8 +125,20 @@ HANDLER(lop3) {
         d[i] = r[i];
         any |= (u32)(r[i] != 0) << i;
     }
-    if (op->insn->mode == SG_LOP3_OR) PRED(d2) = any | PRED(n);
-    if (op->insn->mode == SG_LOP3_AND) PRED(d2) = any & PRED(n);
+    return any;
+}
+HANDLER(lop3) {
+    logic3(w, op);
+    return op + 1;
+}
+HANDLER(lop3_or) {
+    u32 any = logic3(w, op);
+    PRED(d2) = any | PRED(n);
+    return op + 1;
+}
+HANDLER(lop3_and) {
+    u32 any = logic3(w, op);
+    PRED(d2) = any & PRED(n);
     return op + 1;
 }
 
@@ -144,18 +157,24 @@ static inline s64 part(u32 v, unsigned bits, unsigned k, bool sgn) {
     u32 f = v >> (bits * k) & ((1u << bits) - 1);
     return sgn && f >> (bits - 1) ? (s64)f - (1 << bits) : (s64)f;
 }
-HANDLER(dot) {
+static inline void dot(struct warp *w, const struct op *op, bool two) {
     const u32 *a = VEC(u32, a), *b = VEC(u32, b), *c = VEC(u32, c);
     u32 *d = VEC(u32, d);
-    bool two = op->insn->op == SG_OP_DP2A, sa = sg_type_is_signed(op->insn->type),
-         sb = sg_type_is_signed(op->insn->type2);
-    unsigned skip = two && (op->insn->flags & SG_F_HI) ? 2 : 0;
+    bool sa = sg_type_is_signed(op->form.type), sb = sg_type_is_signed(op->form.type2);
+    unsigned skip = two && (op->form.flags & SG_F_HI) ? 2 : 0;
     SG_LANES(i) {
         s64 sum = 0;
         for (unsigned k = 0; k < (two ? 2 : 4); k++)
             sum += part(a[i], two ? 16 : 8, k, sa) * part(b[i], 8, k + skip, sb);
         d[i] = c[i] + (u32)sum;
     }
+}
+HANDLER(dot4) {
+    dot(w, op, false);
+    return op + 1;
+}
+HANDLER(dot2) {
+    dot(w, op, true);
     return op + 1;
 }
 
@@ -193,10 +212,10 @@ sg_handler SG_ISA_NAME(sg_pick_logic)(const struct sg_insn *insn, const struct s
     case SG_OP_SZEXT: return sgn ? szext_s : szext_u;
     case SG_OP_SHF: return insn->mode == SG_SHF_L ? shf_l : shf_r;
     case SG_OP_PRMT: return insn->mode == SG_MODE_NONE ? prmt : prmt_mode;
-    case SG_OP_LOP3: return lop3;
+    case SG_OP_LOP3: return insn->mode == SG_LOP3_OR ? lop3_or : insn->mode == SG_LOP3_AND ? lop3_and : lop3;
     case SG_OP_FNS: return fns;
-    case SG_OP_DP4A:
-    case SG_OP_DP2A: return dot;
+    case SG_OP_DP4A: return dot4;
+    case SG_OP_DP2A: return dot2;
     default: return NULL;
     }
 }

@@ -115,10 +115,14 @@ static double *sum_at(double *sum, const struct sg_fragment *f, unsigned reg, un
     return sum + (lane / 4 + k / 2 * 8) * 8 + lane % 4 * 2 + k % 2;
 }
 
-static void gather(struct warp *w, const struct op *op, const u32 *list, enum sg_part part, double *to) {
-    struct sg_fragment f = sg_fragment_of(op->insn, part);
+static bool in_order(const struct op *op) {
+    return op->form.mode == SG_WMMA_MMA;
+}
+
+static void gather(struct warp *w, const struct op *op, const u32 *list, enum sg_part part, struct sg_fragment f,
+                   double *to) {
     unsigned n = SG_WARP * f.per, whole = f.rows * f.cols;
-    if (op->insn->op == SG_OP_WMMA) {
+    if (in_order(op)) {
         for (unsigned r = 0; r < f.registers && r * n < whole; r++)
             widen(to + r * n, w->R + list[r], n, f.type);
         return;
@@ -134,9 +138,9 @@ static void gather(struct warp *w, const struct op *op, const u32 *list, enum sg
 }
 
 static void scatter(struct warp *w, const struct op *op, const u32 *list, double *from) {
-    struct sg_fragment f = sg_fragment_of(op->insn, SG_PART_D);
+    struct sg_fragment f = *sg_fragments(op);
     unsigned n = SG_WARP * f.per, bytes = f.bits == 64 ? 8 : 4;
-    bool clamp = op->insn->flags & SG_F_SATFINITE, ordered = op->insn->op == SG_OP_WMMA;
+    bool clamp = op->form.flags & SG_F_SATFINITE, ordered = in_order(op);
     for (unsigned r = 0; r < f.registers; r++) {
         double elements[SG_WARP * 2];
         u8 reg[SG_WARP * 8], *to = w->R + list[r];
@@ -181,20 +185,16 @@ static void prepare_xor(struct matrices *x, unsigned m, unsigned n, unsigned k) 
     for (unsigned i = 0; i < m * n; i++) x->sum[i] += k * 0.5;
 }
 
-// op->list: the registers of D, A, B and C.
 HANDLER(multiply_matrices) {
     struct matrices x;
-    const struct sg_insn *insn = op->insn;
-    struct sg_fragment a = sg_fragment_of(insn, SG_PART_A), d = sg_fragment_of(insn, SG_PART_D);
-    const u32 *list = op->list + d.registers;
-    gather(w, op, list, SG_PART_A, x.a);
-    list += a.registers;
-    gather(w, op, list, SG_PART_B, x.b);
-    list += sg_fragment_of(insn, SG_PART_B).registers;
-    gather(w, op, list, SG_PART_C, x.sum);
-    if (a.type == SG_B1 && insn->atom == SG_ATOM_XOR) prepare_xor(&x, d.rows, d.cols, a.cols);
+    const struct sg_fragment *f = sg_fragments(op), d = f[0], a = f[1], b = f[2], c = f[3];
+    const u32 *to = sg_fragment_registers(op, 4), *from = to + d.registers;
+    gather(w, op, from, SG_PART_A, a, x.a);
+    gather(w, op, from + a.registers, SG_PART_B, b, x.b);
+    gather(w, op, from + a.registers + b.registers, SG_PART_C, c, x.sum);
+    if (a.type == SG_B1 && op->form.detail == SG_ATOM_XOR) prepare_xor(&x, d.rows, d.cols, a.cols);
     multiply(&x, d.rows, d.cols, a.cols, a.type == SG_F64);
-    scatter(w, op, op->list, x.sum);
+    scatter(w, op, to, x.sum);
     return op + 1;
 }
 

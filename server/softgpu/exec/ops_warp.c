@@ -6,7 +6,7 @@ typedef uint32_t u32;
 HANDLER(shfl) {
     const u32 *a = VEC(u32, a), *b = VEC(u32, b), *c = VEC(u32, c);
     u32 r[SG_WARP], p = 0;
-    enum sg_mode mode = op->insn->mode;
+    enum sg_mode mode = op->form.mode;
     for (int i = 0; i < SG_WARP; i++) {
         int n = (int)(b[i] & 31), clamp = (int)(c[i] & 31), seg = (int)(c[i] >> 8 & 31);
         int most = (i & seg) | (clamp & ~seg), least = i & seg, j;
@@ -38,24 +38,24 @@ static bool voted(enum sg_mode mode, u32 p, u32 active) {
 static const struct op *vote_apart(struct warp *w, const struct op *op, const u32 *masks) {
     u32 p = PRED(a) & w->exec, r = 0;
     SG_ACTIVE(i, w->exec) {
-        if (op->insn->mode == SG_VOTE_BALLOT) VEC(u32, d)[i] = p & masks[i];
-        else r |= (u32)voted(op->insn->mode, p & masks[i], w->exec & masks[i]) << i;
+        if (op->form.mode == SG_VOTE_BALLOT) VEC(u32, d)[i] = p & masks[i];
+        else r |= (u32)voted(op->form.mode, p & masks[i], w->exec & masks[i]) << i;
     }
-    if (op->insn->mode != SG_VOTE_BALLOT) PRED(d) = (PRED(d) & ~w->exec) | r;
+    if (op->form.mode != SG_VOTE_BALLOT) PRED(d) = (PRED(d) & ~w->exec) | r;
     return op + 1;
 }
 
 // Lanes that take part: those of the member mask that are here.
 HANDLER(vote) {
-    const u32 *masks = op->insn->nsrc > 1 ? VEC(u32, b) : NULL;
+    const u32 *masks = op->n > 1 ? VEC(u32, b) : NULL;
     u32 members = masks ? masks[sg_first(w->exec)] : UINT32_MAX, other = 0;
     SG_LANES(i) if (masks && w->exec >> i & 1) other |= masks[i] ^ members;
     if (other) return vote_apart(w, op, masks);
     u32 active = w->exec & members, p = PRED(a) & active;
-    if (op->insn->mode == SG_VOTE_BALLOT)
+    if (op->form.mode == SG_VOTE_BALLOT)
         SG_LANES(i) VEC(u32, d)[i] = p;
     else
-        PRED(d) = voted(op->insn->mode, p, active) ? UINT32_MAX : 0;
+        PRED(d) = voted(op->form.mode, p, active) ? UINT32_MAX : 0;
     return op + 1;
 }
 
@@ -84,7 +84,7 @@ static u32 equals(const uint8_t *a, u32 i, unsigned bytes) {
 }
 
 HANDLER(match) {
-    unsigned bytes = sg_type_bytes(op->insn->type);
+    unsigned bytes = sg_type_bytes(op->form.type);
     const uint8_t *a = w->R + op->a;
     const u32 *masks = VEC(u32, b);
     u32 r[SG_WARP] = {0}, p = 0, group;
@@ -96,7 +96,7 @@ HANDLER(match) {
             if (same == group) p |= group;
         }
     }
-    if (op->insn->mode == SG_MATCH_ALL) {
+    if (op->form.mode == SG_MATCH_ALL) {
         SG_LANES(i) r[i] &= p >> i & 1 ? UINT32_MAX : 0;
         if (op->unit > 1) PRED(d2) = p;
     }
@@ -105,21 +105,21 @@ HANDLER(match) {
 }
 
 static u32 reduce_float(const struct op *op, u32 x, u32 y) {
-    if (op->insn->flags & SG_F_ABS) x &= 0x7fffffff, y &= 0x7fffffff;
+    if (op->form.flags & SG_F_ABS) x &= 0x7fffffff, y &= 0x7fffffff;
     float f = sg_f32(x), g = sg_f32(y);
     if (f != f || g != g) {
-        if (op->insn->flags & SG_F_NAN) return 0x7fffffff;
+        if (op->form.flags & SG_F_NAN) return 0x7fffffff;
         return f != f ? g != g ? 0x7fffffff : y : x;
     }
-    bool min = op->insn->atom == SG_ATOM_MIN;
+    bool min = op->form.detail == SG_ATOM_MIN;
     if (f == g) return min ? x | y : x & y;
     return (f < g) == min ? x : y;
 }
 
 static u32 reduce(const struct op *op, u32 x, u32 y) {
-    if (op->insn->type == SG_F32) return reduce_float(op, x, y);
-    bool less = sg_type_is_signed(op->insn->type) ? (int32_t)x < (int32_t)y : x < y;
-    switch (op->insn->atom) {
+    if (op->form.type == SG_F32) return reduce_float(op, x, y);
+    bool less = sg_type_is_signed(op->form.type) ? (int32_t)x < (int32_t)y : x < y;
+    switch (op->form.detail) {
     case SG_ATOM_ADD: return x + y;
     case SG_ATOM_MIN: return less ? x : y;
     case SG_ATOM_MAX: return less ? y : x;
@@ -135,7 +135,7 @@ HANDLER(redux) {
     for (u32 rest = w->exec; rest; rest &= ~group) {
         group = next_group(masks, rest);
         u32 first = sg_first(group), r = a[first];
-        if (op->insn->type == SG_F32) r = reduce_float(op, r, r); // of one lane alone too
+        if (op->form.type == SG_F32) r = reduce_float(op, r, r); // of one lane alone too
         SG_ACTIVE(i, group & (group - 1)) r = reduce(op, r, a[i]);
         SG_ACTIVE(i, group) d[i] = r;
     }

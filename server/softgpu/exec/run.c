@@ -389,7 +389,7 @@ static void record_fault(struct worker *worker, struct launch *launch) {
         struct sg_fault *f = &launch->fault;
         f->kind = worker->fault;
         f->address = worker->fault_address;
-        f->line = worker->op && worker->op->insn ? worker->op->insn->line : 0;
+        f->line = worker->op ? worker->op->line : 0;
         snprintf(f->message, sizeof f->message, "%s", worker->fault_message);
         if (w) {
             memcpy(f->block, w->blk->ctaid, sizeof f->block);

@@ -12,25 +12,25 @@ static uint32_t lane_u32(const struct warp *w, uint32_t slot, uint32_t lane) {
     return slot == NO_SLOT ? 0 : ((const uint32_t *)(w->R + slot))[lane];
 }
 
-// The memory of an access of `bytes`; x counts bytes, or texels when formatted.
+// The memory of an access of `bytes`, 0 for a whole texel; x counts bytes, or texels when formatted. d2: enum sg_bounds.
 static struct spot locate(struct warp *w, const struct op *op, uint32_t lane, unsigned bytes) {
-    const struct sg_insn *insn = op->insn;
+    const struct form *form = &op->form;
     struct spot s = {.t = sg_texture_of(w, op, lane, SG_SURFACE)};
     const struct sg_level *l = &s.t->level[0];
     unsigned texel = sg_channel_bytes(s.t->channel) * s.t->channels;
-    int64_t unit = insn->mode == SG_SURF_P ? texel : 1;
-    if (insn->mode == SG_SURF_P && insn->op == SG_OP_SUST) bytes = texel;
-    bool layered = insn->geom == SG_GEOM_A1D || insn->geom == SG_GEOM_A2D;
-    bool flat = insn->geom == SG_GEOM_1D || insn->geom == SG_GEOM_A1D;
+    int64_t unit = form->mode == SG_SURF_P ? texel : 1;
+    if (!bytes) bytes = texel;
+    bool layered = form->detail == SG_GEOM_A1D || form->detail == SG_GEOM_A2D;
+    bool flat = form->detail == SG_GEOM_1D || form->detail == SG_GEOM_A1D;
     const uint32_t *c = op->list + AT_COORDS + layered;
     int64_t at[3] = {(int32_t)lane_u32(w, c[0], lane) * unit, flat ? 0 : (int32_t)lane_u32(w, c[1], lane), 0};
-    if (insn->geom == SG_GEOM_3D) at[2] = (int32_t)lane_u32(w, c[2], lane);
+    if (form->detail == SG_GEOM_3D) at[2] = (int32_t)lane_u32(w, c[2], lane);
     if (layered) at[2] = lane_u32(w, op->list[AT_COORDS], lane);
     const int64_t row = (int64_t)l->width * texel, last[3] = {row - bytes, (int64_t)l->height - 1, (int64_t)l->depth - 1};
     for (int k = 0; k < 3; k++) {
         if (at[k] >= 0 && at[k] <= last[k]) continue;
-        if (insn->bounds == SG_BOUNDS_ZERO) return s;
-        if (insn->bounds == SG_BOUNDS_TRAP || last[k] < 0)
+        if (op->d2 == SG_BOUNDS_ZERO) return s;
+        if (op->d2 == SG_BOUNDS_TRAP || last[k] < 0)
             sg_raise(w, op, SG_FAULT_TRAP, lane, (uint64_t)at[k], "coordinates outside the surface");
         at[k] = at[k] < 0 ? 0 : last[k];
     }
@@ -42,8 +42,9 @@ static struct spot locate(struct warp *w, const struct op *op, uint32_t lane, un
     return s;
 }
 
+// n: elements.
 const struct op *sg_op_suld(struct warp *w, const struct op *op) {
-    unsigned element = sg_type_bytes(op->insn->type), n = op->insn->vec;
+    unsigned element = sg_type_bytes(op->form.type), n = op->n;
     w->pc = op;
     SG_ACTIVE(i, w->exec) {
         struct spot s = locate(w, op, i, element * n);
@@ -77,11 +78,11 @@ static uint32_t packed(const struct sg_texture *t, uint32_t v) {
 }
 
 const struct op *sg_op_sust(struct warp *w, const struct op *op) {
-    bool formatted = op->insn->mode == SG_SURF_P;
-    unsigned element = sg_type_bytes(op->insn->type), n = op->insn->vec;
+    bool formatted = op->form.mode == SG_SURF_P;
+    unsigned element = sg_type_bytes(op->form.type), n = op->n;
     w->pc = op;
     SG_ACTIVE(i, w->exec) {
-        struct spot s = locate(w, op, i, element * n);
+        struct spot s = locate(w, op, i, formatted ? 0 : element * n);
         unsigned size = formatted ? sg_channel_bytes(s.t->channel) : element;
         for (unsigned k = 0; s.p && k < (formatted ? s.t->channels : n); k++) {
             uint64_t v = 0;
@@ -111,19 +112,19 @@ const struct op *sg_op_sust(struct warp *w, const struct op *op) {
 REDUCE(uint32_t, int32_t)
 REDUCE(uint64_t, int64_t)
 
-// Formatted, the surface says whether its integers have a sign.
+// Formatted, the surface says whether its integers have a sign. n: enum sg_atom.
 const struct op *sg_op_sured(struct warp *w, const struct op *op) {
-    const struct sg_insn *insn = op->insn;
-    unsigned bytes = sg_type_bytes(insn->type);
+    const struct form *form = &op->form;
+    unsigned bytes = sg_type_bytes(form->type);
     w->pc = op;
     SG_ACTIVE(i, w->exec) {
         struct spot s = locate(w, op, i, bytes);
         uint64_t v = 0;
-        bool sgn = insn->mode == SG_SURF_P ? s.t->channel == SG_CHANNEL_S32 : sg_type_is_signed(insn->type);
+        bool sgn = form->mode == SG_SURF_P ? s.t->channel == SG_CHANNEL_S32 : sg_type_is_signed(form->type);
         if (!s.p) continue;
         memcpy(&v, w->R + op->list[AT_DST] + i * bytes, bytes);
-        if (bytes == 4) reduce_uint32_t(s.p, insn->atom, sgn, (uint32_t)v);
-        else reduce_uint64_t(s.p, insn->atom, sgn, v);
+        if (bytes == 4) reduce_uint32_t(s.p, op->n, sgn, (uint32_t)v);
+        else reduce_uint64_t(s.p, op->n, sgn, v);
     }
     return op + 1;
 }

@@ -119,7 +119,7 @@ const struct op *sg_op_shared_address(struct warp *w, const struct op *op) {
 }
 
 static uint64_t window(const struct warp *w, const struct op *op, unsigned i, uint64_t *size) {
-    switch (op->insn->space) {
+    switch (op->form.detail) {
     case SG_SHARED:
     case SG_SHARED_CLUSTER:
         *size = w->shared_size;
@@ -150,9 +150,9 @@ static uint64_t to_cluster(const struct warp *w, uint64_t at) {
 }
 
 HANDLER(cvta) {
-    unsigned bytes = sg_type_bytes(op->insn->type);
-    bool to = op->insn->flags & SG_F_TO;
-    bool clustered = op->insn->space == SG_SHARED_CLUSTER && w->blk->launch->cluster > 1;
+    unsigned bytes = sg_type_bytes(op->form.type);
+    bool to = op->form.flags & SG_F_TO;
+    bool clustered = op->form.detail == SG_SHARED_CLUSTER && w->blk->launch->cluster > 1;
     HOST_LANES(i) {
         uint64_t v = 0, size, base = window(w, op, i, &size);
         memcpy(&v, w->R + op->a + i * bytes, bytes);
@@ -168,17 +168,17 @@ HANDLER(isspacep) {
     uint32_t m = 0;
     HOST_LANES(i) {
         bool inside;
-        if (op->insn->space == SG_GLOBAL || op->insn->space == SG_CONST) {
+        if (op->form.detail == SG_GLOBAL || op->form.detail == SG_CONST) {
             inside = sg_reach(w, a[i], 1) && !sg_shared_owner(w, a[i]) &&
                      a[i] - (uintptr_t)w->local >= w->local_stride * SG_WARP;
-            if (inside && op->insn->space == SG_CONST) {
+            if (inside && op->form.detail == SG_CONST) {
                 inside = false;
                 const struct sg_module *module = w->f->code->kernel->instance->module;
                 for (uint32_t s = 0; s < module->nsymbols && !inside; s++)
                     inside = module->symbols[s]->space == SG_CONST &&
                              a[i] - module->symbols[s]->address < module->symbols[s]->size;
             }
-        } else if (op->insn->space == SG_SHARED_CLUSTER) {
+        } else if (op->form.detail == SG_SHARED_CLUSTER) {
             inside = sg_shared_owner(w, a[i]) != NULL;
         } else {
             uint64_t size, base = window(w, op, i, &size);
@@ -229,7 +229,7 @@ HANDLER(nothing) {
 }
 
 HANDLER(fence) {
-    if (op->insn->scope != SG_SCOPE_CTA) atomic_thread_fence(memory_order_seq_cst);
+    if (op->form.detail != SG_SCOPE_CTA) atomic_thread_fence(memory_order_seq_cst);
     (void)w;
     return op + 1;
 }
@@ -254,9 +254,8 @@ static uint64_t frame_value(const struct op *op, const uint8_t *a, unsigned i, u
 
 // The stack grows for all lanes of the frame by the most that one asks for.
 HANDLER(alloca_) {
-    unsigned bytes = sg_type_bytes(op->insn->type);
-    uint64_t most = 0, align = op->insn->nsrc > 1 ? op->insn->src[1].imm : 16;
-    if (align < 16) align = 16;
+    unsigned bytes = sg_type_bytes(op->form.type);
+    uint64_t most = 0, align = op->imm > 16 ? (uint64_t)op->imm : 16;
     SG_ACTIVE(i, w->exec) {
         uint64_t n = frame_value(op, w->R + op->a, i, bytes);
         if (n > most) most = n;
@@ -270,24 +269,24 @@ HANDLER(alloca_) {
 }
 
 HANDLER(stacksave) {
-    unsigned bytes = sg_type_bytes(op->insn->type);
+    unsigned bytes = sg_type_bytes(op->form.type);
     HOST_LANES(i) memcpy(w->R + op->d + i * bytes, &w->f->local_top, bytes);
     return op + 1;
 }
 
 HANDLER(stackrestore) {
-    uint64_t v = frame_value(op, w->R + op->a, sg_first(w->exec), sg_type_bytes(op->insn->type));
+    uint64_t v = frame_value(op, w->R + op->a, sg_first(w->exec), sg_type_bytes(op->form.type));
     if (w->exec == w->f->live && v <= w->local_stride) w->f->local_top = v;
     return op + 1;
 }
 
 // Addresses without a space are generic ones.
 HANDLER(getctarank) {
-    unsigned bytes = sg_type_bytes(op->insn->type);
+    unsigned bytes = sg_type_bytes(op->form.type);
     HOST_LANES(i) {
         uint64_t at = 0;
         memcpy(&at, w->R + op->a + i * bytes, bytes);
-        if (op->insn->space == SG_SHARED_CLUSTER) at = from_cluster(w, at);
+        if (op->form.detail == SG_SHARED_CLUSTER) at = from_cluster(w, at);
         const struct block *owner = sg_shared_owner(w, at);
         VEC(uint32_t, d)[i] = owner ? owner->rank : 0;
     }
@@ -295,8 +294,8 @@ HANDLER(getctarank) {
 }
 
 HANDLER(mapa) {
-    unsigned bytes = sg_type_bytes(op->insn->type);
-    bool generic = op->insn->space != SG_SHARED_CLUSTER;
+    unsigned bytes = sg_type_bytes(op->form.type);
+    bool generic = op->form.detail != SG_SHARED_CLUSTER;
     HOST_LANES(i) {
         uint64_t at = 0;
         uint32_t rank = VEC(uint32_t, b)[i] % w->blk->launch->cluster;

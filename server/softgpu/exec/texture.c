@@ -312,7 +312,7 @@ static void put(struct warp *w, const struct op *op, uint32_t lane, unsigned i, 
 }
 
 static void put_texel(struct warp *w, const struct op *op, uint32_t lane, const union texel *v, bool real) {
-    switch (op->insn->type) {
+    switch (op->form.type) {
     case SG_F16X2:
         for (unsigned i = 0; i < 2; i++)
             put(w, op, lane, i, sg_to_f16(v->f[2 * i]) | (uint32_t)sg_to_f16(v->f[2 * i + 1]) << 16);
@@ -328,7 +328,7 @@ static void put_texel(struct warp *w, const struct op *op, uint32_t lane, const 
 
 // Reads layer, coordinates and offsets; c gets the coordinates' bits.
 static struct fetch begin(struct warp *w, const struct op *op, uint32_t lane, uint32_t c[4]) {
-    struct fetch f = {.w = w, .op = op, .lane = lane, .geom = op->insn->geom,
+    struct fetch f = {.w = w, .op = op, .lane = lane, .geom = op->form.detail,
                       .t = sg_texture_of(w, op, lane, SG_TEXTURE)};
     bool layered = f.geom == SG_GEOM_A1D || f.geom == SG_GEOM_A2D || f.geom == SG_GEOM_ACUBE;
     f.real = !is_integer(f.t);
@@ -339,20 +339,20 @@ static struct fetch begin(struct warp *w, const struct op *op, uint32_t lane, ui
 }
 
 const struct op *sg_op_tex(struct warp *w, const struct op *op) {
-    const struct sg_insn *insn = op->insn;
+    const struct form *form = &op->form;
     w->pc = op;
     SG_ACTIVE(i, w->exec) {
         uint32_t c[4] = {0}, level = lane_u32(w, op->list[AT_LOD], i);
         struct fetch f = begin(w, op, i, c);
         union texel v;
-        if (insn->type2 == SG_S32) {
-            if (insn->mode == SG_TEX_LEVEL) f.lod = (float)(int32_t)level;
+        if (form->type2 == SG_S32) {
+            if (form->mode == SG_TEX_LEVEL) f.lod = (float)(int32_t)level;
             v = fetch_texel(&f, (const int32_t *)c);
         } else {
             float g[6], x[4];
             for (unsigned k = 0; k < 6; k++) g[k] = sg_f32(lane_u32(w, op->list[AT_LOD + k], i));
-            if (insn->mode == SG_TEX_LEVEL) f.lod = sg_f32(level);
-            if (insn->mode == SG_TEX_GRAD) f.lod = gradient_lod(&f, g);
+            if (form->mode == SG_TEX_LEVEL) f.lod = sg_f32(level);
+            if (form->mode == SG_TEX_GRAD) f.lod = gradient_lod(&f, g);
             memcpy(x, c, sizeof x);
             v = sample(&f, x);
         }
@@ -361,10 +361,10 @@ const struct op *sg_op_tex(struct warp *w, const struct op *op) {
     return op + 1;
 }
 
-// One component of the four texels that linear filtering would weigh.
+// One component, the n-th, of the four texels that linear filtering would weigh.
 const struct op *sg_op_tld4(struct warp *w, const struct op *op) {
     static const uint8_t order[4][2] = {{0, 1}, {1, 1}, {1, 0}, {0, 0}};
-    unsigned component = op->insn->mode - SG_TLD4_R, weight;
+    unsigned component = op->n, weight;
     w->pc = op;
     SG_ACTIVE(i, w->exec) {
         uint32_t c[4] = {0};
@@ -416,24 +416,23 @@ static uint32_t answer(const struct sg_texture *t, enum sg_query query, uint32_t
     }
 }
 
+// n: enum sg_texture_kind; d2: enum sg_query.
 const struct op *sg_op_txq(struct warp *w, const struct op *op) {
-    enum sg_texture_kind kind = op->insn->op == SG_OP_TXQ ? SG_TEXTURE : SG_SURFACE;
     w->pc = op;
     SG_ACTIVE(i, w->exec) {
-        const struct sg_texture *t = sg_texture_of(w, op, i, kind);
-        put(w, op, i, 0, answer(t, op->insn->query, lane_u32(w, op->list[AT_LOD], i)));
+        const struct sg_texture *t = sg_texture_of(w, op, i, op->n);
+        put(w, op, i, 0, answer(t, op->d2, lane_u32(w, op->list[AT_LOD], i)));
     }
     return op + 1;
 }
 
-// A texture is its own sampler.
+// n: enum sg_texture_kind.
 const struct op *sg_op_istypep(struct warp *w, const struct op *op) {
     uint32_t *d = (uint32_t *)(w->R + op->list[AT_DST]);
-    enum sg_texture_kind kind = op->insn->mode == SG_IS_SURFREF ? SG_SURFACE : SG_TEXTURE;
     SG_ACTIVE(i, w->exec) {
         const struct sg_texture *t =
             sg_texture_find(w->blk->launch->engine, ((const uint64_t *)(w->R + op->a))[i]);
-        *d = (*d & ~(1u << i)) | (uint32_t)(t && t->kind == kind) << i;
+        *d = (*d & ~(1u << i)) | (uint32_t)(t && t->kind == op->n) << i;
     }
     return op + 1;
 }

@@ -25,6 +25,14 @@ struct warp;
 // Runs one decoded instruction; the next one to run, or NULL when the warp waits or has ended.
 typedef const struct op *(*sg_handler)(struct warp *w, const struct op *op);
 
+// What a handler still has to know of the instruction, as the checked IR has it.
+struct form {
+    uint8_t type, type2; // enum sg_type
+    uint8_t mode;        // enum sg_mode
+    uint8_t detail;      // by family: enum sg_atom, sg_rnd, sg_boolop, sg_space, sg_scope or sg_geom; see decode.c
+    uint32_t flags;      // enum sg_flag
+};
+
 struct op {
     sg_handler fn;
     uint32_t d, a, b, c; // byte offsets of operands in the frame
@@ -35,10 +43,11 @@ struct op {
         const uint32_t *list;       // more operand offsets
         const struct call_site *call;
     };
-    const struct sg_insn *insn;
+    struct form form;
     uint32_t unit; // terminators and convergence points: the scheduling unit meant
-    uint32_t pad;
+    uint32_t line; // of the PTX text, for faults
 };
+_Static_assert(sizeof(struct op) == 64, "an op is a cache line");
 
 // A place where lanes may wait for their turn: the start of a block, or a point inside one where
 // lanes come together. Numbered in block order.
