@@ -239,9 +239,9 @@ void sg_survey(struct decoder *d) {
         for (uint32_t k = 0; k < b->count; k++) {
             const struct sg_insn *insn = &fn->insns[b->first + k];
             units += units_of(insn);
-            if (is_waiting(insn)) d->kernel->barriers = true;
+            if (is_waiting(insn)) d->program->barriers = true;
             if (may_poll(insn)) d->code->may_spin = true;
-            if (insn->op == SG_OP_ALLOCA) d->kernel->calls = true; // wants room on the stack
+            if (insn->op == SG_OP_ALLOCA) d->program->calls = true; // wants room on the stack
         }
         for (uint32_t k = 0; k < words; k++) d->crossing[k] |= b->live_in[k];
         if (units == before) continue;

@@ -300,6 +300,23 @@ static float gradient_lod(const struct fetch *f, const float *g) {
     return longest > 0 ? (float)(log2(longest) / 2) : -INFINITY;
 }
 
+// ---- texels -------------------------------------------------------------------------------------
+
+const struct sg_texture *sg_texture_of(struct warp *w, const struct op *op, uint32_t lane, enum sg_texture_kind kind) {
+    uint64_t handle = ((const uint64_t *)(w->R + op->a))[lane];
+    const struct sg_texture *t = sg_texture_find(w->blk->launch->engine, handle);
+    if (t && t->kind == kind) return t;
+    const char *why = !t || t->kind != SG_UNBOUND ? kind == SG_TEXTURE ? "no texture object of that value"
+                                                                       : "no surface object of that value"
+                                                  : "a texture or surface reference to which nothing is bound";
+    sg_raise(w, op, SG_FAULT_ADDRESS, lane, handle, why);
+}
+
+void *sg_texel(struct warp *w, const struct op *op, uint32_t lane, uint64_t address, unsigned bytes) {
+    if (__builtin_expect(address - w->lo < w->hi - w->lo - 16, 1)) return (void *)address;
+    return sg_translate(w, op, lane, address, bytes, 1);
+}
+
 // ---- instructions -------------------------------------------------------------------------------
 
 static uint32_t lane_u32(const struct warp *w, uint32_t slot, uint32_t lane) {

@@ -42,6 +42,8 @@ struct isa_ops {
 SG_PICKERS(baseline)
 SG_PICKERS(avx2)
 SG_PICKERS(avx512)
+// tables.c
+const struct isa_ops *sg_ops_table(enum sg_isa isa);
 sg_handler sg_pick_atomic(const struct sg_insn *, const struct sg_function *);
 
 #define HANDLER(name) static const struct op *name(struct warp *w, const struct op *op)

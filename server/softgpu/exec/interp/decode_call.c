@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 static struct code *find_callee(struct decoder *d, const struct sg_function *fn) {
-    for (uint32_t i = 0; i < d->kernel->ncodes; i++)
-        if (d->kernel->codes[i]->fn == fn) return d->kernel->codes[i];
+    for (uint32_t i = 0; i < d->program->ncodes; i++)
+        if (d->program->codes[i]->fn == fn) return d->program->codes[i];
     return NULL;
 }
 

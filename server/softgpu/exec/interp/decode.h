@@ -1,4 +1,4 @@
-// Decoding a function into ops. Internal to exec/.
+// Decoding a function into ops. Internal to interp/.
 #ifndef SOFTGPU_EXEC_DECODE_H
 #define SOFTGPU_EXEC_DECODE_H
 
@@ -11,7 +11,7 @@ struct constant {
 };
 
 struct decoder {
-    struct sg_kernel *kernel;
+    struct program *program;
     const struct sg_function *fn;
     struct code *code;
     const struct isa_ops *isa;

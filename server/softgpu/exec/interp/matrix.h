@@ -23,7 +23,7 @@ struct sg_fragment {
     unsigned registers;
 };
 
-// op->list: fragments, then the slots of their registers. Of multiplications four: D, A, B and C; of loads and stores one.
+// op->list: fragments, then the slots of their registers. Of multiplications four: D, A, B and C; else one.
 enum { SG_FRAGMENT_WORDS = sizeof(struct sg_fragment) / sizeof(uint32_t) };
 static inline const struct sg_fragment *sg_fragments(const struct op *op) {
     return op->ptr;
@@ -42,8 +42,8 @@ enum sg_part sg_moved_part(const struct sg_insn *insn);
 
 enum { SG_MATRIX_ELEMENTS = 16 * 256, SG_MATRIX_OUT = 32 * 32 };
 
-// fragment.c: between memory and fragments. a, imm as for loads; n: 1 for offsets into shared memory; c: whether b holds
-// the stride in elements.
+// fragment.c: between memory and fragments. a, imm as for loads; n: 1 for offsets into shared memory; c: whether b
+// holds the stride in elements.
 const struct op *sg_op_wmma_load(struct warp *w, const struct op *op);
 const struct op *sg_op_wmma_store(struct warp *w, const struct op *op);
 // The same for c matrices of 8x8 elements of 16 bits, a row's address from each lane. op->list: registers alone.

@@ -12,7 +12,8 @@ static uint32_t lane_u32(const struct warp *w, uint32_t slot, uint32_t lane) {
     return slot == NO_SLOT ? 0 : ((const uint32_t *)(w->R + slot))[lane];
 }
 
-// The memory of an access of `bytes`, 0 for a whole texel; x counts bytes, or texels when formatted. d2: enum sg_bounds.
+// The memory of an access of `bytes`, 0 for a whole texel; x counts bytes, or texels when formatted. op->d2: enum
+// sg_bounds.
 static struct spot locate(struct warp *w, const struct op *op, uint32_t lane, unsigned bytes) {
     const struct form *form = &op->form;
     struct spot s = {.t = sg_texture_of(w, op, lane, SG_SURFACE)};

@@ -32,3 +32,11 @@ __attribute__((constructor)) static void fill_tables(void) {
     fill_avx2();
     fill_avx512();
 }
+
+const struct isa_ops *sg_ops_table(enum sg_isa isa) {
+    switch (isa) {
+    case SG_ISA_AVX512: return &sg_ops_table_avx512;
+    case SG_ISA_AVX2: return &sg_ops_table_avx2;
+    default: return &sg_ops_table_baseline;
+    }
+}

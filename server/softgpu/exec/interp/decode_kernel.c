@@ -48,9 +48,9 @@ static void settle(struct decoder *d) {
                         (code->nunits + 63) / 64 * 8 + code->nunits;
 }
 
-static bool decode_function(struct sg_kernel *kernel, struct code *code, struct sg_diag *diag) {
-    struct decoder d = {.kernel = kernel, .fn = code->fn, .code = code, .diag = diag,
-                        .isa = kernel->instance->engine->ops};
+static bool decode_function(struct program *program, struct code *code, struct sg_diag *diag) {
+    struct decoder d = {.program = program, .fn = code->fn, .code = code, .diag = diag,
+                        .isa = sg_ops_table(program->kernel->instance->engine->isa)};
     const struct sg_function *fn = code->fn;
     struct decoder *volatile self = &d;
     if (sigsetjmp(d.fail, 0) == 0) {
@@ -87,17 +87,17 @@ static size_t larger(size_t a, size_t b) {
 }
 
 // A callee that was entered and not left stands above in the chain: recursion.
-static void measure_calls(struct sg_kernel *kernel, struct code *code) {
+static void measure_calls(struct program *program, struct code *code) {
     code->measured = true;
     for (uint32_t i = 0; i < code->ncalls; i++) {
         struct code *callee = code->calls[i]->callee;
         if (!callee || callee->entered) {
-            kernel->open_calls = true;
+            program->open_calls = true;
             continue;
         }
         if (!callee->measured) {
             callee->entered = true;
-            measure_calls(kernel, callee);
+            measure_calls(program, callee);
             callee->entered = false;
         }
         code->below_frames = larger(code->below_frames, frame_size(callee) + callee->below_frames);
@@ -106,49 +106,50 @@ static void measure_calls(struct sg_kernel *kernel, struct code *code) {
 }
 
 // A call through a pointer may begin any of the chains.
-static void measure_kernel(struct sg_kernel *kernel) {
-    for (uint32_t i = 0; i < kernel->ncodes; i++) {
-        struct code *code = kernel->codes[i];
+static void measure_kernel(struct program *program) {
+    for (uint32_t i = 0; i < program->ncodes; i++) {
+        struct code *code = program->codes[i];
         code->entered = true;
-        if (!code->measured) measure_calls(kernel, code);
+        if (!code->measured) measure_calls(program, code);
         code->entered = false;
-        kernel->largest_frame = larger(kernel->largest_frame, frame_size(code));
+        program->largest_frame = larger(program->largest_frame, frame_size(code));
         size_t frames = frame_size(code) + code->below_frames, local = code->stack_bytes + code->below_local;
-        kernel->call_frames = larger(kernel->call_frames, code == kernel->main ? code->below_frames : frames);
-        kernel->call_local = larger(kernel->call_local, code == kernel->main ? code->below_local : local);
+        program->call_frames = larger(program->call_frames, code == program->main ? code->below_frames : frames);
+        program->call_local = larger(program->call_local, code == program->main ? code->below_local : local);
     }
 }
 
 bool sg_decode_kernel(struct sg_kernel *kernel, struct sg_diag *diag) {
     const struct sg_function *fn = kernel->fn;
-    kernel->codes = calloc(fn->nclosure + 1, sizeof *kernel->codes);
-    if (!kernel->codes) return false;
+    struct program *program = kernel->code = calloc(1, sizeof *program);
+    if (!program) return false;
+    program->kernel = kernel;
+    program->codes = calloc(fn->nclosure + 1, sizeof *program->codes);
+    if (!program->codes) return false;
     for (uint32_t i = 0; i <= fn->nclosure; i++) {
         const struct sg_function *f = i ? fn->closure[i - 1] : fn;
         if (f->nblocks == 0 && i) continue; // one of the device library's built in here
         struct code *code = calloc(1, sizeof *code);
         if (!code) return false;
         code->fn = f;
-        code->kernel = kernel;
-        kernel->codes[kernel->ncodes++] = code;
+        code->program = program;
+        program->codes[program->ncodes++] = code;
     }
-    kernel->main = kernel->codes[0];
-    kernel->calls = kernel->ncodes > 1;
-    for (uint32_t i = 0; i < kernel->ncodes; i++)
-        if (!decode_function(kernel, kernel->codes[i], diag)) return false;
-    measure_kernel(kernel);
+    program->main = program->codes[0];
+    program->calls = program->ncodes > 1;
+    for (uint32_t i = 0; i < program->ncodes; i++)
+        if (!decode_function(program, program->codes[i], diag)) return false;
+    measure_kernel(program);
     return true;
 }
 
-struct code *sg_find_code(const struct sg_kernel *kernel, uint64_t token) {
-    for (uint32_t i = 0; i < kernel->ncodes; i++)
-        if (kernel->codes[i]->fn->sym && kernel->codes[i]->fn->sym->address == token)
-            return kernel->codes[i];
+struct code *sg_find_code(const struct program *program, uint64_t token) {
+    for (uint32_t i = 0; i < program->ncodes; i++)
+        if (program->codes[i]->fn->sym && program->codes[i]->fn->sym->address == token) return program->codes[i];
     return NULL;
 }
 
-void sg_code_free(struct code *code) {
-    if (!code) return;
+static void free_code(struct code *code) {
     for (uint32_t i = 0; i < code->nlists; i++) free(code->lists[i]);
     for (uint32_t i = 0; i < code->ncalls; i++) {
         free(code->calls[i]->args);
@@ -162,4 +163,12 @@ void sg_code_free(struct code *code) {
     free(code->consts);
     free(code->reg_slot);
     free(code);
+}
+
+void sg_discard_program(struct sg_kernel *kernel) {
+    struct program *program = kernel->code;
+    if (!program) return;
+    for (uint32_t i = 0; i < program->ncodes; i++) free_code(program->codes[i]);
+    free(program->codes);
+    free(program);
 }

@@ -173,7 +173,7 @@ HANDLER(isspacep) {
                      a[i] - (uintptr_t)w->local >= w->local_stride * SG_WARP;
             if (inside && op->form.detail == SG_CONST) {
                 inside = false;
-                const struct sg_module *module = w->f->code->kernel->instance->module;
+                const struct sg_module *module = w->f->code->program->kernel->instance->module;
                 for (uint32_t s = 0; s < module->nsymbols && !inside; s++)
                     inside = module->symbols[s]->space == SG_CONST &&
                              a[i] - module->symbols[s]->address < module->symbols[s]->size;

@@ -1,99 +1,29 @@
 // Blocks on a worker: setting them up, letting their warps take turns, faults.
+#include "tier.h"
 #include "warp.h"
 
 #include <immintrin.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
     // For recursion and calls through pointers, at least; mostly address space.
     CALL_STACK_BYTES = 4 << 20,  // frames of called functions, per warp
     CALL_LOCAL_BYTES = 32 << 10, // local memory of called functions, per thread
     LEAST_FRAME = 64,            // bytes of a GPU's stack that one call takes
-    SIGNAL_STACK_BYTES = 64 << 10,
 };
 
-// The worker of this thread while it runs kernels. Read by the signal handler, so it must not need
-// lazy allocation.
-static __thread struct worker *current __attribute__((tls_model("initial-exec")));
-
 // ---- faults -----------------------------------------------------------------------------------
-
-static struct sigaction previous_segv, previous_bus;
-
-static bool guest_address(const struct worker *worker, uintptr_t address) {
-    const struct sg_engine_config *config = &worker->engine->config;
-    if (address >= config->arena_lo && address < config->arena_hi) return true;
-    const struct launch *launch = worker->launch;
-    for (uint32_t i = 0; launch && i < launch->nranges; i++)
-        if (address >= launch->ranges[i].lo && address < launch->ranges[i].hi) return true;
-    return false;
-}
-
-static void on_signal(int number, siginfo_t *info, void *context) {
-    struct worker *worker = current;
-    if (worker && worker->in_kernel && guest_address(worker, (uintptr_t)info->si_addr)) {
-        worker->fault = SG_FAULT_ADDRESS;
-        worker->fault_address = (uintptr_t)info->si_addr;
-        worker->fault_lane = 0;
-        worker->op = worker->warp ? worker->warp->pc : NULL;
-        snprintf(worker->fault_message, sizeof worker->fault_message, "no memory at that address");
-        siglongjmp(worker->jump, 1);
-    }
-    struct sigaction *previous = number == SIGBUS ? &previous_bus : &previous_segv;
-    if (previous->sa_flags & SA_SIGINFO) {
-        previous->sa_sigaction(number, info, context);
-    } else if (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN) {
-        sigaction(number, previous, NULL); // the instruction faults again, with the default action
-    } else {
-        previous->sa_handler(number);
-    }
-}
-
-void sg_install_signals(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    extern void sg_install_once(void);
-    pthread_once(&once, sg_install_once);
-}
-
-void sg_install_once(void) {
-    struct sigaction action = {.sa_sigaction = on_signal,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGSEGV, &action, &previous_segv);
-    sigaction(SIGBUS, &action, &previous_bus);
-}
-
-void sg_worker_enter(struct worker *worker) {
-    worker->signal_stack = malloc(SIGNAL_STACK_BYTES);
-    stack_t stack = {.ss_sp = worker->signal_stack, .ss_size = SIGNAL_STACK_BYTES};
-    if (worker->signal_stack) sigaltstack(&stack, NULL);
-    current = worker;
-}
-
-void sg_worker_leave(struct worker *worker) {
-    stack_t stack = {.ss_flags = SS_DISABLE};
-    sigaltstack(&stack, NULL);
-    free(worker->signal_stack);
-    current = NULL;
-    if (worker->memory) munmap(worker->memory, worker->memory_size);
-    worker->memory = NULL;
-    worker->memory_size = 0;
-}
 
 _Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind kind, uint32_t lane,
                         uint64_t address, const char *message) {
     struct worker *worker = w->blk->worker;
-    worker->fault = kind;
-    worker->fault_address = address;
-    worker->fault_lane = lane;
-    worker->op = op;
-    worker->warp = w;
-    snprintf(worker->fault_message, sizeof worker->fault_message, "%s", message);
-    siglongjmp(worker->jump, 1);
+    struct crew *crew = worker->running;
+    crew->warp = w;
+    crew->op = op;
+    crew->lane = lane;
+    crew->raised = true;
+    sg_worker_fault(worker, kind, address, message);
 }
 
 // ---- addresses --------------------------------------------------------------------------------
@@ -163,20 +93,20 @@ static size_t round_up(size_t n, size_t unit) {
 }
 
 static struct layout plan(const struct launch *launch) {
-    const struct sg_kernel *kernel = launch->kernel;
+    const struct program *program = launch->kernel->code;
     struct layout l = {0};
     size_t unit = 16; // the strictest variable in any thread's local memory
-    for (uint32_t i = 0; i < kernel->ncodes; i++)
-        if (kernel->codes[i]->local_align > unit) unit = kernel->codes[i]->local_align;
+    for (uint32_t i = 0; i < program->ncodes; i++)
+        if (program->codes[i]->local_align > unit) unit = program->codes[i]->local_align;
     size_t line = unit > 64 ? unit : 64;
-    l.frames = round_up(sizeof(struct frame) + kernel->main->total_bytes, line);
-    l.local_stride = kernel->main->stack_bytes;
-    if (kernel->calls) {
-        size_t stack = launch->p.stack_bytes, frames = stack / LEAST_FRAME * kernel->largest_frame;
+    l.frames = round_up(sizeof(struct frame) + program->main->total_bytes, line);
+    l.local_stride = program->main->stack_bytes;
+    if (program->calls) {
+        size_t stack = launch->p.stack_bytes, frames = stack / LEAST_FRAME * program->largest_frame;
         if (frames < CALL_STACK_BYTES) frames = CALL_STACK_BYTES;
         if (stack < CALL_LOCAL_BYTES) stack = CALL_LOCAL_BYTES;
-        l.frames += round_up(kernel->call_frames + (kernel->open_calls ? frames : 0), line);
-        l.local_stride += kernel->call_local + (kernel->open_calls ? stack : 0);
+        l.frames += round_up(program->call_frames + (program->open_calls ? frames : 0), line);
+        l.local_stride += program->call_local + (program->open_calls ? stack : 0);
     }
     l.local_stride = round_up(l.local_stride, unit);
     l.local = round_up(l.local_stride * SG_WARP, line);
@@ -187,21 +117,6 @@ static struct layout plan(const struct launch *launch) {
     l.shared = round_up(SG_RESERVED_SHARED_BYTES + launch->shared_bytes + SHARED_UNIT, SHARED_ALIGN > line ? SHARED_ALIGN : line);
     l.block = round_up(l.heads + l.warps + l.shared, line);
     return l;
-}
-
-static bool reserve(struct worker *worker, size_t bytes) {
-    if (bytes <= worker->memory_size) return true;
-    if (worker->memory) munmap(worker->memory, worker->memory_size);
-    worker->memory_size = 0;
-    bytes = round_up(bytes, (size_t)1 << 21);
-    worker->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (worker->memory == MAP_FAILED) {
-        worker->memory = NULL;
-        return false;
-    }
-    worker->memory_size = bytes;
-    return true;
 }
 
 static void place_block(struct block *blk, struct worker *worker, struct launch *launch,
@@ -252,7 +167,8 @@ void sg_shorten_turns(struct block *blk) {
 }
 
 static void start_turns(struct block *blk) {
-    blk->turn = blk->nwarps > 1 && blk->launch->kernel->barriers ? FIRST_TURN : UINT32_MAX;
+    const struct program *program = blk->launch->kernel->code;
+    blk->turn = blk->nwarps > 1 && program->barriers ? FIRST_TURN : UINT32_MAX;
     blk->shortened = false;
 }
 
@@ -270,8 +186,8 @@ static void start_block(struct block *blk, bool fresh) {
     blk->done = false;
     start_turns(blk);
     for (int i = 0; i < 16; i++) blk->barriers[i] = (struct barrier){.all = 1};
-    for (uint32_t i = 0; i < blk->nwarps; i++)
-        sg_start_warp(&blk->warps[i], launch->kernel->main, fresh);
+    const struct program *program = launch->kernel->code;
+    for (uint32_t i = 0; i < blk->nwarps; i++) sg_start_warp(&blk->warps[i], program->main, fresh);
 }
 
 // A cluster, which is mostly one block. index: of the first block, if all were counted cluster by cluster.
@@ -309,13 +225,13 @@ static void run_warp(struct warp *w) {
 }
 
 // One turn for every ready warp. False if none was ready.
-static bool turn(struct worker *worker, struct block *blk) {
+static bool turn(struct crew *crew, struct block *blk) {
     bool ran = false;
     for (uint32_t i = 0; i < blk->nwarps; i++) {
         struct warp *w = &blk->warps[i];
         if (w->state != WARP_READY) continue;
         ran = true;
-        worker->warp = w;
+        crew->warp = w;
         run_warp(w);
     }
     lengthen_turns(blk);
@@ -337,14 +253,15 @@ static bool all_done(const struct block *first) {
 
 // One more cluster among those that take turns, where there is room. False if there is none, or no block left.
 static bool join(struct worker *worker, struct launch *launch, const struct layout *l) {
+    struct crew *crew = worker->running;
     uint32_t slot = 0, n = launch->cluster;
-    while (slot < worker->nblocks && !all_done(&worker->blocks[slot])) slot += n;
-    if (slot == worker->capacity || launch->failed) return false;
+    while (slot < crew->nblocks && !all_done(&crew->blocks[slot])) slot += n;
+    if (slot == crew->capacity || launch->failed) return false;
     uint64_t index = atomic_fetch_add(&launch->next, n);
     if (index >= launch->nblocks) return false;
-    for (; worker->nblocks < slot + n; worker->nblocks++)
-        place_block(&worker->blocks[worker->nblocks], worker, launch, l, worker->memory + worker->nblocks * l->block);
-    start_cluster(&worker->blocks[slot], index, true);
+    for (; crew->nblocks < slot + n; crew->nblocks++)
+        place_block(&crew->blocks[crew->nblocks], worker, launch, l, worker->memory + crew->nblocks * l->block);
+    start_cluster(&crew->blocks[slot], index, true);
     return true;
 }
 
@@ -353,13 +270,14 @@ static bool join(struct worker *worker, struct launch *launch, const struct layo
 enum { PATIENCE = 100 };
 
 static void run_resident(struct worker *worker, struct launch *launch, const struct layout *l, uint32_t n) {
+    struct crew *crew = worker->running;
     unsigned rounds = 0;
     for (uint32_t left = n; left;) {
         bool any = false; // blocks of a cluster wait for each other; others alone
-        for (uint32_t i = 0; i < worker->nblocks; i++) {
-            struct block *blk = &worker->blocks[i];
+        for (uint32_t i = 0; i < crew->nblocks; i++) {
+            struct block *blk = &crew->blocks[i];
             if (blk->done) continue;
-            bool ran = turn(worker, blk);
+            bool ran = turn(crew, blk);
             any |= ran;
             if (blk->warps_done == blk->nwarps) {
                 blk->done = any = true;
@@ -372,79 +290,59 @@ static void run_resident(struct worker *worker, struct launch *launch, const str
                          "all threads of a block wait at barriers");
             }
         }
-        for (uint32_t i = 0; !any && i < worker->nblocks; i++) any = force_one(&worker->blocks[i]);
+        for (uint32_t i = 0; !any && i < crew->nblocks; i++) any = force_one(&crew->blocks[i]);
         if (!any)
-            sg_raise(&worker->blocks[0].warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0, "all threads of clusters wait at barriers");
+            sg_raise(&crew->blocks[0].warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0,
+                     "all threads of clusters wait at barriers");
         if (++rounds < PATIENCE) continue;
         rounds = 0;
         if (join(worker, launch, l)) left += launch->cluster;
     }
 }
 
-static void record_fault(struct worker *worker, struct launch *launch) {
-    if (worker->fault == SG_FAULT_NONE) return; // stopped because another worker found one
-    pthread_mutex_lock(&launch->engine->lock);
-    if (!launch->failed) {
-        const struct warp *w = worker->warp;
-        struct sg_fault *f = &launch->fault;
-        f->kind = worker->fault;
-        f->address = worker->fault_address;
-        f->line = worker->op ? worker->op->line : 0;
-        snprintf(f->message, sizeof f->message, "%s", worker->fault_message);
-        if (w) {
-            memcpy(f->block, w->blk->ctaid, sizeof f->block);
-            for (int k = 0; k < 3; k++) f->thread[k] = w->tid[k][worker->fault_lane];
-        }
-        launch->failed = 1;
-    }
-    pthread_mutex_unlock(&launch->engine->lock);
-}
-
-static bool may_spin(const struct sg_kernel *kernel) {
-    for (uint32_t i = 0; i < kernel->ncodes; i++)
-        if (kernel->codes[i]->may_spin) return true;
+static bool may_spin(const struct program *program) {
+    for (uint32_t i = 0; i < program->ncodes; i++)
+        if (program->codes[i]->may_spin) return true;
     return false;
 }
 
 // How many blocks take turns on a worker from the start, and at most.
-static uint32_t blocks_at_once(struct worker *worker, const struct launch *launch) {
+static uint32_t blocks_at_once(const struct worker *worker, const struct launch *launch, uint32_t *capacity) {
     unsigned team = worker->engine->nworkers;
     uint64_t clusters = launch->nblocks / launch->cluster, share = (clusters + team - 1) / team;
     uint64_t most = sg_cooperative_limit(worker->engine, launch->threads) / team / launch->cluster;
     if (!launch->p.cooperative) {
         if (most > 32) most = 32;
         if (most > clusters) most = clusters;
-        if (most < 1 || !may_spin(launch->kernel)) most = 1;
+        if (most < 1 || !may_spin(launch->kernel->code)) most = 1;
         share = 1;
     } else {
         most = share;
     }
-    worker->capacity = (uint32_t)most * launch->cluster;
+    *capacity = (uint32_t)most * launch->cluster;
     return (uint32_t)share * launch->cluster;
 }
 
-// Left by a jump when a kernel faults.
-static void run_all(struct worker *worker, struct launch *launch) {
+static void run(struct worker *worker) {
+    struct launch *launch = worker->launch;
     struct layout l = plan(launch);
-    uint32_t resident = blocks_at_once(worker, launch);
-    worker->blocks = calloc(worker->capacity, sizeof *worker->blocks);
-    if (!worker->blocks || !reserve(worker, l.block * worker->capacity)) {
-        worker->fault = SG_FAULT_NO_MEMORY;
-        snprintf(worker->fault_message, sizeof worker->fault_message, "no memory for registers");
-        siglongjmp(worker->jump, 1);
-    }
+    struct crew *crew = worker->running = calloc(1, sizeof *crew);
+    uint32_t resident = crew ? blocks_at_once(worker, launch, &crew->capacity) : 0;
+    if (crew) crew->blocks = calloc(crew->capacity, sizeof *crew->blocks);
+    if (!crew || !crew->blocks || !sg_worker_reserve(worker, l.block * crew->capacity))
+        sg_worker_fault(worker, SG_FAULT_NO_MEMORY, 0, "no memory for registers");
     for (uint32_t i = 0; i < resident; i++)
-        place_block(&worker->blocks[i], worker, launch, &l, worker->memory + i * l.block);
+        place_block(&crew->blocks[i], worker, launch, &l, worker->memory + i * l.block);
     bool fresh = true;
     for (;;) {
         uint32_t n = 0;
         for (; n < resident && !launch->failed; n += launch->cluster) {
             uint64_t index = atomic_fetch_add(&launch->next, launch->cluster);
             if (index >= launch->nblocks) break;
-            start_cluster(&worker->blocks[n], index, fresh);
+            start_cluster(&crew->blocks[n], index, fresh);
         }
         if (n == 0) break;
-        worker->nblocks = n;
+        crew->nblocks = n;
         worker->in_kernel = true;
         run_resident(worker, launch, &l, n);
         worker->in_kernel = false;
@@ -452,23 +350,30 @@ static void run_all(struct worker *worker, struct launch *launch) {
     }
 }
 
-void sg_run_blocks(struct worker *worker, struct launch *launch) {
-    worker->launch = launch;
-    worker->warp = NULL;
-    worker->op = NULL;
-    worker->blocks = NULL;
-    worker->nblocks = 0;
-    uint32_t control = _mm_getcsr(); // a fault may come between a change of rounding and its end
-    if (sigsetjmp(worker->jump, 0) == 0) {
-        run_all(worker, launch);
-    } else {
-        worker->in_kernel = false;
-        record_fault(worker, launch);
-    }
-    _mm_setcsr(control);
-    for (uint32_t i = 0; i < worker->nblocks; i++)
-        for (uint32_t k = 0; k < worker->blocks[i].nwarps; k++) sg_drop_frames(&worker->blocks[i].warps[k]);
-    free(worker->blocks);
-    worker->blocks = NULL;
-    worker->launch = NULL;
+static void locate(const struct worker *worker, struct sg_fault *fault) {
+    const struct crew *crew = worker->running;
+    const struct warp *w = crew ? crew->warp : NULL;
+    if (!w) return;
+    const struct op *op = crew->raised ? crew->op : w->pc;
+    fault->line = op ? op->line : 0;
+    memcpy(fault->block, w->blk->ctaid, sizeof fault->block);
+    for (int k = 0; k < 3; k++) fault->thread[k] = w->tid[k][crew->lane];
 }
+
+static void finish(struct worker *worker) {
+    struct crew *crew = worker->running;
+    if (!crew) return;
+    for (uint32_t i = 0; i < crew->nblocks; i++)
+        for (uint32_t k = 0; k < crew->blocks[i].nwarps; k++) sg_drop_frames(&crew->blocks[i].warps[k]);
+    free(crew->blocks);
+    free(crew);
+}
+
+const struct sg_tier sg_interpreter = {
+    .name = "interpreter",
+    .prepare = sg_decode_kernel,
+    .discard = sg_discard_program,
+    .run = run,
+    .locate = locate,
+    .finish = finish,
+};

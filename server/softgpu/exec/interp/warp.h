@@ -1,4 +1,4 @@
-// What the interpreter runs on: decoded code, warps, blocks, launches. Internal to exec/.
+// What the interpreter runs on: decoded code, warps, blocks. Internal to interp/.
 //
 // A warp's whole state lies in struct warp and its frames, never on the C stack: a warp that waits
 // at a barrier returns to its block's scheduler, which resumes it later at `pc`. So no stack needs
@@ -10,11 +10,7 @@
 #ifndef SOFTGPU_EXEC_WARP_H
 #define SOFTGPU_EXEC_WARP_H
 
-#include "exec.h"
-#include "texture.h"
-
-#include <setjmp.h>
-#include <stdatomic.h>
+#include "engine.h"
 
 #define SG_LANES(i) for (int i = 0; i < SG_WARP; i++)
 #define SG_ACTIVE(i, mask) \
@@ -61,7 +57,7 @@ enum { SCRATCH_SLOTS = 5, SCRATCH_BYTES = 512 };
 // A function decoded for one kernel (shared offsets depend on the kernel).
 struct code {
     const struct sg_function *fn;
-    struct sg_kernel *kernel;
+    struct program *program;
     struct unit *units;
     uint32_t nunits;
     uint32_t frame_bytes;  // registers and constants
@@ -202,129 +198,27 @@ struct block {
     bool done;
 };
 
-struct worker {
-    struct sg_engine *engine;
-    pthread_t thread;
-    uint32_t index;
-    struct block *blocks; // those that take turns: 1, or more in cooperative launches and where they wait for each other
-    uint32_t nblocks, capacity;
-    uint8_t *memory; // warps, frames, local and shared memory of the resident blocks
-    size_t memory_size;
-    sigjmp_buf jump;
-    volatile bool in_kernel;
-    struct warp *volatile warp; // running
-    const struct op *volatile op; // last known
-    struct launch *launch;
-    enum sg_fault_kind fault;
-    uint64_t fault_address;
-    uint32_t fault_lane;
-    char fault_message[192];
-    void *signal_stack;
-};
-
-struct range {
-    uintptr_t lo, hi;
-};
-
-struct launch {
-    struct sg_engine *engine;
+// A kernel decoded: struct sg_kernel's code.
+struct program {
     struct sg_kernel *kernel;
-    struct sg_launch_params p;
-    uint8_t *params;
-    uint32_t param_bytes;
-    uint64_t nblocks;
-    _Atomic uint64_t next;
-    uint32_t threads, warps, shared_bytes;
-    uint32_t cluster; // blocks of one; next goes in such steps
-    bool explicit_cluster;
-    _Atomic int failed;
-    struct sg_fault fault;
-    uint32_t running; // workers inside, under the engine's lock
-    struct launch *queue_next;
-    struct range *ranges;
-    uint32_t nranges;
-    void *grid_workspace; // device address; %envreg1/2
-    uint64_t grid_id;
-    // Grids that this one launches, newest first; a buffer is offered before its grid is launched.
-    struct child *offered, *children, *tails;
-    pthread_mutex_t children_lock;
-};
-
-struct child {
-    struct child *next;
-    uint64_t buffer; // of the parameters, in the launch heap
-    struct sg_kernel *kernel;
-    struct sg_launch_params p;
-};
-
-struct sg_kernel {
-    struct sg_instance *instance;
-    struct sg_function *fn;
-    struct sg_kernel_info info;
     struct code *main;
     struct code **codes; // main first, then the closure
     uint32_t ncodes;
     bool calls;
     bool barriers;
-    bool open_calls;                    // recursion, or calls through pointers
-    size_t call_frames, call_local;     // bytes for the deepest chain of calls: per warp, per thread
+    bool open_calls;                // recursion, or calls through pointers
+    size_t call_frames, call_local; // bytes for the deepest chain of calls: per warp, per thread
     size_t largest_frame;
-    struct sg_kernel *next;
 };
 
-struct sg_instance {
-    struct sg_engine *engine;
-    struct sg_module *module;
-    void *memory; // all variables
-    size_t memory_bytes;
-    uint32_t const_bytes;
-    struct sg_kernel *kernels;
-    pthread_mutex_t lock;
-};
-
-struct chunk;
-
-// A part of device memory that is given out in pieces (heap.c). Taken from the engine's memory at first use.
-struct heap {
-    pthread_mutex_t lock; // all below
-    size_t bytes;
-    uint8_t *memory;
-    struct chunk *chunks;
-};
-void sg_heap_init(struct heap *h, size_t bytes);
-void sg_heap_destroy(struct sg_engine *engine, struct heap *h);
-// False once it is in use.
-bool sg_heap_resize(struct heap *h, size_t bytes);
-// An address, 0 when there is no room; false for what was not given.
-uint64_t sg_heap_take(struct sg_engine *engine, struct heap *h, uint64_t bytes);
-bool sg_heap_give_back(struct heap *h, uint64_t at);
-
-struct isa_ops;
-
-enum { TEXTURE_CHUNK = 256 };
-struct textures {
-    struct place *_Atomic chunks[SG_MAX_TEXTURES / TEXTURE_CHUNK];
-    uint32_t used, free; // free: index + 1 of the first free place
-    pthread_mutex_t lock;
-};
-void sg_textures_init(struct textures *t);
-void sg_textures_destroy(struct textures *t);
-
-struct sg_engine {
-    struct sg_engine_config config;
-    unsigned nworkers;
-    struct worker *workers;
-    const struct isa_ops *ops;
-    pthread_mutex_t lock, print_lock, cooperative_lock;
-    pthread_cond_t work, done;
-    struct launch *queue; // launches with blocks left
-    bool stopping;
-    struct range *ranges;
-    uint32_t nranges;
-    struct heap malloc_heap;
-    struct heap launch_heap; // parameters of kernels that kernels launch
-    _Atomic uint64_t grid_ids;
-    struct textures textures;
+// What a worker runs: struct worker's `running`.
+struct crew {
+    struct block *blocks; // that take turns: 1, or more in cooperative launches and where they wait for each other
+    uint32_t nblocks, capacity;
+    struct warp *warp;   // running
+    bool raised;         // a fault, by this op and lane
+    const struct op *op; // may be NULL
+    uint32_t lane;
 };
 
 // Ends the launch at this lane; does not return.
@@ -387,23 +281,9 @@ void sg_give_result(struct warp *w, const struct op *op, uint32_t lane, uint64_t
 // run.c: the block's warps are at one place, as after a barrier, and go on in short turns.
 void sg_shorten_turns(struct block *blk);
 
-// One grid and its children; its tail launches are the caller's to run.
-enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kernel, const struct sg_launch_params *params,
-                               struct child **tails, struct sg_fault *fault);
-enum sg_fault_kind sg_run_children(struct launch *l, struct child **tails, struct sg_fault *fault);
-void sg_run_tails(struct sg_engine *engine, struct child *tails, struct sg_fault *fault);
-// The kernel whose address a kernel has taken, or NULL.
-struct sg_kernel *sg_instance_kernel_at(struct sg_instance *instance, uint64_t address);
-
-// decode.c
+// decode_kernel.c
 bool sg_decode_kernel(struct sg_kernel *kernel, struct sg_diag *diag);
-void sg_code_free(struct code *code);
-struct code *sg_find_code(const struct sg_kernel *kernel, uint64_t token);
-
-// run.c
-void sg_run_blocks(struct worker *worker, struct launch *launch);
-void sg_worker_enter(struct worker *worker);
-void sg_worker_leave(struct worker *worker);
-void sg_install_signals(void);
+void sg_discard_program(struct sg_kernel *kernel);
+struct code *sg_find_code(const struct program *program, uint64_t token);
 
 #endif

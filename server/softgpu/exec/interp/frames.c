@@ -82,7 +82,7 @@ void sg_start_warp(struct warp *w, const struct code *code, bool fresh) {
     w->R = f->regs;
     w->mask = w->exec = w->live = w->initial;
     w->carry = 0;
-    if (code->kernel->calls) memset(w->last_error, 0, sizeof w->last_error);
+    if (code->program->calls) memset(w->last_error, 0, sizeof w->last_error);
     w->meeting.waiting = 0;
     w->force = false;
     w->cluster_phase = 0;
@@ -237,7 +237,7 @@ static uint32_t same_target(struct warp *w, const struct op *op, struct code **c
     const struct call_site *site = op->call;
     const uint64_t *target = (const uint64_t *)(w->R + site->target_slot);
     uint32_t same = 0, first = (uint32_t)__builtin_ctz(w->exec);
-    *callee = sg_find_code(w->f->code->kernel, target[first]);
+    *callee = sg_find_code(w->f->code->program, target[first]);
     if (!*callee)
         sg_raise(w, op, SG_FAULT_PC, first, target[first], "call of what is no function");
     SG_ACTIVE(i, w->exec) if (target[i] == target[first]) same |= 1u << i;

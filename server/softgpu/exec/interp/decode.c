@@ -80,7 +80,7 @@ uint32_t sg_new_list(struct decoder *d, uint32_t n) {
 
 uint32_t sg_shared_place(struct decoder *d, const struct sg_symbol *sym) {
     uint32_t offset = 0;
-    if (!sg_shared_offset(d->kernel->fn, sym, &offset)) sg_decode_fail(d, "unplaced shared variable");
+    if (!sg_shared_offset(d->program->kernel->fn, sym, &offset)) sg_decode_fail(d, "unplaced shared variable");
     return SG_RESERVED_SHARED_BYTES + offset;
 }
 
@@ -250,7 +250,7 @@ static bool directed(const struct sg_insn *insn) {
            insn->rnd <= SG_RP;
 }
 
-// Bytes from one lane's part of a register or constant to the next's. Registers may be wider than what is taken of them.
+// Bytes from one lane's part of a register or constant to the next's. Registers may be wider than what is taken.
 static unsigned stride(const struct decoder *d, const struct sg_operand *o) {
     return o->kind == SG_OPND_REG ? d->fn->regs[o->reg].bytes : sg_type_bytes(o->type);
 }

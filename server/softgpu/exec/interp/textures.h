@@ -1,11 +1,9 @@
-// What the texture files of exec/ share.
+// What the texture files of interp/ share.
 #ifndef SOFTGPU_EXEC_TEXTURES_H
 #define SOFTGPU_EXEC_TEXTURES_H
 
 #include "ops.h"
 
-// Of an engine; NULL when there is none.
-const struct sg_texture *sg_texture_find(const struct sg_engine *engine, uint64_t handle);
 // The texture or surface whose handle a lane holds in op->a. Raises a fault when it is none.
 const struct sg_texture *sg_texture_of(struct warp *w, const struct op *op, uint32_t lane,
                                        enum sg_texture_kind kind);
