@@ -51,7 +51,7 @@ static void check_needs(struct sg_parser *p, const struct sg_words *state) {
     bool free = !row->needs_flag || (insn->type && !is_integer(insn->type) && !(BITS >> insn->type & 1));
     if (free || (insn->flags & row->needs_flag)) return;
     char names[64];
-    sgp_name_flags(row->needs_flag, names, sizeof names);
+    sgp_name_flags(row->needs_flag, names, sizeof names, ", ", " or ");
     require(p, false, names);
 }
 

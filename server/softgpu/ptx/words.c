@@ -260,12 +260,19 @@ bool sgp_apply_word(struct sg_words *state, const char *word, uint32_t length) {
            apply_hint(state, word, length);
 }
 
-void sgp_name_flags(uint32_t wanted, char *text, size_t size) {
+void sgp_name_flags(uint32_t wanted, char *text, size_t size, const char *between, const char *last) {
     size_t used = 0;
     *text = 0;
     for (size_t i = 0; i < sizeof flags / sizeof *flags && used < size; i++) {
         if (!(flags[i].flag & wanted)) continue;
         wanted &= ~flags[i].flag;
-        used += (size_t)snprintf(text + used, size - used, "%s.%s", !used ? "" : wanted ? ", " : " or ", flags[i].word);
+        const char *before = !used ? "" : wanted ? between : last;
+        used += (size_t)snprintf(text + used, size - used, "%s.%s", before, flags[i].word);
     }
+}
+
+const char *sgp_word_of_set(uint32_t set, size_t i) {
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        if ((words[k].set & set) && i-- == 0) return words[k].word;
+    return NULL;
 }

@@ -16,8 +16,10 @@ struct sg_words {
 
 // False if the instruction has no such word (or has it already).
 bool sgp_apply_word(struct sg_words *state, const char *word, uint32_t length);
-// The words of some flags, as in ".lo, .hi or .wide".
-void sgp_name_flags(uint32_t flags, char *text, size_t size);
+// The words of some flags, as in ".lo, .hi or .wide" with ", " and " or " between them.
+void sgp_name_flags(uint32_t flags, char *text, size_t size, const char *between, const char *last);
+// The i-th word of one of the sets of columns.h; NULL behind the last.
+const char *sgp_word_of_set(uint32_t set, size_t i);
 
 // check.c: what is written agrees with the table. What is not written gets the value that the table says.
 void sgp_check_words(struct sg_parser *p, struct sg_words *state);
