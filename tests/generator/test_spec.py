@@ -133,6 +133,12 @@ class Spec(unittest.TestCase):
                 with open(fresh) as a, open(os.path.join(ROOT, "docs", page)) as b:
                     self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
 
+    def test_the_ptx_coverage_page_is_current(self):
+        fresh = subprocess.run([os.path.join(os.environ["HAWSER_BUILD"], "server", "softgpu", "ptx", "ptx-coverage")],
+                               capture_output=True, text=True, check=True).stdout
+        with open(os.path.join(ROOT, "docs", "coverage-ptx.md")) as page:
+            self.assertEqual(fresh, page.read(), "run: ninja -C build coverage")
+
     def test_nvml_is_as_its_header_says(self):
         """Signatures and sizes, by the nvml.h of CUDA 13.0 or what is in $NVML_INCLUDE."""
         try:

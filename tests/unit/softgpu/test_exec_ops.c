@@ -190,6 +190,12 @@ static uint32_t extreme3(uint32_t x, uint32_t y, uint32_t z, bool greatest, bool
     return best;
 }
 
+Test(exec_ops, values_that_are_chosen_from_stay_as_they_are_under_ftz) {
+    fill(true);
+    CHECK32("slct.ftz.f32.f32 %d, %a, %b, %c;", f(z) >= 0 || (z << 1) < 0x1000000 ? x : y);
+    CHECK32("slct.ftz.b32.f32 %d, %a, %b, %c;", f(z) >= 0 || (z << 1) < 0x1000000 ? x : y);
+}
+
 Test(exec_ops, single_precision_rounds_in_every_direction) {
     fill(true);
     CHECK32("add.f32 %d, %a, %b;", u(f(x) + f(y)));
