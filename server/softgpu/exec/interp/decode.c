@@ -239,6 +239,8 @@ static void post_process(struct decoder *d, const struct sg_insn *insn, uint32_t
         if (type == SG_F32) after(d, d->isa->relu32, slot);
         else if (is_f16(type)) after(d, d->isa->relu16, slot);
         else if (is_bf16(type)) after(d, d->isa->relub16, slot);
+        else if (type == SG_S32) after(d, d->isa->relu_s32, slot);
+        else if (type == SG_S16X2) after(d, d->isa->relu_s16x2, slot);
     }
     if (insn->flags & SG_F_SAT) {
         if (type == SG_F32) after(d, d->isa->sat32, slot);
