@@ -22,6 +22,9 @@ static struct sg_operand *parse_list(struct sg_parser *p, uint16_t *count) {
 static void check_argument(struct sg_parser *p, struct sg_operand *argument,
                            const struct sg_param *formal, bool is_return) {
     argument->type = formal->type;
+    bool value = argument->kind == SG_OPND_REG || argument->kind == SG_OPND_IMM;
+    if (value && formal->size && formal->size != sg_type_bytes(formal->type))
+        sgp_fail(p, SG_INVALID_PTX, "a register or constant where '%s' is an array", formal->name);
     switch (argument->kind) {
     case SG_OPND_REG:
         sgp_check_reg(p, argument->reg, formal->type, false);

@@ -291,94 +291,61 @@ static void check_untyped(struct match *m, struct sg_operand *operand) {
         check_scalar(m, operand, SG_B64, false);
 }
 
-static bool is_register(const struct match *m, const struct sg_operand *operand, enum sg_type type) {
-    if (operand->kind != SG_OPND_REG) return false;
-    const struct sg_reg *reg = &m->p->fn->regs[operand->reg];
-    return reg->bytes == sg_type_bytes(type) && (reg->type == SG_PRED) == (type == SG_PRED);
+static bool is_predicate(const struct match *m, const struct sg_operand *operand) {
+    return operand->kind == SG_OPND_REG && m->p->fn->regs[operand->reg].type == SG_PRED;
+}
+
+// False for those that are not simply a scalar of some type.
+static bool is_scalar(const struct match *m, const struct sg_operand *operand, unsigned kind, enum sg_type *type) {
+    const struct sg_insn *insn = m->insn;
+    switch (kind) {
+    case TYPE:
+    case LOOSE: *type = insn->type; return true;
+    case TYPE2: *type = insn->type2; return true;
+    case DOUBLED: *type = insn->flags & SG_F_WIDE ? doubled(insn->type) : insn->type; return true;
+    case B16: *type = SG_B16; return true;
+    case CONSTANT:
+    case U32: *type = SG_U32; return true;
+    case U64: *type = SG_U64; return true;
+    case PHASE: *type = insn->flags & SG_F_PARITY ? SG_U32 : SG_B64; return true;
+    case U32_OR_PRED: *type = SG_U32; return !is_predicate(m, operand);
+    default: return false;
+    }
+}
+
+static void check_label(struct match *m, struct sg_operand *operand, bool list) {
+    if (operand->kind != SG_OPND_LABEL) mismatch(m, list ? "a list of branch targets" : "a label");
+    m->p->fixups[operand->block].list = list;
 }
 
 static void check_operand(struct match *m, struct sg_operand *operand, unsigned kind) {
     const struct sg_insn *insn = m->insn;
-    switch (kind & ~MAYBE) {
-    case TYPE:
-        check_scalar(m, operand, insn->type, false);
-        break;
-    case TYPE2:
-        check_scalar(m, operand, insn->type2, false);
-        break;
-    case MOVED:
-        check_moved(m, operand, insn->type);
-        break;
-    case DOUBLED:
-        check_scalar(m, operand, insn->flags & SG_F_WIDE ? doubled(insn->type) : insn->type, false);
-        break;
-    case LOOSE:
-        check_scalar(m, operand, insn->type, true);
-        break;
-    case LOOSE2:
-        check_elements(m, operand, insn->type2, true);
-        break;
-    case VECTOR:
-        check_vector(m, operand, insn->type);
-        break;
-    case PRED:
-        check_predicate(m, operand);
-        break;
-    case B16:
-        check_scalar(m, operand, SG_B16, false);
-        break;
-    case U32:
-        check_scalar(m, operand, SG_U32, false);
-        break;
-    case U64:
-        check_scalar(m, operand, SG_U64, false);
-        break;
-    case B32_OR_B64:
-        check_scalar(m, operand, is_register(m, operand, SG_B32) ? SG_B32 : SG_B64, false);
-        break;
+    enum sg_type type;
+    kind &= ~(unsigned)MAYBE;
+    if (kind == CONSTANT && operand->kind != SG_OPND_IMM) mismatch(m, "a constant");
+    if (is_scalar(m, operand, kind, &type)) {
+        check_scalar(m, operand, type, kind == LOOSE);
+        return;
+    }
+    switch (kind) {
+    case MOVED: check_moved(m, operand, insn->type); break;
+    case LOOSE2: check_elements(m, operand, insn->type2, true); break;
+    case VECTOR: check_vector(m, operand, insn->type); break;
     case U32_OR_PRED:
-        if (is_register(m, operand, SG_PRED))
-            check_predicate(m, operand);
-        else
-            check_scalar(m, operand, SG_U32, false);
-        break;
-    case CONSTANT:
-        if (operand->kind != SG_OPND_IMM) mismatch(m, "a constant");
-        check_scalar(m, operand, SG_U32, false);
-        break;
-    case VIDEO:
-        check_video(m, operand);
-        break;
-    case BASE:
-        check_base(m, operand);
-        break;
+    case PRED: check_predicate(m, operand); break;
+    case VIDEO: check_video(m, operand); break;
+    case BASE: check_base(m, operand); break;
     case ADDRESS:
         if (operand->kind != SG_OPND_ADDR) mismatch(m, "an address");
         break;
-    case LABEL:
-        if (operand->kind != SG_OPND_LABEL) mismatch(m, "a label");
-        break;
-    case TARGETS:
-        if (operand->kind != SG_OPND_LABEL) mismatch(m, "a list of branch targets");
-        m->p->fixups[operand->block].list = true;
-        break;
-    case FRAGMENT:
-        check_fragment(m, operand);
-        break;
-    case HANDLE:
-        check_handle(m, operand);
-        break;
-    case COORDINATES:
-        check_coordinates(m, operand);
-        break;
-    case ELEMENTS2:
-        check_elements(m, operand, insn->type2, false);
-        break;
-    case OFFSETS:
-        check_elements(m, operand, SG_B32, false);
-        break;
-    default:
-        check_untyped(m, operand);
+    case LABEL: check_label(m, operand, false); break;
+    case TARGETS: check_label(m, operand, true); break;
+    case FRAGMENT: check_fragment(m, operand); break;
+    case HANDLE: check_handle(m, operand); break;
+    case COORDINATES: check_coordinates(m, operand); break;
+    case ELEMENTS2: check_elements(m, operand, insn->type2, false); break;
+    case OFFSETS: check_elements(m, operand, SG_B32, false); break;
+    default: check_untyped(m, operand);
     }
 }
 

@@ -61,7 +61,7 @@ enum {
     B16,
     U32,
     U64,
-    B32_OR_B64,
+    PHASE, // of an mbarrier: its parity of 32 bits with .parity, else a state of 64
     U32_OR_PRED,
     CONSTANT,    // of 32 bits, and no register
     VIDEO,       // of 32 bits or parts of it

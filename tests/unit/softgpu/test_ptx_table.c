@@ -80,7 +80,8 @@ Test(ptx_table, each_operand_keeps_the_type_that_it_was_checked_for) {
              "mad.wide.s32 %d1, %r1, 7, %d2; setp.lt.f32 %p1|%p2, %f1, 0f00000000; shl.b64 %d1, %d2, 3;\n"
              "cvt.rn.f32.s64 %f1, %d1; slct.f32.s32 %f1, %f2, %f3, %r1; selp.u16 %h1, %h2, 5, %p1;\n"
              "ld.global.v2.s8 {%h1, %h2}, [%d1]; vadd.s32.u32.s32 %r1, %r2.b0, %r3; lop3.b32 %r1, %r2, %r3, %r4, 9;\n"
-             "mov.b64 {%r1, %r2}, %d1; ret;");
+             "mov.b64 {%r1, %r2}, %d1; mbarrier.try_wait.parity.shared.b64 %p1, [s], 1;\n"
+             "mbarrier.test_wait.shared.b64 %p1, [s], %d1; ret;");
     const enum sg_type want[][8] = {
         {SG_S64, SG_S32, SG_S32, SG_S64},
         {SG_PRED, SG_PRED, SG_F32, SG_F32},
@@ -92,6 +93,8 @@ Test(ptx_table, each_operand_keeps_the_type_that_it_was_checked_for) {
         {SG_S32, SG_U32, SG_S32},
         {SG_B32, SG_B32, SG_B32, SG_B32, SG_U32},
         {SG_B32, SG_B64},
+        {SG_PRED, SG_NONE, SG_U32},
+        {SG_PRED, SG_NONE, SG_B64},
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         check_types(&k->insns[i], want[i]);
@@ -124,4 +127,13 @@ Test(ptx_table, what_an_operation_needs_is_asked_for) {
 Test(ptx_table, a_branch_wants_a_label_and_an_indexed_one_a_list) {
     refused(".reg .b32 %r<9>; A: brx.idx %r1, A;", "no list of branch targets");
     refused("A: T: .branchtargets A; bra T;", "a list of branch targets, not a label");
+}
+
+Test(ptx_table, a_register_is_no_argument_for_an_array) {
+    struct sg_module *module = load_text(HEADER ".func f(.param .b8 x[16]) { ret; }\n"
+                                                ".visible .entry k() { .reg .b8 %c<2>; call f, (%c1); ret; }\n");
+    struct sg_diag diag;
+    cr_expect_eq(sg_function_parse(sg_module_entry(module, "k"), &diag), SG_INVALID_PTX);
+    cr_expect(strstr(diag.message, "is an array"), "%s", diag.message);
+    sg_module_free(module);
 }

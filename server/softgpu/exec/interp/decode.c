@@ -121,7 +121,8 @@ _Noreturn static void refuse_sreg(struct decoder *d, enum sg_sreg sreg) {
     sg_decode_fail(d, why);
 }
 
-uint32_t sg_source(struct decoder *d, const struct sg_operand *o, unsigned bytes) {
+uint32_t sg_source(struct decoder *d, const struct sg_operand *o) {
+    unsigned bytes = sg_type_bytes(o->type);
     switch (o->kind) {
     case SG_OPND_REG:
         return d->code->reg_slot[o->reg];
@@ -143,9 +144,13 @@ uint32_t sg_source(struct decoder *d, const struct sg_operand *o, unsigned bytes
     }
 }
 
+unsigned sg_stride(const struct decoder *d, const struct sg_operand *o) {
+    return o->kind == SG_OPND_REG ? d->fn->regs[o->reg].bytes : sg_type_bytes(o->type);
+}
+
 uint32_t sg_source_pred(struct decoder *d, const struct sg_operand *o) {
     if (o->kind == SG_OPND_IMM) return sg_constant(d, o->imm ? UINT32_MAX : 0, 4);
-    uint32_t slot = sg_source(d, o, 4);
+    uint32_t slot = sg_source(d, o);
     if (!o->neg) return slot;
     uint32_t inverse = sg_scratch(d);
     struct op *op = sg_emit(d, sg_op_not_pred);
@@ -159,8 +164,7 @@ static bool needs_blend(const struct decoder *d, int32_t reg) {
     return d->masked && (d->crossing[reg >> 6] >> (reg & 63) & 1);
 }
 
-uint32_t sg_target(struct decoder *d, const struct sg_operand *o, unsigned bytes) {
-    (void)bytes;
+uint32_t sg_target(struct decoder *d, const struct sg_operand *o) {
     if (o->kind != SG_OPND_REG || needs_blend(d, o->reg)) return sg_scratch(d);
     return d->code->reg_slot[o->reg];
 }
@@ -235,6 +239,8 @@ static void post_process(struct decoder *d, const struct sg_insn *insn, uint32_t
         if (type == SG_F32) after(d, d->isa->relu32, slot);
         else if (is_f16(type)) after(d, d->isa->relu16, slot);
         else if (is_bf16(type)) after(d, d->isa->relub16, slot);
+        else if (type == SG_S32) after(d, d->isa->relu_s32, slot);
+        else if (type == SG_S16X2) after(d, d->isa->relu_s16x2, slot);
     }
     if (insn->flags & SG_F_SAT) {
         if (type == SG_F32) after(d, d->isa->sat32, slot);
@@ -250,14 +256,9 @@ static bool directed(const struct sg_insn *insn) {
            insn->rnd <= SG_RP;
 }
 
-// Bytes from one lane's part of a register or constant to the next's. Registers may be wider than what is taken.
-static unsigned stride(const struct decoder *d, const struct sg_operand *o) {
-    return o->kind == SG_OPND_REG ? d->fn->regs[o->reg].bytes : sg_type_bytes(o->type);
-}
-
 static uint32_t place_source(struct decoder *d, const struct sg_insn *insn, const struct sg_operand *o) {
     if (o->type == SG_PRED && o->kind != SG_OPND_SREG) return sg_source_pred(d, o);
-    uint32_t slot = sg_source(d, o, stride(d, o));
+    uint32_t slot = sg_source(d, o);
     if (!(insn->flags & SG_F_FTZ) || o->type != SG_F32) return slot;
     uint32_t flushed = sg_scratch(d);
     flush(d, slot, flushed, SG_F32);
@@ -274,8 +275,8 @@ static void add_details(struct decoder *d, struct op *op, const struct sg_insn *
         break;
     case SG_FAMILY_COMPARISON: op->imm = insn->cmp; break;
     case SG_FAMILY_CONVERSION:
-        op->d2 = stride(d, &insn->dst[0]);
-        op->imm = stride(d, &insn->src[0]);
+        op->d2 = sg_stride(d, &insn->dst[0]);
+        op->imm = sg_stride(d, &insn->src[0]);
         break;
     case SG_FAMILY_VIDEO:
     case SG_FAMILY_VIDEO_SIMD: sg_describe_video(d, op, insn); break;
@@ -297,7 +298,7 @@ void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn) {
     }
     if (directed(insn)) sg_emit(d, d->isa->set_rounding)->n = insn->rnd;
     uint32_t to[2] = {0, 0};
-    for (unsigned i = 0; i < insn->ndst && i < 2; i++) to[i] = sg_target(d, &insn->dst[i], 0);
+    for (unsigned i = 0; i < insn->ndst && i < 2; i++) to[i] = sg_target(d, &insn->dst[i]);
     if (insn->ndst < 2) to[1] = insn->nsrc > 3 ? slots[3] : 0;
     sg_decode_meeting(d, insn, slots);
     struct op *op = sg_emit(d, fn);
@@ -320,7 +321,7 @@ void sg_decode_mov(struct decoder *d, const struct sg_insn *insn) {
     const struct sg_operand *to = &insn->dst[0], *from = &insn->src[0];
     unsigned bytes = sg_type_bytes(insn->type);
     if (to->kind == SG_OPND_VEC) {
-        uint32_t src = sg_source(d, from, bytes);
+        uint32_t src = sg_source(d, from);
         for (unsigned i = 0; i < to->n; i++) {
             if (to->vec[i].kind == SG_OPND_SINK) continue;
             uint32_t slot = needs_blend(d, to->vec[i].reg) || to->vec[i].reg == from->reg
@@ -340,7 +341,7 @@ void sg_decode_mov(struct decoder *d, const struct sg_insn *insn) {
         uint32_t slot = sg_scratch(d); // a source may be the destination
         for (unsigned i = 0; i < from->n; i++) {
             struct op *op;
-            uint32_t src = sg_source(d, &from->vec[i], bytes / from->n);
+            uint32_t src = sg_source(d, &from->vec[i]);
             op = sg_emit(d, sg_op_pack);
             op->d = slot;
             op->a = src;
@@ -361,7 +362,7 @@ void sg_decode_mov(struct decoder *d, const struct sg_insn *insn) {
     if (to->kind == SG_OPND_SINK) return;
     if (insn->type == SG_PRED) {
         struct op *op;
-        uint32_t src = sg_source_pred(d, from), slot = sg_target(d, to, 4);
+        uint32_t src = sg_source_pred(d, from), slot = sg_target(d, to);
         op = sg_emit(d, sg_op_not_pred);
         op->a = src;
         op->d = slot;
@@ -369,7 +370,7 @@ void sg_decode_mov(struct decoder *d, const struct sg_insn *insn) {
         sg_finish(d, to, slot);
         return;
     }
-    uint32_t src = sg_source(d, from, bytes), slot = d->code->reg_slot[to->reg];
+    uint32_t src = sg_source(d, from), slot = d->code->reg_slot[to->reg];
     bool blend = needs_blend(d, to->reg);
     struct op *op = sg_emit(d, blend ? d->isa->blend[__builtin_ctz(bytes)]
                                      : d->isa->copy[__builtin_ctz(bytes)]);

@@ -36,11 +36,13 @@ _Noreturn void sg_decode_fail(struct decoder *d, const char *why);
 struct op *sg_emit(struct decoder *d, sg_handler fn);
 uint32_t sg_constant(struct decoder *d, uint64_t value, unsigned bytes);
 uint32_t sg_scratch(struct decoder *d);
-// The slot that holds an operand of `bytes`; emits what is needed to get it there.
-uint32_t sg_source(struct decoder *d, const struct sg_operand *operand, unsigned bytes);
+// The slot that holds an operand; emits what is needed to get it there.
+uint32_t sg_source(struct decoder *d, const struct sg_operand *operand);
+// Bytes from one lane's part of it to the next's. Registers may be wider than what is taken of them.
+unsigned sg_stride(const struct decoder *d, const struct sg_operand *operand);
 uint32_t sg_source_pred(struct decoder *d, const struct sg_operand *operand);
 // Where to write an operand; sg_finish blends it into its register if that differs.
-uint32_t sg_target(struct decoder *d, const struct sg_operand *operand, unsigned bytes);
+uint32_t sg_target(struct decoder *d, const struct sg_operand *operand);
 void sg_finish(struct decoder *d, const struct sg_operand *operand, uint32_t slot);
 // Where a shared variable lies in the block's shared memory.
 uint32_t sg_shared_place(struct decoder *d, const struct sg_symbol *sym);

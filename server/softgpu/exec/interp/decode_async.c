@@ -23,7 +23,7 @@ static void decode_copy(struct decoder *d, const struct sg_insn *insn) {
     add_spot(d, list, 1, &insn->src[1], SG_GLOBAL);
     for (unsigned i = 3; i < insn->nsrc; i++) {
         kind = is_predicate(d, &insn->src[i]) ? 2 : 1;
-        extra = kind == 2 ? sg_source_pred(d, &insn->src[i]) : sg_source(d, &insn->src[i], 4);
+        extra = kind == 2 ? sg_source_pred(d, &insn->src[i]) : sg_source(d, &insn->src[i]);
     }
     struct op *op = sg_emit(d, sg_op_copy_async);
     op->list = d->code->lists[list];
@@ -37,7 +37,7 @@ static void decode_bulk(struct decoder *d, const struct sg_insn *insn) {
     add_spot(d, list, 0, &insn->src[0], insn->space);
     add_spot(d, list, 1, &insn->src[1], insn->space2);
     if (insn->mode == SG_CP_BULK_MASKED) {
-        uint32_t size = sg_source(d, &insn->src[2], 4), mask = sg_source(d, &insn->src[3], 2);
+        uint32_t size = sg_source(d, &insn->src[2]), mask = sg_source(d, &insn->src[3]);
         struct op *op = sg_emit(d, sg_op_copy_masked);
         op->list = d->code->lists[list];
         op->b = size;
@@ -46,8 +46,8 @@ static void decode_bulk(struct decoder *d, const struct sg_insn *insn) {
     }
     bool counted = insn->nsrc > 3, ignores = insn->nsrc == 6;
     if (counted) add_spot(d, list, 2, &insn->src[insn->nsrc - 1], SG_SHARED);
-    uint32_t size = sg_source(d, &insn->src[2], 4);
-    uint32_t left = ignores ? sg_source(d, &insn->src[3], 4) : 0, right = ignores ? sg_source(d, &insn->src[4], 4) : 0;
+    uint32_t size = sg_source(d, &insn->src[2]);
+    uint32_t left = ignores ? sg_source(d, &insn->src[3]) : 0, right = ignores ? sg_source(d, &insn->src[4]) : 0;
     struct op *op = sg_emit(d, sg_op_copy_bulk);
     op->list = d->code->lists[list];
     op->b = size;
@@ -79,10 +79,10 @@ static void decode_cancel(struct decoder *d, const struct sg_insn *insn) {
     op->n = n;
 }
 
-static struct op *emit_barrier(struct decoder *d, sg_handler fn, const struct sg_insn *insn, unsigned bytes) {
+static struct op *emit_barrier(struct decoder *d, sg_handler fn, const struct sg_insn *insn) {
     uint32_t list = sg_new_list(d, SG_SPOT_WORDS), b = 0;
     add_spot(d, list, 0, &insn->src[0], insn->space);
-    if (insn->nsrc > 1) b = sg_source(d, &insn->src[1], bytes);
+    if (insn->nsrc > 1) b = sg_source(d, &insn->src[1]);
     struct op *op = sg_emit(d, fn);
     op->list = d->code->lists[list];
     op->b = b;
@@ -92,26 +92,26 @@ static struct op *emit_barrier(struct decoder *d, sg_handler fn, const struct sg
 
 static void decode_arrive(struct decoder *d, const struct sg_insn *insn) {
     bool wanted = insn->ndst && insn->dst[0].kind == SG_OPND_REG;
-    struct op *op = emit_barrier(d, sg_op_mbarrier_arrive, insn, 4);
+    struct op *op = emit_barrier(d, sg_op_mbarrier_arrive, insn);
     op->d2 = wanted;
     op->d = wanted ? d->code->reg_slot[insn->dst[0].reg] : 0;
 }
 
 static void decode_wait(struct decoder *d, const struct sg_insn *insn) {
     bool parity = insn->flags & SG_F_PARITY;
-    struct op *op = emit_barrier(d, sg_op_mbarrier_wait, insn, parity ? 4 : 8);
+    struct op *op = emit_barrier(d, sg_op_mbarrier_wait, insn);
     op->c = parity;
     op->d = d->code->reg_slot[insn->dst[0].reg];
 }
 
 static void decode_barrier(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->mode) {
-    case SG_MBAR_INIT: emit_barrier(d, sg_op_mbarrier_init, insn, 4); break;
+    case SG_MBAR_INIT: emit_barrier(d, sg_op_mbarrier_init, insn); break;
     case SG_MBAR_INVAL: break;
     case SG_MBAR_TEST_WAIT:
     case SG_MBAR_TRY_WAIT: decode_wait(d, insn); break;
     case SG_MBAR_PENDING_COUNT: {
-        uint32_t state = sg_source(d, &insn->src[0], 8);
+        uint32_t state = sg_source(d, &insn->src[0]);
         struct op *op = sg_emit(d, sg_op_mbarrier_pending);
         op->a = state;
         op->d = d->code->reg_slot[insn->dst[0].reg];
@@ -127,7 +127,7 @@ static void decode_copies(struct decoder *d, const struct sg_insn *insn) {
     case SG_CP_BULK:
     case SG_CP_BULK_MASKED: decode_bulk(d, insn); break;
     case SG_CP_MBARRIER_ARRIVE: // the copies are done; without .noinc the arrival is one more that is expected
-        if (insn->flags & SG_F_NOINC) emit_barrier(d, sg_op_mbarrier_arrive, insn, 4);
+        if (insn->flags & SG_F_NOINC) emit_barrier(d, sg_op_mbarrier_arrive, insn);
         break;
     default: break; // groups
     }

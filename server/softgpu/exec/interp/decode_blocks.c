@@ -51,7 +51,7 @@ void sg_decode_meeting(struct decoder *d, const struct sg_insn *insn, const uint
 }
 
 static void decode_warp_sync(struct decoder *d, const struct sg_insn *insn) {
-    uint32_t members = sg_source(d, &insn->src[0], 4);
+    uint32_t members = sg_source(d, &insn->src[0]);
     sg_decode_meeting(d, insn, &members);
     sg_emit(d, sg_op_nothing)->imm = sg_meeting_places(insn);
 }
@@ -59,8 +59,8 @@ static void decode_warp_sync(struct decoder *d, const struct sg_insn *insn) {
 static void decode_barrier(struct decoder *d, const struct sg_insn *insn) {
     bool red = insn->mode == SG_BAR_RED, arrive = insn->mode == SG_BAR_ARRIVE;
     unsigned counts = insn->nsrc - (red ? 1 : 0);
-    uint32_t id = insn->nsrc > (red ? 1u : 0u) ? sg_source(d, &insn->src[0], 4) : sg_constant(d, 0, 4);
-    uint32_t n = counts > 1 ? sg_source(d, &insn->src[1], 4) : 0;
+    uint32_t id = insn->nsrc > (red ? 1u : 0u) ? sg_source(d, &insn->src[0]) : sg_constant(d, 0, 4);
+    uint32_t n = counts > 1 ? sg_source(d, &insn->src[1]) : 0;
     const struct sg_operand *p = red ? &insn->src[insn->nsrc - 1] : NULL;
     uint32_t pred = p ? sg_source_pred(d, p) : 0;
     struct op *op = sg_emit(d, arrive ? sg_op_bar_arrive : sg_op_bar_sync);
@@ -72,7 +72,7 @@ static void decode_barrier(struct decoder *d, const struct sg_insn *insn) {
 }
 
 static void decode_bar_result(struct decoder *d, const struct sg_insn *insn) {
-    uint32_t id = sg_source(d, &insn->src[0], 4);
+    uint32_t id = sg_source(d, &insn->src[0]);
     struct op *op = sg_emit(d, sg_op_bar_result); // writes active lanes only
     op->a = id;
     op->d = d->code->reg_slot[insn->dst[0].reg];
@@ -163,7 +163,7 @@ static void decode_branch(struct decoder *d, const struct sg_insn *insn, const s
         return;
     }
     const struct sg_operand *targets = &insn->src[1];
-    uint32_t index = sg_source(d, &insn->src[0], 4);
+    uint32_t index = sg_source(d, &insn->src[0]);
     uint32_t list = sg_new_list(d, targets->n);
     for (uint32_t i = 0; i < targets->n; i++)
         d->code->lists[list][i] = d->block_unit[targets->vec[i].block];

@@ -38,7 +38,7 @@ static void fill(struct decoder *d, struct argument *a, const struct sg_operand 
     } else if (o->kind != SG_OPND_SINK) {
         if (!a->bytes) a->bytes = sg_type_bytes(formal->type);
         a->in_reg = true;
-        a->slot = sg_source(d, o, a->bytes);
+        a->slot = sg_source(d, o);
     } else {
         a->bytes = 0;
     }
@@ -78,7 +78,7 @@ void sg_decode_call(struct decoder *d, const struct sg_insn *insn) {
     site->nargs = nargs;
     site->nresults = nresults;
     site->callee = code;
-    if (!callee) site->target_slot = sg_source(d, &insn->src[0], 8);
+    if (!callee) site->target_slot = sg_source(d, &insn->src[0]);
     struct op *op = sg_emit(d, builtin ? builtin : sg_op_call);
     op->call = site;
     op->n = before;

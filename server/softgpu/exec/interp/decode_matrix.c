@@ -7,12 +7,11 @@ struct registers {
     uint32_t n;
 };
 
-static void add_registers(struct decoder *d, struct registers *to, const struct sg_operand *o, unsigned bytes,
-                          unsigned want) {
+static void add_registers(struct decoder *d, struct registers *to, const struct sg_operand *o, unsigned want) {
     unsigned n = o->kind == SG_OPND_VEC ? o->n : 1;
     if (n != want) sg_decode_fail(d, "a matrix of this many registers");
     for (unsigned i = 0; i < n; i++) {
-        uint32_t slot = sg_source(d, o->kind == SG_OPND_VEC ? &o->vec[i] : o, bytes);
+        uint32_t slot = sg_source(d, o->kind == SG_OPND_VEC ? &o->vec[i] : o);
         d->code->lists[to->list][to->n++] = slot;
     }
 }
@@ -20,10 +19,6 @@ static void add_registers(struct decoder *d, struct registers *to, const struct 
 static void add_fragment(struct decoder *d, struct registers *to, const struct sg_fragment *f) {
     memcpy(d->code->lists[to->list] + to->n, f, sizeof *f);
     to->n += SG_FRAGMENT_WORDS;
-}
-
-static unsigned register_bytes(const struct sg_fragment *f) {
-    return f->bits == 64 ? 8 : 4;
 }
 
 static void decode_multiply(struct decoder *d, const struct sg_insn *insn) {
@@ -39,7 +34,7 @@ static void decode_multiply(struct decoder *d, const struct sg_insn *insn) {
         f[i] = sg_fragment_of(insn, order[i]);
         add_fragment(d, &r, &f[i]);
     }
-    for (unsigned i = 0; i < 4; i++) add_registers(d, &r, operands[order[i]], register_bytes(&f[i]), f[i].registers);
+    for (unsigned i = 0; i < 4; i++) add_registers(d, &r, operands[order[i]], f[i].registers);
     sg_emit(d, fn)->list = d->code->lists[r.list];
 }
 
@@ -58,10 +53,10 @@ static void decode_move(struct decoder *d, const struct sg_insn *insn) {
     struct sg_fragment f = sg_fragment_of(insn, sg_moved_part(insn));
     struct registers r = {.list = sg_new_list(d, SG_FRAGMENT_WORDS + SG_MAX_VECTOR)};
     add_fragment(d, &r, &f);
-    add_registers(d, &r, load ? &insn->dst[0] : &insn->src[1], register_bytes(&f), f.registers);
+    add_registers(d, &r, load ? &insn->dst[0] : &insn->src[1], f.registers);
     unsigned with_stride = load ? 2 : 3;
     bool stride = insn->nsrc == with_stride;
-    uint32_t slot = stride ? sg_source(d, &insn->src[with_stride - 1], 4) : 0;
+    uint32_t slot = stride ? sg_source(d, &insn->src[with_stride - 1]) : 0;
     struct sg_place p = sg_find_place(d, &insn->src[0], insn->space);
     struct op *op = emit_access(d, load ? sg_op_wmma_load : sg_op_wmma_store, &p, r.list);
     op->b = slot;
@@ -73,7 +68,7 @@ static void decode_tiles(struct decoder *d, const struct sg_insn *insn) {
     if (insn->m != 8 || insn->n != 8 || insn->type != SG_B16 || insn->vec > 4)
         sg_decode_fail(d, "the software GPU moves matrices of .m8n8 and .b16 alone");
     struct registers r = {.list = sg_new_list(d, SG_MAX_VECTOR)};
-    add_registers(d, &r, load ? &insn->dst[0] : &insn->src[1], 4, insn->vec);
+    add_registers(d, &r, load ? &insn->dst[0] : &insn->src[1], insn->vec);
     struct sg_place p = sg_find_place(d, &insn->src[0], insn->space);
     emit_access(d, load ? sg_op_ldmatrix : sg_op_stmatrix, &p, r.list)->c = insn->vec;
 }
@@ -82,8 +77,8 @@ static void decode_movmatrix(struct decoder *d, const struct sg_insn *insn) {
     if (insn->m != 8 || insn->n != 8 || insn->type != SG_B16 || !(insn->flags & SG_F_TRANS))
         sg_decode_fail(d, "movmatrix of another form than .m8n8.trans.b16");
     struct registers r = {.list = sg_new_list(d, 2)};
-    add_registers(d, &r, &insn->dst[0], 4, 1);
-    add_registers(d, &r, &insn->src[0], 4, 1);
+    add_registers(d, &r, &insn->dst[0], 1);
+    add_registers(d, &r, &insn->src[0], 1);
     sg_emit(d, sg_op_movmatrix)->list = d->code->lists[r.list];
 }
 

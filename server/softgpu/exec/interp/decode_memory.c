@@ -121,7 +121,7 @@ static uint32_t gather_value(struct decoder *d, const struct sg_insn *insn,
                              const struct sg_operand *from, unsigned bytes, unsigned count) {
     if (count == 1) {
         const struct sg_operand *e = element(from, 0);
-        if (e->kind != SG_OPND_REG) return sg_source(d, e, bytes);
+        if (e->kind != SG_OPND_REG) return sg_source(d, e);
         if (d->fn->regs[e->reg].bytes == bytes) return d->code->reg_slot[e->reg];
     }
     (void)insn;
@@ -129,7 +129,7 @@ static uint32_t gather_value(struct decoder *d, const struct sg_insn *insn,
     if (bytes * count > 16) sg_scratch(d);
     for (unsigned i = 0; i < count; i++) {
         const struct sg_operand *e = element(from, i);
-        uint32_t slot = sg_source(d, e, bytes);
+        uint32_t slot = sg_source(d, e);
         struct op *op = sg_emit(d, table(d)->gather);
         op->b = slot;
         op->d = buffer;
@@ -165,8 +165,8 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
     bool flushes = insn->space != SG_SHARED && insn->space != SG_SHARED_CLUSTER;
     for (unsigned i = 0; i < count; i++) {
         const struct sg_operand *b = element(&insn->src[1], i);
-        uint32_t value = sg_source(d, b, bytes);
-        uint32_t third = insn->nsrc > 2 ? sg_source(d, &insn->src[2], bytes) : 0;
+        uint32_t value = sg_source(d, b);
+        uint32_t third = insn->nsrc > 2 ? sg_source(d, &insn->src[2]) : 0;
         const struct sg_operand *to = wanted ? element(&insn->dst[0], i) : NULL;
         bool used = to && to->kind == SG_OPND_REG;
         struct op *op = sg_emit_at(d, fn, &p);

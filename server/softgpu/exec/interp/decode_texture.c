@@ -7,12 +7,8 @@ static const struct sg_operand *element(const struct sg_operand *o, unsigned i) 
     return i < o->n ? &o->vec[i] : NULL;
 }
 
-static void place_sources(struct decoder *d, const struct sg_operand *o, uint32_t *slots, unsigned most,
-                          unsigned bytes) {
-    for (unsigned i = 0; i < most && element(o, i); i++) {
-        const struct sg_operand *e = element(o, i);
-        slots[i] = sg_source(d, e, e->kind == SG_OPND_REG ? d->fn->regs[e->reg].bytes : bytes);
-    }
+static void place_sources(struct decoder *d, const struct sg_operand *o, uint32_t *slots, unsigned most) {
+    for (unsigned i = 0; i < most && element(o, i); i++) slots[i] = sg_source(d, element(o, i));
 }
 
 // Also the values of sust and sured, which take the results' places.
@@ -25,12 +21,9 @@ static void place_results(struct decoder *d, const struct sg_operand *o, uint32_
     }
 }
 
-static void place_values(struct decoder *d, const struct sg_operand *o, uint32_t *list, unsigned bytes) {
-    place_sources(d, o, list + AT_DST, 4, bytes);
-    for (unsigned i = 0; i < 4 && element(o, i); i++) {
-        const struct sg_operand *e = element(o, i);
-        list[AT_DST_BYTES + i] = e->kind == SG_OPND_REG ? d->fn->regs[e->reg].bytes : bytes;
-    }
+static void place_values(struct decoder *d, const struct sg_operand *o, uint32_t *list) {
+    place_sources(d, o, list + AT_DST, 4);
+    for (unsigned i = 0; i < 4 && element(o, i); i++) list[AT_DST_BYTES + i] = sg_stride(d, element(o, i));
 }
 
 static sg_handler pick(struct decoder *d, const struct sg_insn *insn) {
@@ -87,25 +80,25 @@ void sg_decode_texture(struct decoder *d, const struct sg_insn *insn) {
     if (!known_type(insn)) sg_decode_fail(d, "the software GPU has no such form of this instruction");
     uint32_t index = sg_new_list(d, AT_COUNT), *list = d->code->lists[index];
     for (unsigned i = 0; i < AT_COUNT; i++) list[i] = NO_SLOT;
-    uint32_t handle = sg_source(d, &insn->src[0], 8);
+    uint32_t handle = sg_source(d, &insn->src[0]);
     if (insn->ndst) place_results(d, &insn->dst[0], list);
     if (insn->ndst > 1 && insn->dst[1].kind == SG_OPND_REG) list[AT_PRED] = d->code->reg_slot[insn->dst[1].reg];
-    if (insn->nsrc > 1) place_sources(d, &insn->src[1], list + AT_COORDS, 4, 4);
+    if (insn->nsrc > 1) place_sources(d, &insn->src[1], list + AT_COORDS, 4);
     unsigned next = 2;
     switch (insn->op) {
     case SG_OP_TEX:
-        if (insn->mode == SG_TEX_LEVEL) place_sources(d, &insn->src[next++], list + AT_LOD, 1, 4);
+        if (insn->mode == SG_TEX_LEVEL) place_sources(d, &insn->src[next++], list + AT_LOD, 1);
         if (insn->mode == SG_TEX_GRAD) {
-            place_sources(d, &insn->src[next++], list + AT_LOD, 3, 4);
-            place_sources(d, &insn->src[next++], list + AT_LOD + 3, 3, 4);
+            place_sources(d, &insn->src[next++], list + AT_LOD, 3);
+            place_sources(d, &insn->src[next++], list + AT_LOD + 3, 3);
         }
         // Fall through.
     case SG_OP_TLD4:
-        if (insn->nsrc > next) place_sources(d, &insn->src[next], list + AT_OFFSETS, 3, 4);
+        if (insn->nsrc > next) place_sources(d, &insn->src[next], list + AT_OFFSETS, 3);
         break;
     case SG_OP_SUST:
     case SG_OP_SURED:
-        place_values(d, &insn->src[2], list, sg_type_bytes(insn->type));
+        place_values(d, &insn->src[2], list);
         break;
     case SG_OP_TXQ:
         if (insn->nsrc > 1) list[AT_LOD] = list[AT_COORDS];

@@ -25,7 +25,7 @@ struct isa_ops {
     sg_handler blend[5]; // 1 2 4 8 16 bytes
     sg_handler blend_pred;
     sg_handler copy[5];
-    sg_handler flush32, flush64, sat32, sat64, sat16, satb16, relu32, relu16, relub16;
+    sg_handler flush32, flush64, sat32, sat64, sat16, satb16, relu32, relu16, relub16, relu_s32, relu_s16x2;
     sg_handler set_rounding; // n: enum sg_rnd; SG_RN restores
 };
 

@@ -127,6 +127,14 @@ PAIR(max2u, u16, x > y ? x : y)
 PAIR(min2s, s16, x < y ? x : y)
 PAIR(max2s, s16, x > y ? x : y)
 
+// .relu
+static inline u32 relu2(u32 p) {
+    s16 lo = (s16)p, hi = (s16)(p >> 16);
+    return (u32)(u16)(lo > 0 ? lo : 0) | (u32)(u16)(hi > 0 ? hi : 0) << 16;
+}
+UNARY(relu_s32, s32, s32, x > 0 ? x : 0)
+UNARY(relu_s16x2, u32, u32, relu2(x))
+
 // ---- carries ------------------------------------------------------------------------------------
 
 // The condition code is one carry bit per lane; .cc instructions set it for active lanes. Subtraction adds the complement,
@@ -285,6 +293,7 @@ sg_handler SG_ISA_NAME(sg_pick_integer)(const struct sg_insn *insn, const struct
     enum sg_type type = insn->type;
     if (insn->op == SG_OP_SETP) return setps[type][insn->cmp];
     if (type == SG_PRED) return NULL;
+    if ((insn->flags & SG_F_RELU) && type != SG_S32 && type != SG_S16X2) return NULL;
     unsigned bytes = sg_type_bytes(type);
     unsigned width = bytes == 2 ? W16 : bytes == 4 ? W32 : bytes == 8 ? W64 : WIDTHS;
     bool sgn = sg_type_is_signed(type);
@@ -315,4 +324,5 @@ sg_handler SG_ISA_NAME(sg_pick_integer)(const struct sg_insn *insn, const struct
 // ---- the table of this instruction set ----------------------------------------------------------
 
 const sg_handler SG_ISA_NAME(sg_blends)[6] = {blend_u8, blend_u16, blend_u32, blend_u64, blend_u128, blend_pred};
+const sg_handler SG_ISA_NAME(sg_integer_posts)[2] = {relu_s32, relu_s16x2};
 const sg_handler SG_ISA_NAME(sg_copies)[5] = {copy_u8, copy_u16, copy_u32, copy_u64, copy_u128};

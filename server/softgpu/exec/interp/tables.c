@@ -4,7 +4,7 @@
 
 #define TABLE(isa) \
     extern const sg_handler sg_blends_##isa[6], sg_copies_##isa[5], sg_posts_##isa[6], \
-        sg_half_posts_##isa[4]; \
+        sg_half_posts_##isa[4], sg_integer_posts_##isa[2]; \
     struct isa_ops sg_ops_table_##isa; \
     static void fill_##isa(void) { \
         struct isa_ops *t = &sg_ops_table_##isa; \
@@ -17,7 +17,8 @@
             .blend_pred = sg_blends_##isa[5], .flush32 = posts[0], \
             .flush64 = posts[1], .sat32 = posts[2], .sat64 = posts[3], .relu32 = posts[4], \
             .set_rounding = posts[5], .sat16 = half[0], .satb16 = half[1], .relu16 = half[2], \
-            .relub16 = half[3]}; \
+            .relub16 = half[3], .relu_s32 = sg_integer_posts_##isa[0], \
+            .relu_s16x2 = sg_integer_posts_##isa[1]}; \
         for (int i = 0; i < 5; i++) { \
             t->blend[i] = sg_blends_##isa[i]; \
             t->copy[i] = sg_copies_##isa[i]; \
