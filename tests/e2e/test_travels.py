@@ -60,7 +60,7 @@ def tests(build):
                 files.add(os.path.basename(path))
             elif path.startswith(os.path.join(ROOT, "")):
                 files.add(os.path.relpath(path, ROOT))
-        return {f for f in files if not f.startswith(NOT_NAMED)}, out
+        return {f for f in files if f.endswith(".c") and not f.startswith(NOT_NAMED)}, out
 
     def the_page_names_every_file_that_a_call_passes():
         if not build.sanitized:
