@@ -39,6 +39,7 @@ static void *select_symbol(const struct abi_symbol *s, int version, bool per_thr
     return per_thread && variant ? variant : plain;
 }
 
+/* Success also for what is unknown or newer than the version asked for: then the pointer is null and the status says why. */
 CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags,
                              CUdriverProcAddressQueryResult *status)
 {
@@ -50,12 +51,19 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cu
         *status = *pfn ? CU_GET_PROC_ADDRESS_SUCCESS
                   : s  ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
                        : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-    return *pfn ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+    return CUDA_SUCCESS;
 }
 
+/* Has no status, so that the result says it and the pointer is left alone. */
 CUresult cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags)
 {
-    return cuGetProcAddress_v2(symbol, pfn, cudaVersion, flags, NULL);
+    void *found = NULL;
+    if (!pfn) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cuGetProcAddress_v2(symbol, &found, cudaVersion, flags, NULL);
+    if (r != CUDA_SUCCESS) return r;
+    if (!found) return CUDA_ERROR_NOT_FOUND;
+    *pfn = found;
+    return CUDA_SUCCESS;
 }
 
 /* ---- errors ---- */
