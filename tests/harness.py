@@ -24,7 +24,7 @@ class Build:
         self.folder = os.path.abspath(folder)
         self.source = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
         cache = open(os.path.join(self.folder, "CMakeCache.txt")).read()
-        self.sanitizer = re.search(r"^HAWSER_SANITIZE:STRING=(.*)$", cache, re.M).group(1)  # address, thread or none
+        self.sanitizer = re.search(r"^HAWSER_SANITIZE:\w+=(.*)$", cache, re.M).group(1)  # address, thread or none
         self.sanitized = self.sanitizer == "address"
         nvcc = re.search(r"^NVCC:FILEPATH=(/.*)", cache, re.M)
         self.nvcc = nvcc and nvcc.group(1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the corpora that the fuzzers begin with: seeds.py FOLDER. They are made from what other tests have: recorded
+"""Writes the corpus that a fuzzer begins with: seeds.py NAME FOLDER. It is made from what other tests have: recorded
 sessions, and the texts in ptx/."""
 
 import glob
@@ -51,16 +51,17 @@ def fatbins():
     yield first
 
 
+SEEDS = {"config": lambda: CONFIGS, "ptx": texts, "fatbin": fatbins, "broker": lambda: recorded("broker"),
+         "worker": lambda: recorded("worker")}
+
+
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    for name, seeds in (("config", CONFIGS), ("ptx", texts()), ("fatbin", fatbins()), ("broker", recorded("broker")),
-                        ("worker", recorded("worker"))):
-        folder = os.path.join(sys.argv[1], name)
-        os.makedirs(folder, exist_ok=True)
-        for i, seed in enumerate(seeds):
-            with open(os.path.join(folder, f"seed-{i:03}"), "wb") as f:
-                f.write(seed)
+    if len(sys.argv) != 3 or sys.argv[1] not in SEEDS:
+        sys.exit(f"{__doc__}\nNAME: {', '.join(SEEDS)}")
+    os.makedirs(sys.argv[2], exist_ok=True)
+    for i, seed in enumerate(SEEDS[sys.argv[1]]()):
+        with open(os.path.join(sys.argv[2], f"seed-{i:03}"), "wb") as f:
+            f.write(seed)
 
 
 if __name__ == "__main__":
