@@ -58,7 +58,7 @@ class Build:
             env["ASAN_OPTIONS"] = "detect_leaks=0:verify_asan_link_order=0"
         if self.sanitizer == "thread":
             # What is wrong ends the process, so that it fails the test; not the program's own races.
-            env["TSAN_OPTIONS"] = f"suppressions={self.source}/tests/tsan.supp:halt_on_error=1:exitcode=66"
+            env["TSAN_OPTIONS"] = f"suppressions={self.source}/tests/tsan.supp:halt_on_error=1:exitcode=66:atexit_sleep_ms=0"
             env["HAWSER_SOFTGPU_MEM"] = "1G"  # there is less room for addresses
         if self.runtime and (preload or "LD_LIBRARY_PATH" in more):
             preload.insert(0, self.runtime)
@@ -78,6 +78,13 @@ class Build:
 
 def run(args, env=None, timeout=120, stdin="", **more):
     return subprocess.run(args, env=env, timeout=timeout, input=stdin, capture_output=True, **TEXT, **more)
+
+
+def expect_subtests(build, r, name, *one, **env):
+    """The run of a program of subtests (subtest.h) did every one of them, or the one that was named, and nothing else."""
+    names = one or run([build.program(name), "--list"], env=build.soft_env(**env), check=True).stdout.splitlines()
+    assert r.returncode == 0 and names and r.stdout.splitlines() == [f"ok {n}" for n in names], \
+        f"exit status {r.returncode}, expected {len(names)} subtests\n{r.stdout}{r.stderr}"
 
 
 def start(args, env):
