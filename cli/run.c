@@ -144,9 +144,9 @@ static int set_environment(const char *endpoint, bool software, bool traced)
         if (hawser_preloadable(real, library) != 0) return EXIT_HAWSER;
         prepend_preload(library);
     }
-#ifdef HAWSER_ASAN_LIBRARY
-    /* A library built with AddressSanitizer wants its runtime before all others. */
-    prepend_preload(HAWSER_ASAN_LIBRARY);
+#ifdef HAWSER_SANITIZER_LIBRARY
+    /* A library built with a sanitizer wants its runtime before all others. */
+    prepend_preload(HAWSER_SANITIZER_LIBRARY);
     setenv("ASAN_OPTIONS", "detect_leaks=0", 0);
 #endif
     let_asan_stand_behind();

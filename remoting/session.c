@@ -51,6 +51,7 @@ struct hawser_session {
     struct waiter *waiters;
     uint8_t *batch;              /* packed ToHost.calls entries */
     size_t batch_size, batch_cap;
+    bool flusher_rests;          /* until it is told of a batch */
     struct hawser_frame frames[HAWSER_MAX_FRAMES];
     unsigned n_frames;           /* frames[0] is kept free for the envelope */
     struct credit calls, bytes;
@@ -73,6 +74,14 @@ static void flush(struct hawser_session *s)
     if (status != HAWSER_LANE_OK) hawser_log(HAWSER_DEBUG, "a batch could not be sent");
     s->batch_size = 0;
     s->n_frames = 1;
+}
+
+/* Under the lock. What has been gathered goes without anything more being done for it. */
+static void leave_to_flusher(struct hawser_session *s)
+{
+    if (s->batch_size == 0 || !s->flusher_rests) return;
+    s->flusher_rests = false;
+    pthread_cond_signal(&s->work);
 }
 
 static size_t put_varint(uint8_t *p, uint64_t v)
@@ -268,13 +277,10 @@ int hawser_session_post(struct hawser_session *s, struct hawser_caller who, uint
                         const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n)
 {
     pthread_mutex_lock(&s->lock);
-    bool first = s->batch_size == 0;
     int rc = enqueue(s, who, function, 0, args, frames, n);
     if (rc == 0) {
-        if (s->batch_size >= BATCH_BYTES || n)
-            flush(s);
-        else if (first)
-            pthread_cond_signal(&s->work);
+        if (s->batch_size >= BATCH_BYTES || n) flush(s);
+        leave_to_flusher(s);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
@@ -292,6 +298,7 @@ int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint
     int rc = enqueue(s, who, function, w.seq, args, frames, n);
     if (rc == 0) {
         flush(s);
+        leave_to_flusher(s); /* where there was no room */
         wait_for(s, &w);
         rc = w.done && !w.lost ? 0 : -1;
     }
@@ -328,8 +335,11 @@ static void *flusher(void *arg)
     struct hawser_session *s = arg;
     pthread_mutex_lock(&s->lock);
     while (!s->gone) {
-        while (!s->gone && s->batch_size == 0)
+        while (!s->gone && s->batch_size == 0) {
+            s->flusher_rests = true;
             pthread_cond_wait(&s->work, &s->lock);
+        }
+        s->flusher_rests = false;
         flush(s);
         if (s->batch_size && !s->gone) pause_briefly(s);
     }

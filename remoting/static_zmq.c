@@ -67,7 +67,8 @@ HIDDEN char __libc_single_threaded = 0; /* "there may be threads": always safe *
 HIDDEN const unsigned char in6addr_any[16] = {0};
 HIDDEN void *stderr_copy __asm__("stderr"); /* libzmq writes there before it aborts */
 
-__attribute__((constructor)) static void copy_stderr(void)
+/* Before C++ objects are made, some of which may take it. */
+__attribute__((constructor(101))) static void copy_stderr(void)
 {
     void **real = dlsym(RTLD_DEFAULT, "stderr");
     if (real) stderr_copy = *real;

@@ -31,8 +31,9 @@ static struct mapping *mappings;
 static void *map(uintptr_t at, size_t size, int fd)
 {
     int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
-    void *p = mmap((void *)at, size, PROT_READ | PROT_WRITE, kind | MAP_FIXED_NOREPLACE, fd, 0);
-    if (p == (void *)at) return p;
+    /* Not where NULL points, which root may map. */
+    void *p = at ? mmap((void *)at, size, PROT_READ | PROT_WRITE, kind | MAP_FIXED_NOREPLACE, fd, 0) : MAP_FAILED;
+    if (at && p == (void *)at) return p;
     if (p != MAP_FAILED) munmap(p, size);
     p = mmap(NULL, size, PROT_READ | PROT_WRITE, kind, fd, 0);
     return p == MAP_FAILED ? NULL : p;

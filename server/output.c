@@ -63,9 +63,8 @@ static int capture(int fd)
     return ends[0];
 }
 
-int output_capture(struct worker *w)
+int output_capture(void)
 {
-    pthread_t t;
     int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (log < 0) return -1;
     hawser_log_to(log);
@@ -74,9 +73,17 @@ int output_capture(struct worker *w)
 #endif
     pipes[OUT] = capture(STDOUT_FILENO);
     pipes[ERR] = capture(STDERR_FILENO);
-    if (pipes[OUT] < 0 || pipes[ERR] < 0 || pthread_create(&t, NULL, forward, w) != 0) return -1;
+    return pipes[OUT] < 0 || pipes[ERR] < 0 ? -1 : 0;
+}
+
+void output_forward(struct worker *w)
+{
+    pthread_t t;
+    if (pthread_create(&t, NULL, forward, w) != 0) {
+        hawser_log(HAWSER_ERROR, "cannot start the thread that forwards output");
+        _exit(1);
+    }
     pthread_detach(t);
-    return 0;
 }
 
 void output_flush(struct worker *w)

@@ -130,7 +130,9 @@ CUresult served_copy(const struct copy_array_args *a);
 
 /* Makes the process's stdout and stderr pipes whose bytes go to the guest; the log keeps the old stderr. 0 or
  * -1. */
-int output_capture(struct worker *w);
+int output_capture(void);
+/* From now on they are read; there must be a guest to send them to. */
+void output_forward(struct worker *w);
 /* Everything printed so far is on the lane when this returns. */
 void output_flush(struct worker *w);
 

@@ -23,8 +23,10 @@ static void become_worker(const char *path, char **argv, int control)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     fcntl(control, F_SETFD, 0);
+#ifndef HAWSER_SANITIZE_THREAD /* which wants mappings at the top */
     int now = personality(0xffffffff);
     if (now != -1) personality((unsigned long)now | ADDR_COMPAT_LAYOUT);
+#endif
     execv(path, argv);
     _exit(127);
 }

@@ -242,6 +242,7 @@ static bool open_session(struct worker *w)
     devices_contain(first->open->container_devices);
     hawser__to_host__free_unpacked(first, NULL);
     send_opened(w);
+    output_forward(w);
     return true;
 }
 
@@ -304,7 +305,7 @@ static int start(struct worker *w, const struct settings *s)
     devices_lend();
     w->objects = objects_new();
     w->credits = calloc(1, sizeof *w->credits);
-    if (!w->objects || !w->credits || !staging_new(w) || output_capture(w) != 0) return -1;
+    if (!w->objects || !w->credits || !staging_new(w) || output_capture() != 0) return -1;
     dprintf(s->control, "%s\n", bound);
     close(s->control);
     return 0;

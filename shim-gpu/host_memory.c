@@ -16,8 +16,13 @@
 #include "share.h"
 
 /* Where programs, their libraries and the host's worker map nothing of their own; see the software GPU's arena. */
+#ifdef HAWSER_SANITIZE_THREAD /* has shadows of its own nearly everywhere */
+#define ZONE_BEGIN 0x7000000000ull
+#define ZONE_END 0x7f00000000ull
+#else
 #define ZONE_BEGIN 0x300000000000ull
 #define ZONE_END 0x3f0000000000ull
+#endif
 #define TRIES 64
 
 static size_t page_size(void)

@@ -26,13 +26,15 @@ class Build:
         self.folder = os.path.abspath(folder)
         self.source = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
         cache = open(os.path.join(self.folder, "CMakeCache.txt")).read()
-        self.sanitized = re.search(r"^HAWSER_SANITIZE:BOOL=ON", cache, re.M) is not None
+        self.sanitizer = re.search(r"^HAWSER_SANITIZE:\w+=(.*)$", cache, re.M).group(1)  # address, thread or none
+        self.sanitized = self.sanitizer == "address"
         nvcc = re.search(r"^NVCC:FILEPATH=(/.*)", cache, re.M)
         self.nvcc = nvcc and nvcc.group(1)
-        self.asan = None
-        if self.sanitized:
-            self.asan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True,
-                                       **TEXT).stdout.strip()
+        self.runtime = None  # the sanitizer's, which comes before every other library
+        if self.sanitizer:
+            name = {"address": "libasan.so", "thread": "libtsan.so"}[self.sanitizer]
+            self.runtime = subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True,
+                                          **TEXT).stdout.strip()
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
@@ -54,10 +56,14 @@ class Build:
                                                              "NVIDIA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING")}
         env["HAWSER_CONFIG"] = "/dev/null"
         preload = list(preload)
-        if self.asan:
+        if self.sanitized:
             env["ASAN_OPTIONS"] = "detect_leaks=0:verify_asan_link_order=0"
-            if preload or "LD_LIBRARY_PATH" in more:
-                preload.insert(0, self.asan)
+        if self.sanitizer == "thread":
+            # What is wrong ends the process, so that it fails the test; not the program's own races.
+            env["TSAN_OPTIONS"] = f"suppressions={self.source}/tests/tsan.supp:halt_on_error=1:exitcode=66:atexit_sleep_ms=0"
+            env["HAWSER_SOFTGPU_MEM"] = "1G"  # there is less room for addresses
+        if self.runtime and (preload or "LD_LIBRARY_PATH" in more):
+            preload.insert(0, self.runtime)
         if preload:
             env["LD_PRELOAD"] = ":".join(preload)
         env.update(more)
@@ -74,6 +80,13 @@ class Build:
 
 def run(args, env=None, timeout=120, stdin="", **more):
     return subprocess.run(args, env=env, timeout=timeout, input=stdin, capture_output=True, **TEXT, **more)
+
+
+def expect_subtests(build, r, name, *one, **env):
+    """The run of a program of subtests (subtest.h) did every one of them, or the one that was named, and nothing else."""
+    names = one or run([build.program(name), "--list"], env=build.soft_env(**env), check=True).stdout.splitlines()
+    assert r.returncode == 0 and names and r.stdout.splitlines() == [f"ok {n}" for n in names], \
+        f"exit status {r.returncode}, expected {len(names)} subtests\n{r.stdout}{r.stderr}"
 
 
 def start(args, env):

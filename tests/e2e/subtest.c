@@ -22,8 +22,16 @@ void subtest_differs(const char *file, int line, const char *what, long long got
         snprintf(failed, sizeof failed, "%s:%d: %.300s is %lld, not %lld", name_of(file), line, what, got, want);
 }
 
+static int print_names(const struct subtest *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!list[i].by_name) puts(list[i].name);
+    return 0;
+}
+
 int subtests_run(const struct subtest *list, size_t n, int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "--list")) return print_names(list, n);
     int bad = 0, ran = 0;
     for (size_t i = 0; i < n; i++) {
         if (argc > 1 ? strcmp(argv[1], list[i].name) != 0 : list[i].by_name) continue;

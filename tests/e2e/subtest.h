@@ -18,7 +18,7 @@ struct subtest {
     bool by_name; /* runs only when it is named: it ends the context, or wants a machine of its own kind */
 };
 
-/* Runs all, or the one named by argv[1]; the program's exit status. */
+/* Runs all, or the one named by argv[1]; the program's exit status. "--list" prints the names of those that run unnamed. */
 int subtests_run(const struct subtest *list, size_t n, int argc, char **argv);
 /* What CHECK does when its condition does not hold, and IS when the value is another. The first that fails is told. */
 void subtest_failed(const char *file, int line, const char *what);

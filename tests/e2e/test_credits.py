@@ -10,7 +10,7 @@ from harness import Daemon, free_port, start, until
 
 CALLS = 8192      # that may be under way (server/credits.c), and
 MORE = 4096       # of the message that uses them up, at most
-LAUNCHES = 100000
+LAUNCHES = 20000
 
 
 def memory(pid):

@@ -4,28 +4,24 @@ with host memory that guest and host do not share."""
 import re
 import shutil
 
-from harness import Daemon, Skip, free_port, run
-
-
-def check(command, env):
-    r = run(command, env=env, timeout=300)
-    lines = r.stdout.splitlines()
-    assert r.returncode == 0 and len(lines) > 15 and all(l.startswith("ok ") for l in lines), \
-        f"exit status {r.returncode}\n{r.stdout}{r.stderr}"
+from harness import Daemon, Skip, expect_subtests, free_port, run
 
 
 def tests(build):
+    def check(name, before, env):
+        expect_subtests(build, run([*before, build.program(name)], env=env, timeout=300), name)
+
     def soft(name):
-        return lambda: check([build.program(name)], build.soft_env())
+        return lambda: check(name, [], build.soft_env())
 
     def private(name):
-        return lambda: check([build.bin("hawser"), "run", "--device", "soft", build.program(name)], build.env())
+        return lambda: check(name, [build.bin("hawser"), "run", "--device", "soft"], build.env())
 
     def served(name, endpoint, **env):
         def go():
-            program = build.program(name)
+            build.program(name)
             with Daemon(build, endpoint and endpoint()) as d:
-                check([build.bin("hawser"), "run", "--server", d.endpoint, program], build.env(**env))
+                check(name, [build.bin("hawser"), "run", "--server", d.endpoint], build.env(**env))
         return go
 
     def by_name(name, subtest, lane, device):

@@ -11,7 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifdef HAWSER_SANITIZE_THREAD /* has shadows of its own nearly everywhere */
+#define ARENA_BASE 0x1000000000ull
+#else
 #define ARENA_BASE 0x200000000000ull
+#endif
 #define PAGE ((size_t)4096)
 #define HUGE ((size_t)2 << 20)
 #define GROWTH ((size_t)32 << 20) /* by which a pool grows at least, as those of NVIDIA's driver do */

@@ -64,7 +64,7 @@ Test(tables, the_hook_flags_have_room_for_every_runtime_call)
     uint32_t *flags = NULL;
     size_t n = 0;
     ((void (*)(uint32_t **, size_t *))t[2])(&flags, &n);
-    cr_assert(n >= 523);
+    cr_assert_eq(n, 1024); /* CUDA 13.0's runtime has 523 */
     for (size_t i = 0; i < n; i++) cr_expect(!flags[i]);
 }
 

@@ -19,6 +19,9 @@ struct pair {
 
 static int waiting = -1; /* the guest's end until it connects; tests are of one thread there */
 
+_Atomic(bool) lane_pair_full;
+_Atomic(unsigned) lane_pair_refused;
+
 static void free_bytes(void *data, void *hint)
 {
     (void)hint;
@@ -32,6 +35,10 @@ static int pair_send(struct hawser_lane *lane, struct hawser_frame *frames, unsi
     uint32_t sizes[1 + 2 * HAWSER_MAX_FRAMES] = {n};
     uint8_t packet[PACKET];
     size_t at = (1 + n) * sizeof *sizes;
+    if (lane_pair_full) {
+        lane_pair_refused++;
+        return HAWSER_LANE_FULL;
+    }
     bool fits = n <= 2 * HAWSER_MAX_FRAMES;
     for (unsigned i = 0; fits && i < n; i++) {
         sizes[1 + i] = (uint32_t)frames[i].size;
