@@ -12,6 +12,7 @@
  *                                            parameters; weak: a strong definition overrides it
  *   graphs and stream capture                see graph/
  *   what comes down to other functions       see composed/
+ *   what asks little of the library          see front/
  *   every other name of cuda.h               as a weak function that returns CUDA_ERROR_NOT_SUPPORTED
  *                                            and logs its name once
  *

@@ -155,7 +155,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
     CUresult r = shim_enter(&c, HAWSER_FN_ContextCreate, false);
     if (r != CUDA_SUCCESS) return r;
     if (!pctx) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&lock);
     struct primary *p = primary_of(dev);
     if (!p) {
@@ -198,7 +198,7 @@ static CUresult end_primary(CUdevice dev, bool reset)
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_ContextDestroy, false);
     if (r != CUDA_SUCCESS) return r;
-    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
     struct shim_object *ended = NULL;
     pthread_mutex_lock(&lock);
     struct primary *p = &primaries[dev];
@@ -228,7 +228,7 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_PrimaryFlags, false);
     if (r != CUDA_SUCCESS) return r;
-    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
     if (flags & ~(unsigned)CU_CTX_FLAGS_MASK) return CUDA_ERROR_INVALID_VALUE;
     Hawser__PrimaryFlags m = HAWSER__PRIMARY_FLAGS__INIT;
     m.device = dev;
@@ -247,7 +247,7 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *acti
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
     if (!flags || !active) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&lock);
     *flags = primaries[dev].flags;
     *active = primaries[dev].retained > 0;
@@ -261,7 +261,7 @@ CUresult cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)
     CUresult r = shim_enter(&c, HAWSER_FN_ContextCreate, false);
     if (r != CUDA_SUCCESS) return r;
     if (!pctx || flags & ~(unsigned)CU_CTX_FLAGS_MASK) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_device_ok(dev)) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(dev)) return CUDA_ERROR_INVALID_DEVICE;
     struct shim_object *o = shim_object_new(HAWSER_CONTEXT, NULL);
     if (!o) return CUDA_ERROR_OUT_OF_MEMORY;
     o->ctx.device = dev;

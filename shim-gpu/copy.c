@@ -188,7 +188,7 @@ static bool side_ok(const struct side *s, const struct rectangle *r)
     if (!multiply_add(s->pitch, r->height - 1, r->width, &bytes) || bytes > UINTPTR_MAX - s->address ||
         !multiply_add(r->width, r->height, 0, &rows))
         return false;
-    return s->where == ON_HOST || shim_range_reached(s->address, bytes);
+    return s->where == ON_HOST || hawser_front_reached(s->address, bytes);
 }
 
 /* What kind of memory a side really is: a device address may be host memory that kernels reach, and a host address
@@ -403,7 +403,7 @@ static CUresult plain_side(CUmemorytype type, const void *on_host, CUdeviceptr o
     if ((p->Height > 1 && pitch < p->WidthInBytes) || !multiply_add(slice, p->Depth - 1, extent(pitch, &all), &rows))
         return CUDA_ERROR_INVALID_VALUE;
     *start = s.address;
-    *reached = shim_range_reached(s.address, rows) && (s.where == ON_DEVICE || shim_range_shared(s.address));
+    *reached = hawser_front_reached(s.address, rows) && (s.where == ON_DEVICE || shim_range_shared(s.address));
     return s.where == ON_DEVICE && !*reached ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 

@@ -44,12 +44,12 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED, 0},
 };
 
-bool shim_device_ok(CUdevice device)
+bool hawser_front_device_ok(CUdevice device)
 {
     return device_info(device) != NULL;
 }
 
-int shim_device_attribute(CUdevice device, CUdevice_attribute attribute)
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute)
 {
     const Hawser__DeviceInfo *d = device_info(device);
     int hosts = d && (size_t)attribute < d->n_attributes ? d->attributes[attribute] : 0;
@@ -175,7 +175,7 @@ CUresult cuDeviceGet(CUdevice *device, int ordinal)
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
     if (!device) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_device_ok(ordinal)) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(ordinal)) return CUDA_ERROR_INVALID_DEVICE;
     *device = ordinal;
     return CUDA_SUCCESS;
 }
@@ -245,11 +245,11 @@ CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
     CUresult r = query(dev, pi, &d);
     if (r != CUDA_SUCCESS) return r;
     if (attrib < 1 || (size_t)attrib >= d->n_attributes) return CUDA_ERROR_INVALID_VALUE;
-    *pi = shim_device_attribute(dev, attrib);
+    *pi = hawser_front_device_attribute(dev, attrib);
     bool major = attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
     if (d->software && (major || attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)) {
-        int told[] = {shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
-                      shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)};
+        int told[] = {hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
+                      hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)};
         hawser_abi_capability(shim_caller(__builtin_return_address(0)), &told[0], &told[1]);
         *pi = told[major ? 0 : 1];
     }
@@ -261,8 +261,8 @@ CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
     const Hawser__DeviceInfo *d;
     CUresult r = query(dev, major && minor ? major : NULL, &d);
     if (r != CUDA_SUCCESS) return r;
-    *major = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
-    *minor = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+    *major = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+    *minor = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
     return CUDA_SUCCESS;
 }
 
@@ -272,18 +272,18 @@ CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
     CUresult r = query(dev, prop, &d);
     if (r != CUDA_SUCCESS) return r;
     *prop = (CUdevprop){
-        .maxThreadsPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
-        .sharedMemPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
-        .totalConstantMemory = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY),
-        .SIMDWidth = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_WARP_SIZE),
-        .memPitch = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_PITCH),
-        .regsPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),
-        .clockRate = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
-        .textureAlign = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT),
+        .maxThreadsPerBlock = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
+        .sharedMemPerBlock = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
+        .totalConstantMemory = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY),
+        .SIMDWidth = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_WARP_SIZE),
+        .memPitch = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_PITCH),
+        .regsPerBlock = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),
+        .clockRate = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
+        .textureAlign = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT),
     };
     for (int i = 0; i < 3; i++) {
-        prop->maxThreadsDim[i] = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
-        prop->maxGridSize[i] = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
+        prop->maxThreadsDim[i] = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
+        prop->maxGridSize[i] = hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
     }
     return CUDA_SUCCESS;
 }
@@ -295,9 +295,9 @@ CUresult cuDeviceGetPCIBusId(char *pciBusId, int len, CUdevice dev)
     if (r != CUDA_SUCCESS) return r;
     if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
     int n = snprintf(pciBusId, (size_t)len, "%04x:%02x:%02x.0",
-                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID),
-                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID),
-                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID));
+                     (unsigned)hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID),
+                     (unsigned)hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID),
+                     (unsigned)hawser_front_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID));
     return n < len ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -311,10 +311,10 @@ CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
         domain = 0;
         if (sscanf(pciBusId, "%x:%x", &bus, &device) != 2) return CUDA_ERROR_INVALID_VALUE;
     }
-    for (CUdevice i = 0; shim_device_ok(i); i++)
-        if ((unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID) == domain &&
-            (unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID) == bus &&
-            (unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID) == device) {
+    for (CUdevice i = 0; hawser_front_device_ok(i); i++)
+        if ((unsigned)hawser_front_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID) == domain &&
+            (unsigned)hawser_front_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID) == bus &&
+            (unsigned)hawser_front_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID) == device) {
             *dev = i;
             return CUDA_SUCCESS;
         }

@@ -72,7 +72,7 @@ static bool fill_fits(const CUDA_MEMSET_NODE_PARAMS_v2 *p)
     size_t before = 0, bytes;
     return !(p->height > 1 && __builtin_mul_overflow(p->pitch, p->height - 1, &before)) &&
            !__builtin_mul_overflow(p->width, p->elementSize, &bytes) &&
-           !__builtin_add_overflow(bytes, before, &bytes) && shim_range_reached(p->dst, bytes);
+           !__builtin_add_overflow(bytes, before, &bytes) && hawser_front_reached(p->dst, bytes);
 }
 
 static bool fits(const CUgraphNodeParams *p)
@@ -104,10 +104,9 @@ static CUresult fill_kernel(struct shim_launch *l, const struct hawser_far_node 
     CUlaunchConfig config = {k->gridDimX,  k->gridDimY,  k->gridDimZ,       k->blockDimX, k->blockDimY,
                              k->blockDimZ, k->sharedMemBytes, NULL, (CUlaunchAttribute *)n->attributes,
                              n->n_attributes};
-    CUresult r = shim_launch_fill(l, &config, k->func ? k->func : (CUfunction)k->kern, k->kernelParams, k->extra,
-                                  context->ctx.device);
-    l->m.cooperative = n->cooperative;
-    return r;
+    CUfunction f = k->func ? k->func : (CUfunction)k->kern;
+    struct hawser_launch launch = {&config, f, k->kernelParams, k->extra, n->cooperative};
+    return shim_launch_fill(l, &launch, context->ctx.device);
 }
 
 static CUresult node(uint64_t graph, const struct hawser_far_node *n)

@@ -293,7 +293,7 @@ void hawser_abi_log(const char *fmt, ...)
 
 CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev)
 {
-    struct shim_object *o = shim_device_ok(dev) ? shim_primary(dev) : NULL;
+    struct shim_object *o = hawser_front_device_ok(dev) ? shim_primary(dev) : NULL;
     if (!o) return CUDA_ERROR_INVALID_DEVICE;
     *out = (CUcontext)o;
     return CUDA_SUCCESS;

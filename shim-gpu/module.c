@@ -247,7 +247,7 @@ CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 static struct shim_kernel *known(const struct shim_image *image, const char *name)
 {
     struct shim_kernel *k = image->kernels;
-    while (k && strcmp(k->name, name) != 0)
+    while (k && strcmp(k->facts.name, name) != 0)
         k = k->next;
     return k;
 }
@@ -296,7 +296,7 @@ static CUresult bind(struct shim_call *c, struct shim_object *owner, struct shim
     Hawser__BindKernel m = HAWSER__BIND_KERNEL__INIT;
     m.owner = owner->id;
     m.object = o->id;
-    m.name = k->name;
+    m.name = (char *)k->facts.name;
     c->function = HAWSER_FN_BindKernel;
     o->function.kernel = k;
     k->handle = o;

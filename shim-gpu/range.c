@@ -100,7 +100,7 @@ bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind)
     return shim_range_find(address, &r) && r.kind == kind && size <= r.base + r.size - address;
 }
 
-bool shim_range_reached(uintptr_t address, size_t size)
+bool hawser_front_reached(uintptr_t address, size_t size)
 {
     struct shim_range r;
     return shim_range_find(address, &r) && r.device == r.base && size <= r.base + r.size - address;

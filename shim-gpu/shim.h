@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "cuda_api.h"
+#include "front.h"
 #include "session.h"
 #include "visible.h"
 
@@ -147,9 +148,6 @@ struct shim_object *shim_primary(CUdevice device);
 
 /* ---- Devices (device.c) ---- */
 
-/* No device is known before cuInit. */
-bool shim_device_ok(CUdevice device);
-int shim_device_attribute(CUdevice device, CUdevice_attribute attribute);
 /* Whether modules are loaded whole, by CUDA_MODULE_LOADING as it was at cuInit. */
 bool shim_eager(void);
 /* A forked child has a session of its own, with devices of its own. */
@@ -179,8 +177,6 @@ bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
 void shim_range_context_gone(struct shim_object *context);
 /* Whether [address, address + size) lies inside one range of that kind. */
 bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind);
-/* Whether kernels reach [address, address + size) under these addresses. */
-bool shim_range_reached(uintptr_t address, size_t size);
 /* Whether it is host memory that the worker has mapped too. */
 bool shim_range_shared(uintptr_t address);
 
@@ -242,21 +238,14 @@ void shim_host_functions_failed(const struct shim_object *context);
 
 struct shim_kernel {
     struct shim_kernel *next;
-    char *name;
-    unsigned n_params;
-    size_t *param_offset, *param_size;
-    size_t param_bytes;
-    unsigned n_attributes;
-    int *attributes;             /* by CUfunction_attribute */
-    struct shim_object *handle;  /* the function or kernel handle, once asked for */
+    struct hawser_kernel facts;
+    struct shim_object *handle; /* the function or kernel handle, once asked for */
 };
 
 /* Stores what the host says of a kernel. NULL when memory is short. */
 struct shim_kernel *shim_kernel_new(const Hawser__KernelInfo *info);
 void shim_kernel_update(struct shim_kernel *k, const Hawser__KernelInfo *info);
 void shim_kernel_free(struct shim_kernel *k);
-/* Attribute value, 0 when the host did not tell. */
-int shim_kernel_attribute(const struct shim_kernel *k, CUfunction_attribute a);
 
 /* The kernels of a loaded module or library that were asked for or came with the load. */
 struct shim_image {
@@ -282,10 +271,8 @@ struct shim_launch {
     uint8_t small[SHIM_SMALL_PARAMS];
     void *packed; /* to be freed, also after an error */
 };
-/* Checks a launch on that device, and packs its parameters; all but the stream and whether it is cooperative. It
- * points into what it was made of. */
-CUresult shim_launch_fill(struct shim_launch *out, const CUlaunchConfig *l, CUfunction f, void **params, void **extra,
-                          CUdevice device);
+/* Checks a launch on that device, and packs its parameters; all but the stream. It points into what it was made of. */
+CUresult shim_launch_fill(struct shim_launch *out, const struct hawser_launch *l, CUdevice device);
 
 /* ---- JIT options (linker.c) ---- */
 

@@ -151,12 +151,12 @@ CUresult shim_check_cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, C
         switch (ops[i].operation) {
         case CU_STREAM_MEM_OP_WAIT_VALUE_32:
         case CU_STREAM_MEM_OP_WRITE_VALUE_32:
-            if (ops[i].waitValue.address % 4 || !shim_range_reached(ops[i].waitValue.address, 4))
+            if (ops[i].waitValue.address % 4 || !hawser_front_reached(ops[i].waitValue.address, 4))
                 return CUDA_ERROR_INVALID_VALUE;
             break;
         case CU_STREAM_MEM_OP_WAIT_VALUE_64:
         case CU_STREAM_MEM_OP_WRITE_VALUE_64:
-            if (ops[i].waitValue.address % 8 || !shim_range_reached(ops[i].waitValue.address, 8))
+            if (ops[i].waitValue.address % 8 || !hawser_front_reached(ops[i].waitValue.address, 8))
                 return CUDA_ERROR_INVALID_VALUE;
             break;
         case CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES:

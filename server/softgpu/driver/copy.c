@@ -61,7 +61,7 @@ static bool side_ok(const struct side *s, const struct copy *c)
         return false;
     sd_arena_bounds(&lo, &hi);
     bool in_arena = at < hi && at + extent > lo;
-    return !(s->device || in_arena) || sd_reachable(at, extent);
+    return !(s->device || in_arena) || hawser_front_reached(at, extent);
 }
 
 /* Takes a pageable source's bytes, packed, so that the program may change them at once. */
@@ -326,7 +326,7 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, unsigned ele
     if (height == 1) pitch = width * element;
     size_t extent;
     if (pitch % element || pitch < width * element ||
-        !multiply_add(pitch, height - 1, width * element, &extent) || !sd_reachable(dst, extent))
+        !multiply_add(pitch, height - 1, width * element, &extent) || !hawser_front_reached(dst, extent))
         return CUDA_ERROR_INVALID_VALUE;
     struct fill f = {{.run = fill_run, .drop = fill_drop}, (char *)dst, pitch, width, height, element, value};
     if (sd_idle_for(s)) {

@@ -159,6 +159,11 @@ struct sd_device *sd_device(CUdevice ordinal)
     return ordinal >= 0 && ordinal < n_devices ? &devices[ordinal] : NULL;
 }
 
+bool hawser_front_device_ok(CUdevice device)
+{
+    return sd_device(device) != NULL;
+}
+
 struct sd_device *sd_device_at(unsigned place)
 {
     for (int i = 0; i < n_devices; i++)
@@ -290,6 +295,12 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS, 1},
     {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR, 1},
 };
+
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute)
+{
+    const struct sd_device *d = sd_device(device);
+    return d ? sd_device_attribute(d, attribute) : 0;
+}
 
 int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a)
 {

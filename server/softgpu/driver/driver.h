@@ -24,6 +24,7 @@
 #include "exec.h"
 #include "extents.h"
 #include "fatbin.h"
+#include "front.h"
 #include "texture.h"
 
 #define SD_MAX_DEVICES 16
@@ -136,8 +137,6 @@ CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, u
 /* Frees the allocation that begins at p, if it is of that kind. */
 CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden);
 bool sd_find(uintptr_t address, struct sd_allocation *out);
-/* Whether [address, address + size) lies in one allocation that the device can reach. */
-bool sd_reachable(uintptr_t address, size_t size);
 void sd_free_all(struct sd_context *c);
 size_t sd_used(const struct sd_device *d);
 /* Device memory that is not in the arena counts too; CUDA_ERROR_OUT_OF_MEMORY when there is not so much left. */
@@ -298,14 +297,14 @@ struct sd_kernel {
     struct sd_module *module;
     struct sg_kernel *kernel;
     const struct sg_kernel_info *info;
-    int max_dynamic_shared, carveout, cache;
-    int cluster[3];            /* CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_*; zeros for none */
-    int large_clusters, policy; /* NON_PORTABLE_CLUSTER_SIZE_ALLOWED, CLUSTER_SCHEDULING_POLICY_PREFERENCE */
+    struct hawser_kernel facts; /* the attributes as set */
 };
 
 void sd_modules_end(struct sd_context *c);
 /* The kernel behind a CUfunction or CUkernel; NULL for a bad handle. */
 struct sd_kernel *sd_kernel(const void *handle);
+/* Fills what the front end knows of a kernel from info; false when memory is short. */
+bool sd_kernel_describe(struct sd_kernel *k);
 CUresult sd_code_result(enum sg_code code);
 /* The texts to load of whatever programs pass as an image; to be closed with sg_image_close. */
 CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag);

@@ -360,7 +360,7 @@ bool sd_find(uintptr_t address, struct sd_allocation *out)
 }
 
 /* Mappings that touch each other (virtual memory management) count as one. */
-bool sd_reachable(uintptr_t address, size_t size)
+bool hawser_front_reached(uintptr_t address, size_t size)
 {
     struct sd_allocation a;
     while (sd_find(address, &a)) {

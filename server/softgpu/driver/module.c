@@ -63,6 +63,7 @@ static void free_module(struct sd_module *m)
         struct sd_kernel *k = m->kernels;
         m->kernels = k->next;
         sd_unregister(k);
+        free(k->facts.params);
         free(k);
     }
     if (m->instance) sg_instance_destroy(m->instance);
@@ -425,20 +426,15 @@ static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_ker
     struct sg_kernel *kernel = sg_instance_kernel(m->instance, name, &diag);
     if (!kernel) return failed(&diag, NULL, NULL, 0);
     struct sd_kernel *k = calloc(1, sizeof *k);
-    if (!k || !sd_register(SD_KERNEL, k)) {
-        free(k);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
+    if (!k) return CUDA_ERROR_OUT_OF_MEMORY;
     k->module = m;
     k->kernel = kernel;
     k->info = sg_kernel_info(kernel);
-    for (int i = 0; k->info->function->reqnctapercluster[0] && i < 3; i++) {
-        uint32_t n = k->info->function->reqnctapercluster[i];
-        k->cluster[i] = n ? (int)n : 1;
+    if (!sd_kernel_describe(k) || !sd_register(SD_KERNEL, k)) {
+        free(k->facts.params);
+        free(k);
+        return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    k->max_dynamic_shared = 48 * 1024 - (int)k->info->shared_bytes;
-    if (k->max_dynamic_shared < 0) k->max_dynamic_shared = 0;
-    k->carveout = -1;
     k->next = m->kernels;
     m->kernels = k;
     *out = k;

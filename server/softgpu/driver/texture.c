@@ -80,7 +80,7 @@ static CUresult of_memory(struct sg_texture *t, struct sd_context *c, const CUDA
         if (pitch % PITCH_ALIGNMENT || pitch < width * element) return CUDA_ERROR_INVALID_VALUE;
         bytes = pitch * (height - 1) + width * element;
     }
-    if (!width || at % TEXTURE_ALIGNMENT || !sd_reachable(at, bytes)) return CUDA_ERROR_INVALID_VALUE;
+    if (!width || at % TEXTURE_ALIGNMENT || !hawser_front_reached(at, bytes)) return CUDA_ERROR_INVALID_VALUE;
     t->linear = linear;
     t->nlevels = 1;
     t->level[0] = (struct sg_level){.base = at, .pitch = pitch, .slice = pitch * height,

@@ -18,7 +18,7 @@ CUresult shim_initialized(void)
     return CUDA_SUCCESS;
 }
 
-bool shim_device_ok(CUdevice device)
+bool hawser_front_device_ok(CUdevice device)
 {
     return device == 0;
 }

@@ -1,0 +1,83 @@
+/*
+ * The front end: those functions of the driver that do not depend on where the device is, and the checks that belong to
+ * them. Both libraries with the CUDA driver ABI, the guest's and the software GPU's, link these objects; what a
+ * function needs of its library are the verbs here, which each of them implements. A verb is called with arguments that
+ * have been checked only where its comment says so.
+ *
+ * Everything is thread-safe.
+ */
+#ifndef HAWSER_FRONT_H
+#define HAWSER_FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi_internal.h"
+
+/* ---- Devices (verbs) ---- */
+
+/* Whether there is such a device; there is none before cuInit. */
+bool hawser_front_device_ok(CUdevice device);
+/* 0 for an attribute that it does not have. */
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute);
+
+/* ---- Kernels (kernel.c) ---- */
+
+struct hawser_param {
+    size_t offset, size;
+};
+
+/* What the front end knows of a kernel; a part of the library's own structure, which fills it. */
+struct hawser_kernel {
+    const char *name;
+    unsigned n_params;
+    struct hawser_param *params;
+    size_t param_bytes;    /* of all, packed */
+    unsigned n_attributes; /* that are known */
+    int attributes[CU_FUNC_ATTRIBUTE_MAX];
+};
+
+/* 0 for one that is not known. */
+static inline int hawser_kernel_attribute(const struct hawser_kernel *k, CUfunction_attribute a) {
+    return (unsigned)a < k->n_attributes ? k->attributes[a] : 0;
+}
+
+/* Verb: the kernel behind a CUfunction or CUkernel, NULL when the handle is none. */
+struct hawser_kernel *hawser_front_kernel(const void *handle);
+/* Verb: the module or library that a good handle's kernel is of. */
+void *hawser_front_kernel_owner(const void *handle, bool *library);
+
+/* ---- Launches (launch.c) ---- */
+
+struct hawser_launch {
+    const CUlaunchConfig *config;
+    CUfunction function;
+    void **params, **extra;
+    bool cooperative; /* by the function that was called; attributes may say so too */
+};
+
+/* Verb: puts a launch into its stream, after hawser_launch_check. config is not NULL. */
+CUresult hawser_front_launch(const struct hawser_launch *l);
+
+/* What CUDA finds at once. cluster: the cluster's blocks. */
+CUresult hawser_launch_check(const struct hawser_launch *l, const struct hawser_kernel *k, CUdevice device,
+                             unsigned cluster[3]);
+/* The part of it that has to do with threads and shared memory. */
+CUresult hawser_launch_shape(const CUlaunchConfig *l, const struct hawser_kernel *k, CUdevice device);
+/* The launch attributes: those that cannot be done are refused. */
+CUresult hawser_launch_attributes(const CUlaunchConfig *l);
+bool hawser_launch_cooperative(const struct hawser_launch *l);
+/* As hawser_abi_cluster. */
+CUresult hawser_launch_cluster(const CUlaunchConfig *l, const struct hawser_kernel *k, unsigned cluster[3], bool *fits);
+/* The parameters as one buffer: *room, which has k->param_bytes zeros, filled from the array, or where the program has
+ * packed them, *size of them. */
+CUresult hawser_launch_params(const struct hawser_launch *l, const struct hawser_kernel *k, void *room,
+                              const void **packed, size_t *size);
+
+/* ---- Memory (verbs) ---- */
+
+/* Whether kernels reach [address, address + size) under these addresses. */
+bool hawser_front_reached(uintptr_t address, size_t size);
+
+#endif

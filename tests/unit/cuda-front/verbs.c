@@ -1,0 +1,85 @@
+#include "verbs.h"
+
+#include <string.h>
+
+static struct hawser_param params[] = {{0, 4}, {8, 8}};
+struct hawser_kernel kernel = {.name = "k",
+                               .n_params = 2,
+                               .params = params,
+                               .param_bytes = 16,
+                               .n_attributes = CU_FUNC_ATTRIBUTE_MAX,
+                               .attributes = {[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK] = 256,
+                                              [CU_FUNC_ATTRIBUTE_NUM_REGS] = 32,
+                                              [CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES] = 1024}};
+unsigned launched;
+unsigned char launched_params[64];
+size_t launched_bytes;
+
+void hawser_abi_log(const char *fmt, ...) {
+    (void)fmt;
+}
+
+CUresult hawser_abi_ready(void) {
+    return CUDA_SUCCESS;
+}
+
+CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev) {
+    (void)out, (void)dev;
+    return CUDA_ERROR_INVALID_DEVICE;
+}
+
+int hawser_abi_conditionals(void) {
+    return 0;
+}
+
+const struct hawser_far_graphs *hawser_abi_far_graphs(void) {
+    return NULL;
+}
+
+CUresult hawser_abi_watch(CUdevice device, int on) {
+    (void)device, (void)on;
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *), const void *arg, size_t size) {
+    (void)stream, (void)size;
+    return fn((void *)arg);
+}
+
+bool hawser_front_device_ok(CUdevice device) {
+    return device == 0;
+}
+
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute) {
+    (void)device;
+    bool threads =
+        attribute >= CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK && attribute <= CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y;
+    return attribute == CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK ? 16384
+           : threads                                                ? 1024
+           : attribute == CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z       ? 64
+                                                                    : 65535;
+}
+
+struct hawser_kernel *hawser_front_kernel(const void *handle) {
+    return handle == &kernel ? &kernel : NULL;
+}
+
+void *hawser_front_kernel_owner(const void *handle, bool *library) {
+    *library = true;
+    return (void *)handle;
+}
+
+bool hawser_front_reached(uintptr_t address, size_t size) {
+    return address >= 0x1000 && address + size <= 0x2000;
+}
+
+CUresult hawser_front_launch(const struct hawser_launch *l) {
+    unsigned cluster[3];
+    const void *packed;
+    memset(launched_params, 0, sizeof launched_params);
+    CUresult r = hawser_launch_check(l, &kernel, 0, cluster);
+    if (r == CUDA_SUCCESS) r = hawser_launch_params(l, &kernel, launched_params, &packed, &launched_bytes);
+    if (r == CUDA_SUCCESS && packed != launched_params) memcpy(launched_params, packed, launched_bytes);
+    launched += r == CUDA_SUCCESS;
+    return r;
+}

@@ -1,0 +1,7 @@
+/* A library with one device and one kernel, for the front end. */
+#include "front.h"
+
+extern struct hawser_kernel kernel; /* its handle is its address */
+extern unsigned launched;
+extern unsigned char launched_params[64];
+extern size_t launched_bytes;
