@@ -68,7 +68,7 @@ static CUresult copy_in(struct shim_call *c, const struct side *dst, const struc
                         const struct rectangle *r)
 {
     c->function = HAWSER_FN_CopyIn;
-    if (shim_range_holds(src->address, extent(src->pitch, r), SHIM_PINNED)) shim_host_functions_settle();
+    if (shim_range_holds(src->address, extent(src->pitch, r), HAWSER_PINNED)) shim_host_functions_settle();
     shim_transfer_settle((const void *)src->address, extent(src->pitch, r));
     size_t rows = r->width < HAWSER_BULK_CHUNK ? HAWSER_BULK_CHUNK / r->width : 1;
     for (size_t row = 0; row < r->height; row += rows) {
@@ -88,7 +88,7 @@ static CUresult copy_in(struct shim_call *c, const struct side *dst, const struc
 static CUresult copy_out(struct shim_call *c, const struct side *dst, const struct side *src,
                          const struct rectangle *r)
 {
-    bool later = r->async && shim_range_holds(dst->address, extent(dst->pitch, r), SHIM_PINNED);
+    bool later = r->async && shim_range_holds(dst->address, extent(dst->pitch, r), HAWSER_PINNED);
     uint64_t id;
     struct shim_transfer *t =
         shim_transfer_begin((void *)dst->address, dst->pitch, r->width, r->height, later, &id);
@@ -199,7 +199,7 @@ static void look_closer(struct side *s, const struct rectangle *r)
     size_t bytes = extent(s->pitch, r);
     if (!shim_range_find(s->address, &range) || bytes > range.base + range.size - s->address) return;
     if (s->where == ON_HOST && range.shared) s->where = ON_DEVICE;
-    if (s->where == ON_DEVICE && range.kind != SHIM_DEVICE) s->seen = true;
+    if (s->where == ON_DEVICE && range.kind != HAWSER_ON_DEVICE) s->seen = true;
 }
 
 static CUresult copy(const struct side *dst, const struct side *src, struct rectangle *r,
@@ -258,7 +258,7 @@ static bool mapped(uintptr_t address)
 static struct side unified(CUdeviceptr p)
 {
     struct shim_range r;
-    bool on_device = shim_range_find(p, &r) ? r.kind == SHIM_DEVICE || r.kind == SHIM_MANAGED : !mapped(p);
+    bool on_device = shim_range_find(p, &r) ? r.kind == HAWSER_ON_DEVICE || r.kind == HAWSER_MANAGED : !mapped(p);
     return on_device ? device(p) : host((const void *)p);
 }
 

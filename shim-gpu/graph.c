@@ -55,14 +55,14 @@ static CUresult handle(uint64_t graph, CUcontext context, unsigned initial, unsi
     shim_free_reply(reply);
     /* A graph that is not run whole reads and fills it. */
     if (r == CUDA_SUCCESS && hawser_abi_conditionals())
-        r = shim_range_add((struct shim_range){.base = *out, .size = sizeof(unsigned), .kind = SHIM_DEVICE,
+        r = shim_range_add((struct shim_range){.base = *out, .size = sizeof(unsigned), .kind = HAWSER_ON_DEVICE,
                                                .device = *out});
     return r;
 }
 
 static void handle_gone(CUgraphConditionalHandle handle)
 {
-    if (hawser_abi_conditionals()) shim_range_remove(handle, SHIM_DEVICE);
+    if (hawser_abi_conditionals()) shim_range_remove(handle, HAWSER_ON_DEVICE);
 }
 
 /* ---- nodes ---- */

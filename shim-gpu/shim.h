@@ -156,11 +156,10 @@ void shim_nvml_in_child(void);
 
 /* ---- Memory that the program knows (range.c) ---- */
 
-enum shim_range_kind { SHIM_DEVICE, SHIM_PINNED, SHIM_REGISTERED, SHIM_MANAGED };
 struct shim_range {
     uintptr_t base;
     size_t size;
-    enum shim_range_kind kind;
+    enum hawser_memory kind;
     bool shared;      /* host memory that the worker has mapped too: nothing need travel */
     uintptr_t device; /* what kernels name base by; 0 when they cannot reach it */
     struct shim_object *context;
@@ -172,11 +171,11 @@ struct shim_range {
 CUresult shim_range_add(struct shim_range range);
 bool shim_range_find(uintptr_t address, struct shim_range *out);
 /* Forgets the range that begins at base; false when there is none of that kind. */
-bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
+bool shim_range_remove(uintptr_t base, enum hawser_memory kind);
 /* Forgets all device ranges of a context. */
 void shim_range_context_gone(struct shim_object *context);
 /* Whether [address, address + size) lies inside one range of that kind. */
-bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind);
+bool shim_range_holds(uintptr_t address, size_t size, enum hawser_memory kind);
 /* Whether it is host memory that the worker has mapped too. */
 bool shim_range_shared(uintptr_t address);
 

@@ -75,9 +75,30 @@ CUresult hawser_launch_cluster(const CUlaunchConfig *l, const struct hawser_kern
 CUresult hawser_launch_params(const struct hawser_launch *l, const struct hawser_kernel *k, void *room,
                               const void **packed, size_t *size);
 
-/* ---- Memory (verbs) ---- */
+/* ---- Memory (memory.c) ---- */
 
-/* Whether kernels reach [address, address + size) under these addresses. */
+enum hawser_memory { HAWSER_ON_DEVICE = 1, HAWSER_PINNED, HAWSER_REGISTERED, HAWSER_MANAGED };
+
+struct hawser_range {
+    uintptr_t base;
+    size_t size;
+    enum hawser_memory kind;
+    uintptr_t device; /* what kernels name base by; 0 when they cannot reach it */
+    CUcontext context;
+    int ordinal; /* the device's; -2 for none */
+    unsigned flags;
+    uint64_t id; /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+};
+
+/* Verb: the memory that the program has at an address; false when it has none there. */
+bool hawser_front_range(uintptr_t address, struct hawser_range *out);
+/* Verb: pinned or managed memory in the current context; size is not 0. */
+CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t size, unsigned flags, void **out);
+/* Verb: makes memory of the program's registered memory. */
+CUresult hawser_front_host_register(void *p, size_t size, unsigned flags);
+/* Verb: ends pinned or registered memory, as hawser_front_range has found it. */
+CUresult hawser_front_host_end(const struct hawser_range *range);
+/* Verb: whether kernels reach [address, address + size) under these addresses. */
 bool hawser_front_reached(uintptr_t address, size_t size);
 
 #endif

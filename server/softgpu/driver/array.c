@@ -186,9 +186,9 @@ static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
     if (!a) return CUDA_ERROR_OUT_OF_MEMORY;
     a->context = c;
     lay_out(a, desc, channel);
-    r = sd_alloc(c, level_bytes(a), SD_ON_DEVICE, 0, true, (void **)&a->level.base);
+    r = sd_alloc(c, level_bytes(a), HAWSER_ON_DEVICE, 0, true, (void **)&a->level.base);
     if (r == CUDA_SUCCESS && !sd_register(SD_ARRAY, a)) {
-        sd_free((void *)a->level.base, SD_ON_DEVICE, true);
+        sd_free((void *)a->level.base, HAWSER_ON_DEVICE, true);
         r = CUDA_ERROR_OUT_OF_MEMORY;
     }
     if (r != CUDA_SUCCESS) {
@@ -233,7 +233,7 @@ CUresult cuArrayDestroy(CUarray hArray)
             break;
         }
     pthread_mutex_unlock(&c->lock);
-    sd_free((void *)a->level.base, SD_ON_DEVICE, true);
+    sd_free((void *)a->level.base, HAWSER_ON_DEVICE, true);
     free(a);
     return CUDA_SUCCESS;
 }
@@ -335,7 +335,7 @@ static void free_mipmap(struct sd_mipmap *m)
     sd_unregister(m);
     for (unsigned i = 0; i < m->n_levels; i++)
         sd_unregister(&m->levels[i]);
-    sd_free((void *)m->levels[0].level.base, SD_ON_DEVICE, true);
+    sd_free((void *)m->levels[0].level.base, HAWSER_ON_DEVICE, true);
     free(m);
 }
 
@@ -355,7 +355,7 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *pHandle, const CUDA_ARRAY3D_DE
     unsigned most = most_levels(pMipmappedArrayDesc);
     m->context = c;
     m->n_levels = numMipmapLevels < 1 ? 1 : numMipmapLevels > most ? most : numMipmapLevels;
-    r = sd_alloc(c, lay_out_levels(m, pMipmappedArrayDesc, channel), SD_ON_DEVICE, 0, true, (void **)&base);
+    r = sd_alloc(c, lay_out_levels(m, pMipmappedArrayDesc, channel), HAWSER_ON_DEVICE, 0, true, (void **)&base);
     if (r != CUDA_SUCCESS) {
         free(m);
         return r;

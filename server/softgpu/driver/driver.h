@@ -94,13 +94,11 @@ void sd_place_uuid(unsigned place, CUuuid *out);
 
 struct sd_stream;
 
-enum sd_memory_kind { SD_ON_DEVICE = 1, SD_PINNED, SD_MANAGED, SD_REGISTERED };
-
 struct sd_allocation {
     uintptr_t base;
     size_t size;      /* as asked for */
     size_t reserved;  /* bytes of the arena, whole pages; 0 for registered memory */
-    enum sd_memory_kind kind;
+    enum hawser_memory kind;
     unsigned flags;
     uint64_t id;
     struct sd_device *device;
@@ -132,10 +130,10 @@ struct sd_pool {
 /* Reserves the address range that all devices' memory comes from. */
 bool sd_arena_init(void);
 void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi);
-CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
+CUresult sd_alloc(struct sd_context *c, size_t size, enum hawser_memory kind, unsigned flags,
                   bool hidden, void **out);
 /* Frees the allocation that begins at p, if it is of that kind. */
-CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden);
+CUresult sd_free(void *p, enum hawser_memory kind, bool hidden);
 bool sd_find(uintptr_t address, struct sd_allocation *out);
 void sd_free_all(struct sd_context *c);
 size_t sd_used(const struct sd_device *d);

@@ -221,7 +221,7 @@ static CUresult place(struct physical *p, uintptr_t at, size_t size, size_t offs
     mappings = m;
     p->references++;
     struct sd_device *d = sd_device(p->prop.location.type == CU_MEM_LOCATION_TYPE_DEVICE ? p->prop.location.id : 0);
-    return sd_add_mapping((struct sd_allocation){.base = at, .size = size, .kind = SD_ON_DEVICE, .device = d,
+    return sd_add_mapping((struct sd_allocation){.base = at, .size = size, .kind = HAWSER_ON_DEVICE, .device = d,
                                                  .context = d->primary});
 }
 

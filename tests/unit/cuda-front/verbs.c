@@ -14,6 +14,7 @@ struct hawser_kernel kernel = {.name = "k",
 unsigned launched;
 unsigned char launched_params[64];
 size_t launched_bytes;
+struct hawser_range range;
 
 void hawser_abi_log(const char *fmt, ...) {
     (void)fmt;
@@ -82,4 +83,27 @@ CUresult hawser_front_launch(const struct hawser_launch *l) {
     if (r == CUDA_SUCCESS && packed != launched_params) memcpy(launched_params, packed, launched_bytes);
     launched += r == CUDA_SUCCESS;
     return r;
+}
+
+bool hawser_front_range(uintptr_t address, struct hawser_range *out) {
+    if (address < range.base || address >= range.base + range.size) return false;
+    *out = range;
+    return true;
+}
+
+CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t size, unsigned flags, void **out) {
+    range = (struct hawser_range){.base = 0x1000, .size = size, .kind = kind, .flags = flags, .device = 0x1000};
+    *out = (void *)range.base;
+    return CUDA_SUCCESS;
+}
+
+CUresult hawser_front_host_register(void *p, size_t size, unsigned flags) {
+    range = (struct hawser_range){.base = (uintptr_t)p, .size = size, .kind = HAWSER_REGISTERED, .flags = flags};
+    return CUDA_SUCCESS;
+}
+
+CUresult hawser_front_host_end(const struct hawser_range *gone) {
+    (void)gone;
+    range.size = 0;
+    return CUDA_SUCCESS;
 }

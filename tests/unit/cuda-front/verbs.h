@@ -5,3 +5,4 @@ extern struct hawser_kernel kernel; /* its handle is its address */
 extern unsigned launched;
 extern unsigned char launched_params[64];
 extern size_t launched_bytes;
+extern struct hawser_range range; /* the memory that there is */
