@@ -117,6 +117,9 @@ enum { HAWSER_PORTABLE_CLUSTER = 8, HAWSER_MAX_CLUSTER = 16 };
  * one. CUDA_ERROR_INVALID_CLUSTER_SIZE where the kernel forbids it or the grid is not made of such. */
 CUresult hawser_abi_cluster(const struct hawser_clusters *k, const CUlaunchConfig *l, unsigned cluster[3], bool *fits);
 
+/* Bytes of an array's channel, 0 for formats whose texels have no plain type. */
+unsigned hawser_abi_format_bytes(CUarray_format format);
+
 /* A 2D copy as the 3D copy of one slice. */
 void hawser_abi_copy_box(const CUDA_MEMCPY2D *p, CUDA_MEMCPY3D *out);
 

@@ -69,10 +69,8 @@ static void handle_gone(CUgraphConditionalHandle handle)
 
 static bool fill_fits(const CUDA_MEMSET_NODE_PARAMS_v2 *p)
 {
-    size_t before = 0, bytes;
-    return !(p->height > 1 && __builtin_mul_overflow(p->pitch, p->height - 1, &before)) &&
-           !__builtin_mul_overflow(p->width, p->elementSize, &bytes) &&
-           !__builtin_add_overflow(bytes, before, &bytes) && hawser_front_reached(p->dst, bytes);
+    struct hawser_fill f = {p->dst, p->height > 1 ? p->pitch : 0, p->width, p->height, p->elementSize, p->value, true};
+    return p->width && p->height && hawser_fill_check(&f) == CUDA_SUCCESS;
 }
 
 static bool fits(const CUgraphNodeParams *p)

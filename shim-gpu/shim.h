@@ -197,11 +197,6 @@ void shim_mirror_remove(uintptr_t base);
 CUresult shim_mirror_post(const struct shim_call *c);
 void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size);
 
-/* ---- Arrays (array.c) ---- */
-
-/* Bytes of a channel, 0 for formats that there are no arrays of here. */
-unsigned shim_format_bytes(CUarray_format format);
-
 /* ---- Copies (copy.c, transfer.c) ---- */
 
 /* Bytes that the host will push into the guest's memory: height rows of width bytes. */

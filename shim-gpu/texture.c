@@ -40,7 +40,7 @@ static CUresult resource_for_host(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DES
         /* CUDA does not ask whether the memory is as long as the texture. */
         return hawser_front_reached(d->res.linear.devPtr, 1) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     case CU_RESOURCE_TYPE_PITCH2D:
-        bytes = (size_t)shim_format_bytes(d->res.pitch2D.format) * d->res.pitch2D.numChannels * d->res.pitch2D.width;
+        bytes = (size_t)hawser_abi_format_bytes(d->res.pitch2D.format) * d->res.pitch2D.numChannels * d->res.pitch2D.width;
         if (!bytes || !d->res.pitch2D.height || d->res.pitch2D.pitchInBytes < bytes ||
             d->res.pitch2D.pitchInBytes > SIZE_MAX / d->res.pitch2D.height)
             return CUDA_ERROR_INVALID_VALUE;

@@ -101,4 +101,58 @@ CUresult hawser_front_host_end(const struct hawser_range *range);
 /* Verb: whether kernels reach [address, address + size) under these addresses. */
 bool hawser_front_reached(uintptr_t address, size_t size);
 
+/* ---- Arrays (array.c) ---- */
+
+/* Verb: the descriptor of a living array, NULL when the handle is none. */
+const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle);
+/* The descriptor of a level of a mipmapped array. */
+CUDA_ARRAY3D_DESCRIPTOR hawser_array_level(CUDA_ARRAY3D_DESCRIPTOR d, unsigned level);
+
+/* ---- Copies and fills (copy.c) ---- */
+
+/* One side of a copy: memory, or a place in an array. */
+struct hawser_side {
+    CUmemorytype type; /* of unified memory the library finds out where it is */
+    union {
+        struct {
+            uintptr_t address;   /* of the first byte */
+            size_t pitch, slice; /* bytes from row to row and from slice to slice */
+        };
+        struct {
+            CUarray array;
+            size_t x, y, z; /* in bytes, rows, slices */
+        };
+    };
+};
+
+struct hawser_copy {
+    struct hawser_side dst, src;
+    size_t width, height, depth; /* bytes, rows, slices; may be 0 */
+    bool async;
+};
+
+/* Verb: a copy in its place in a stream. Arrays and places in them are good; whether memory is there has not been
+ * asked. */
+CUresult hawser_front_copy(const struct hawser_copy *c, CUstream stream);
+/* The bytes from a memory side's first to its last, where none of the copy's extents is 0. False where that is no piece
+ * of memory. */
+bool hawser_side_bytes(const struct hawser_side *s, const struct hawser_copy *c, size_t *bytes);
+/* What a CUDA_MEMCPY3D describes. */
+CUresult hawser_copy_of(const CUDA_MEMCPY3D *p, bool async, struct hawser_copy *out);
+
+struct hawser_fill {
+    CUdeviceptr dst;
+    size_t pitch, width, height; /* bytes, elements, rows; may be 0 */
+    unsigned element, value;     /* element in bytes */
+    bool async;
+};
+
+/* Verb: a fill in its place in a stream, after hawser_fill_check where there is anything to fill. */
+CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream);
+CUresult hawser_fill_check(const struct hawser_fill *f);
+
+/* ---- Contexts (verbs) ---- */
+
+bool hawser_front_context_ok(CUcontext handle);
+
 #endif

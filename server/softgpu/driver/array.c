@@ -166,6 +166,12 @@ struct sd_array *sd_array(CUarray handle)
     return sd_is(SD_ARRAY, handle) ? (struct sd_array *)handle : NULL;
 }
 
+const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle)
+{
+    const struct sd_array *a = sd_array(handle);
+    return a ? &a->desc : NULL;
+}
+
 struct sd_mipmap *sd_mipmap(CUmipmappedArray handle)
 {
     return sd_is(SD_MIPMAP, handle) ? (struct sd_mipmap *)handle : NULL;
@@ -248,24 +254,6 @@ static CUresult queried(CUarray handle, const void *out, struct sd_array **a)
     return *a ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
-{
-    struct sd_array *a;
-    CUresult r = queried(hArray, pArrayDescriptor, &a);
-    if (r == CUDA_SUCCESS) *pArrayDescriptor = a->desc;
-    return r;
-}
-
-CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
-{
-    struct sd_array *a;
-    CUresult r = queried(hArray, pArrayDescriptor, &a);
-    if (r == CUDA_SUCCESS)
-        *pArrayDescriptor = (CUDA_ARRAY_DESCRIPTOR){.Width = a->desc.Width, .Height = a->desc.Height,
-                                                    .Format = a->desc.Format, .NumChannels = a->desc.NumChannels};
-    return r;
-}
-
 /* There are no planar formats, no sparse arrays and none whose memory comes later: these queries are for
  * those alone. */
 CUresult cuArrayGetPlane(CUarray *pPlaneArray, CUarray hArray, unsigned int planeIdx)
@@ -294,11 +282,6 @@ CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *memoryRequ
 
 /* ---- mipmapped arrays ---- */
 
-static size_t half(size_t extent, unsigned level)
-{
-    return extent ? extent >> level ? extent >> level : 1 : 0;
-}
-
 static unsigned most_levels(const CUDA_ARRAY3D_DESCRIPTOR *d)
 {
     size_t longest = d->Width > d->Height ? d->Width : d->Height;
@@ -313,13 +296,9 @@ static unsigned most_levels(const CUDA_ARRAY3D_DESCRIPTOR *d)
 /* The levels' layout; the bytes of all. */
 static size_t lay_out_levels(struct sd_mipmap *m, const CUDA_ARRAY3D_DESCRIPTOR *desc, enum sg_channel channel)
 {
-    bool slices = desc->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
     size_t bytes = 0;
     for (unsigned i = 0; i < m->n_levels; i++) {
-        CUDA_ARRAY3D_DESCRIPTOR d = *desc;
-        d.Width = half(desc->Width, i);
-        d.Height = half(desc->Height, i);
-        if (!slices) d.Depth = half(desc->Depth, i);
+        CUDA_ARRAY3D_DESCRIPTOR d = hawser_array_level(*desc, i);
         struct sd_array *a = &m->levels[i];
         a->context = m->context;
         a->mipmap = m;

@@ -145,6 +145,11 @@ CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev)
     return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+bool hawser_front_context_ok(CUcontext handle)
+{
+    return sd_is(SD_CONTEXT, handle);
+}
+
 CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
 {
     CUresult r = sd_ready();

@@ -15,6 +15,8 @@ unsigned launched;
 unsigned char launched_params[64];
 size_t launched_bytes;
 struct hawser_range range;
+struct hawser_copy copied;
+CUDA_ARRAY3D_DESCRIPTOR array = {8, 4, 0, CU_AD_FORMAT_FLOAT, 2, 0};
 
 void hawser_abi_log(const char *fmt, ...) {
     (void)fmt;
@@ -106,4 +108,23 @@ CUresult hawser_front_host_end(const struct hawser_range *gone) {
     (void)gone;
     range.size = 0;
     return CUDA_SUCCESS;
+}
+
+const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle) {
+    return (void *)handle == &array ? &array : NULL;
+}
+
+bool hawser_front_context_ok(CUcontext handle) {
+    return (void *)handle == &kernel;
+}
+
+CUresult hawser_front_copy(const struct hawser_copy *c, CUstream stream) {
+    (void)stream;
+    copied = *c;
+    return CUDA_SUCCESS;
+}
+
+CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream) {
+    (void)stream;
+    return f->width && f->height ? hawser_fill_check(f) : CUDA_SUCCESS;
 }

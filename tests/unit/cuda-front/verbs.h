@@ -5,4 +5,6 @@ extern struct hawser_kernel kernel; /* its handle is its address */
 extern unsigned launched;
 extern unsigned char launched_params[64];
 extern size_t launched_bytes;
-extern struct hawser_range range; /* the memory that there is */
+extern struct hawser_copy copied;     /* the last one */
+extern CUDA_ARRAY3D_DESCRIPTOR array; /* its handle is its address */
+extern struct hawser_range range;     /* the memory that there is */
