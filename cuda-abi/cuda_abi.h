@@ -32,7 +32,7 @@
 
 /* ---- What the library that links this room provides -------------------------------------- */
 
-/* The handle that cuDevicePrimaryCtxRetain(dev) gives or will give; does not retain it. */
+/* The handle that cuDevicePrimaryCtxRetain(dev) gives or will give; does not retain it. front/ has it. */
 CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev);
 
 /* One line for the log, printf style, without a newline. Never writes to stdout. */

@@ -339,11 +339,6 @@ CUresult hawser_front_copy(const struct hawser_copy *k, CUstream stream)
     return r == CUDA_SUCCESS && !k->async && !(arrays && to_array) ? sync_stream(&c, &all) : r;
 }
 
-bool hawser_front_context_ok(CUcontext handle)
-{
-    return shim_object(HAWSER_CONTEXT, handle) != NULL;
-}
-
 /* ---- fills ---- */
 
 CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream)

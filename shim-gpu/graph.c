@@ -104,7 +104,7 @@ static CUresult fill_kernel(struct shim_launch *l, const struct hawser_far_node 
                              n->n_attributes};
     CUfunction f = k->func ? k->func : (CUfunction)k->kern;
     struct hawser_launch launch = {&config, f, k->kernelParams, k->extra, n->cooperative};
-    return shim_launch_fill(l, &launch, context->ctx.device);
+    return shim_launch_fill(l, &launch, context->ctx.facts.device);
 }
 
 static CUresult node(uint64_t graph, const struct hawser_far_node *n)

@@ -78,7 +78,7 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute attrib, i
 CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int value)
 {
     struct shim_object *context = shim_current();
-    return set_attribute(hfunc, attrib, value, context ? context->ctx.device : 0);
+    return set_attribute(hfunc, attrib, value, context ? context->ctx.facts.device : 0);
 }
 
 CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel kernel, CUdevice dev)

@@ -53,7 +53,7 @@ CUresult hawser_front_launch(const struct hawser_launch *l)
     const struct shim_object *s = stream > SHIM_STREAM_PER_THREAD ? shim_object(HAWSER_STREAM, handle) : NULL;
     if (s && !s->stream.green && s->context != c.context) r = CUDA_ERROR_INVALID_HANDLE; /* copies may go there */
     if (r != CUDA_SUCCESS) return r;
-    r = shim_launch_fill(&launch, l, c.context->ctx.device);
+    r = shim_launch_fill(&launch, l, c.context->ctx.facts.device);
     launch.m.stream = stream;
     if (r == CUDA_SUCCESS) r = shim_mirror_post(&c);
     if (r == CUDA_SUCCESS) r = shim_post(&c, &launch.m.base, NULL, 0);

@@ -75,7 +75,7 @@ bool hawser_front_range(uintptr_t address, struct hawser_range *out)
     struct shim_range r;
     if (!shim_range_find(address, &r)) return false;
     *out = (struct hawser_range){.base = r.base, .size = r.size, .kind = r.kind, .device = r.device, .flags = r.flags,
-                                 .context = (CUcontext)r.context, .ordinal = r.context ? r.context->ctx.device : -2,
+                                 .context = (CUcontext)r.context, .ordinal = r.context ? r.context->ctx.facts.device : -2,
                                  .id = r.id};
     return true;
 }

@@ -89,9 +89,7 @@ struct shim_object {
     struct shim_object *context; /* in which it was made; NULL for contexts and libraries */
     union {
         struct {
-            CUdevice device;
-            unsigned flags;
-            bool primary;
+            struct hawser_context facts;
             _Atomic int failed; /* the error, when a kernel has failed so that nothing works there any more */
         } ctx;
         struct {
@@ -140,11 +138,12 @@ enum { SHIM_STREAM_LEGACY = 1, SHIM_STREAM_PER_THREAD = 2 };
 /* ---- Contexts (context.c) ---- */
 
 /* The calling thread's current context, NULL for none. */
-struct shim_object *shim_current(void);
+static inline struct shim_object *shim_current(void)
+{
+    return (struct shim_object *)hawser_current();
+}
 /* The calling thread's number, from 1. */
 uint32_t shim_thread_id(void);
-/* The device's primary context handle, retained or not. */
-struct shim_object *shim_primary(CUdevice device);
 
 /* ---- Devices (device.c) ---- */
 

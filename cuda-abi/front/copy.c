@@ -78,7 +78,7 @@ CUresult cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext dstContext, CUdevice
                            size_t ByteCount, CUstream hStream) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
-    if (!hawser_front_context_ok(dstContext) || !hawser_front_context_ok(srcContext)) return CUDA_ERROR_INVALID_CONTEXT;
+    if (!hawser_front_context(dstContext) || !hawser_front_context(srcContext)) return CUDA_ERROR_INVALID_CONTEXT;
     return line(device(dstDevice), device(srcDevice), ByteCount, hStream, true);
 }
 

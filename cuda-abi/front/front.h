@@ -9,6 +9,7 @@
 #ifndef HAWSER_FRONT_H
 #define HAWSER_FRONT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -151,8 +152,37 @@ struct hawser_fill {
 CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream);
 CUresult hawser_fill_check(const struct hawser_fill *f);
 
-/* ---- Contexts (verbs) ---- */
+/* ---- Contexts (context.c) ---- */
 
-bool hawser_front_context_ok(CUcontext handle);
+/* What the front end knows of a context; a part of the library's own structure. */
+struct hawser_context {
+    CUcontext handle;
+    CUdevice device;
+    unsigned flags;
+    bool primary;
+    atomic_bool active; /* on the device; the front end's to set */
+    uint64_t id;
+};
+
+/* Verb: the living context behind a handle, NULL when there is none. Accepts NULL. The memory of one that has gone may
+ * still be asked for. */
+struct hawser_context *hawser_front_context(CUcontext handle);
+/* Verb: a handle and its context, which is not on the device yet; NULL when memory is short. The device is good. */
+struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags, bool primary);
+/* Verb: the handle means nothing any more; never for a primary context. */
+void hawser_front_context_gone(struct hawser_context *c);
+/* Verb: puts it on the device. */
+CUresult hawser_front_context_start(struct hawser_context *c);
+/* Verb: ends all that is in it, and takes it from the device unless it is only reset. */
+CUresult hawser_front_context_end(struct hawser_context *c, bool reset);
+/* Verb: waits for all that is in it. */
+CUresult hawser_front_context_sync(struct hawser_context *c);
+/* Verb: tells the device of its primary context's flags. */
+CUresult hawser_front_primary_flags(CUdevice device, unsigned flags);
+
+/* The calling thread's current context, living or not; NULL for none. */
+CUcontext hawser_current(void);
+/* The same, which must live. */
+CUresult hawser_current_context(struct hawser_context **out);
 
 #endif

@@ -248,11 +248,7 @@ bool sd_idle_for(struct sd_stream *s);
 
 struct sd_context {
     struct sd_device *device;
-    bool primary;
-    unsigned retained;              /* primary: how often */
-    bool active;
-    unsigned flags;
-    uint64_t id;
+    struct hawser_context facts;
     size_t limits[16];
     CUfunc_cache cache;
     CUsharedconfig shared_config;

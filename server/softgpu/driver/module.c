@@ -393,7 +393,7 @@ CUresult cuLibraryUnload(CUlibrary library)
     /* Kernels of it may be under way where they are usually started: here, or in the primary context. */
     if (sd_current_any(&c) == CUDA_SUCCESS) sd_wait_all(c);
     primary = ((struct sd_module *)library)->device->primary;
-    if (primary && primary->active) sd_wait_all(primary);
+    if (primary && primary->facts.active) sd_wait_all(primary);
     sd_unregister(library);
     free_module((struct sd_module *)library);
     return CUDA_SUCCESS;

@@ -243,7 +243,7 @@ CUresult cuMemUnmap(CUdeviceptr ptr, size_t size)
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     for (int i = 0; i < SD_MAX_DEVICES && sd_device(i); i++)
-        if (sd_device(i)->primary && sd_device(i)->primary->active) sd_wait_all(sd_device(i)->primary);
+        if (sd_device(i)->primary && sd_device(i)->primary->facts.active) sd_wait_all(sd_device(i)->primary);
     size_t found = 0;
     pthread_mutex_lock(&lock);
     for (struct placed *m = mappings; m; m = m->next) /* whole mappings only */

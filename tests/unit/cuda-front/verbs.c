@@ -16,6 +16,9 @@ unsigned char launched_params[64];
 size_t launched_bytes;
 struct hawser_range range;
 struct hawser_copy copied;
+struct hawser_context contexts[CONTEXTS];
+unsigned started, ended, resets;
+CUresult start_result;
 CUDA_ARRAY3D_DESCRIPTOR array = {8, 4, 0, CU_AD_FORMAT_FLOAT, 2, 0};
 
 void hawser_abi_log(const char *fmt, ...) {
@@ -24,11 +27,6 @@ void hawser_abi_log(const char *fmt, ...) {
 
 CUresult hawser_abi_ready(void) {
     return CUDA_SUCCESS;
-}
-
-CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev) {
-    (void)out, (void)dev;
-    return CUDA_ERROR_INVALID_DEVICE;
 }
 
 int hawser_abi_conditionals(void) {
@@ -114,8 +112,44 @@ const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle) {
     return (void *)handle == &array ? &array : NULL;
 }
 
-bool hawser_front_context_ok(CUcontext handle) {
-    return (void *)handle == &kernel;
+struct hawser_context *hawser_front_context(CUcontext handle) {
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        if (handle == (CUcontext)&contexts[i] && contexts[i].handle) return &contexts[i];
+    return NULL;
+}
+
+struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags, bool primary) {
+    struct hawser_context *c = contexts;
+    while (c->handle)
+        c++;
+    *c = (struct hawser_context){.handle = (CUcontext)c, .device = device, .flags = flags, .primary = primary};
+    return c;
+}
+
+void hawser_front_context_gone(struct hawser_context *c) {
+    c->handle = NULL;
+}
+
+CUresult hawser_front_context_start(struct hawser_context *c) {
+    (void)c;
+    started++;
+    return start_result;
+}
+
+CUresult hawser_front_context_end(struct hawser_context *c, bool reset) {
+    (void)c;
+    *(reset ? &resets : &ended) += 1;
+    return CUDA_SUCCESS;
+}
+
+CUresult hawser_front_context_sync(struct hawser_context *c) {
+    (void)c;
+    return CUDA_SUCCESS;
+}
+
+CUresult hawser_front_primary_flags(CUdevice device, unsigned flags) {
+    (void)device, (void)flags;
+    return CUDA_SUCCESS;
 }
 
 CUresult hawser_front_copy(const struct hawser_copy *c, CUstream stream) {

@@ -8,7 +8,7 @@ CUstream hawser_abi_default_stream(void)
     return CU_STREAM_LEGACY;
 }
 
-struct shim_object *shim_current(void)
+CUcontext hawser_current(void)
 {
     return NULL;
 }
