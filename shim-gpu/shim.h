@@ -69,8 +69,6 @@ void shim_context_check(struct shim_object *context);
 
 /* ---- Tracing (trace.c); nothing is done without hawser_guest_trace ---- */
 
-/* Where the program's call returns to: returns_to, unless a tracer stands between. */
-const void *shim_caller(const void *returns_to);
 void shim_trace_start(struct shim_call *c);
 void shim_trace_end(const struct shim_call *c);
 void shim_on_timing(void *user, const Hawser__Timing *timing);

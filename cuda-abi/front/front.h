@@ -16,11 +16,24 @@
 
 #include "abi_internal.h"
 
-/* ---- Devices (verbs) ---- */
+/* ---- Devices (device.c) ---- */
 
-/* Whether there is such a device; there is none before cuInit. */
+struct hawser_device {
+    const char *name; /* lives for ever */
+    CUuuid uuid, uuid_v2;
+    size_t memory;       /* bytes */
+    size_t n_attributes; /* those beyond do not exist */
+    bool software;
+};
+
+/* Verb: false when there is no such device. */
+bool hawser_front_device(CUdevice device, struct hawser_device *out);
+/* Verb: where the program's call returns to, as the function sees it, unless something of ours stands between. */
+const void *hawser_front_caller(const void *returns_to);
+
+/* Verb: whether there is such a device; there is none before cuInit. */
 bool hawser_front_device_ok(CUdevice device);
-/* 0 for an attribute that it does not have. */
+/* Verb: 0 for an attribute that it does not have. */
 int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute);
 
 /* ---- Kernels (kernel.c) ---- */

@@ -55,6 +55,8 @@ struct sd_shared_event;
 
 struct sd_device {
     int ordinal;           /* CUDA's number */
+    char name[64];
+    CUuuid uuid;
     unsigned place;        /* the machine's, which other processes call it too */
     size_t memory_bytes;
     size_t budget;         /* of the process; memory_bytes if it has none of its own */

@@ -47,18 +47,39 @@ CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *), const
     return fn((void *)arg);
 }
 
+bool hawser_front_device(CUdevice device, struct hawser_device *out) {
+    *out = (struct hawser_device){.name = "a device", .memory = 4096, .n_attributes = CU_DEVICE_ATTRIBUTE_MAX};
+    return hawser_front_device_ok(device);
+}
+
+const void *hawser_front_caller(const void *returns_to) {
+    return returns_to;
+}
+
 bool hawser_front_device_ok(CUdevice device) {
     return device == 0;
 }
 
 int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute) {
     (void)device;
-    bool threads =
-        attribute >= CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK && attribute <= CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y;
-    return attribute == CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK ? 16384
-           : threads                                                ? 1024
-           : attribute == CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z       ? 64
-                                                                    : 65535;
+    switch (attribute) {
+    case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
+    case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X:
+    case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y:
+        return 1024;
+    case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z:
+        return 64;
+    case CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK:
+        return 16384;
+    case CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID:
+        return 2;
+    case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
+        return 0x3a;
+    case CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID:
+        return 1;
+    default:
+        return 65535;
+    }
 }
 
 struct hawser_kernel *hawser_front_kernel(const void *handle) {
