@@ -149,7 +149,7 @@ CUresult cuInit(unsigned int Flags)
     return r;
 }
 
-bool shim_eager(void)
+bool hawser_front_eager(void)
 {
     pthread_mutex_lock(&lock);
     const char *loading = asked ? NULL : getenv("CUDA_MODULE_LOADING");

@@ -145,8 +145,6 @@ uint32_t shim_thread_id(void);
 
 /* ---- Devices (device.c) ---- */
 
-/* Whether modules are loaded whole, by CUDA_MODULE_LOADING as it was at cuInit. */
-bool shim_eager(void);
 /* A forked child has a session of its own, with devices of its own. */
 void shim_devices_in_child(void);
 void shim_nvml_in_child(void);
@@ -247,8 +245,6 @@ struct shim_image {
 };
 void shim_image_free(struct shim_image *image);
 
-/* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. size may be NULL. */
-char *shim_file_bytes(const char *name, size_t *size);
 /* An image or link input as frames, which point into it: how many, 0 for more than there is room for, or more than
  * this host takes. */
 unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room);

@@ -198,4 +198,38 @@ CUcontext hawser_current(void);
 /* The same, which must live. */
 CUresult hawser_current_context(struct hawser_context **out);
 
+/* ---- Streams (stream.c) ---- */
+
+struct hawser_stream {
+    unsigned flags;
+    int priority;
+    uint64_t id; /* the default streams differ by context, the per-thread one by thread too */
+    CUcontext context;
+};
+
+/* Verb: the stream that a handle means on this thread. */
+CUresult hawser_front_stream(CUstream handle, struct hawser_stream *out);
+
+/* ---- Modules (module.c) ---- */
+
+/* Verb: whether modules are loaded whole, by CUDA_MODULE_LOADING as it was at cuInit, or is before it. */
+bool hawser_front_eager(void);
+
+/* ---- Textures (texture.c) ---- */
+
+/* What a texture or surface object was made from. */
+struct hawser_texture {
+    bool surface, has_view;
+    CUDA_RESOURCE_DESC resource;
+    CUDA_TEXTURE_DESC texture;
+    CUDA_RESOURCE_VIEW_DESC view;
+};
+
+/* Verb: makes one in the current context. */
+CUresult hawser_front_texture_create(const struct hawser_texture *t, unsigned long long *handle);
+/* Verb: CUDA_ERROR_INVALID_VALUE where the handle is none of that kind. */
+CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface);
+/* Verb: what a handle was made from; false where it is none. */
+bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out);
+
 #endif

@@ -173,7 +173,7 @@ struct sd_device *sd_device_at(unsigned place)
     return NULL;
 }
 
-bool sd_eager(void)
+bool hawser_front_eager(void)
 {
     return started ? eager : env_is("CUDA_MODULE_LOADING", "EAGER");
 }

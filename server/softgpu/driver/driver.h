@@ -75,8 +75,7 @@ int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a);
 /* 10 * major + minor */
 unsigned sd_capability(void);
 size_t sd_default_memory(void);
-/* CUDA_MODULE_LOADING and CUDA_DISABLE_PTX_JIT, as they were at cuInit. */
-bool sd_eager(void);
+/* CUDA_DISABLE_PTX_JIT, as it was at cuInit. */
 bool sd_jit_disabled(void);
 /* Of HAWSER_SOFTGPU_*: a number from least to most, and the compute capability. */
 int sd_env_number(const char *name, int least, int most, int otherwise);
@@ -307,8 +306,6 @@ CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag 
 /* Parses the bodies of all kernels, so that an instruction that is missing fails the load, as it does with CUDA. */
 enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag);
 #define SD_EAGER_TEXT ((size_t)1 << 20) /* bytes: explicitly loaded PTX up to here is parsed whole */
-/* A file's bytes with a NUL behind them, malloc'ed; NULL when it cannot be read. size may be NULL. */
-char *sd_file_bytes(const char *name, size_t *size);
 /* What linked texts begin with, and each of their parts (linker.c): comments in PTX. */
 #define SD_LINKED_HEAD "//hawser-linked\n"
 #define SD_LINKED_LIMIT "//hawser-registers " /* a number, where CU_JIT_MAX_REGISTERS was asked for */

@@ -1,13 +1,10 @@
 /* Modules and libraries: an image's PTX, linked and placed in device memory. */
 #include "driver.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 CUresult sd_code_result(enum sg_code code)
 {
@@ -212,7 +209,7 @@ static CUresult load(struct sd_device *d, const void *code, bool library, uint32
         free_module(m);
         return r;
     }
-    if (sd_eager() && (r = make_all(m)) != CUDA_SUCCESS) {
+    if (hawser_front_eager() && (r = make_all(m)) != CUDA_SUCCESS) {
         free_module(m);
         return r;
     }
@@ -274,16 +271,6 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int nu
     return CUDA_SUCCESS;
 }
 
-CUresult cuModuleLoadData(CUmodule *module, const void *image)
-{
-    return cuModuleLoadDataEx(module, image, 0, NULL, NULL);
-}
-
-CUresult cuModuleLoadFatBinary(CUmodule *module, const void *fatCubin)
-{
-    return cuModuleLoadDataEx(module, fatCubin, 0, NULL, NULL);
-}
-
 /* Libraries belong to the process; this device's memory holds their variables. */
 CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jitOptions,
                            void **jitOptionsValues, unsigned int numJitOptions,
@@ -310,47 +297,6 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
     }
     *library = (CUlibrary)m;
     return CUDA_SUCCESS;
-}
-
-/* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. */
-char *sd_file_bytes(const char *name, size_t *size)
-{
-    struct stat st;
-    char *data = NULL;
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &st) == 0 && (data = calloc(1, (size_t)st.st_size + 1))) {
-        size_t got = 0;
-        ssize_t n;
-        while (got < (size_t)st.st_size && (n = read(fd, data + got, (size_t)st.st_size - got)) > 0)
-            got += (size_t)n;
-    }
-    if (fd >= 0) close(fd);
-    if (data && size) *size = (size_t)st.st_size;
-    return data;
-}
-
-CUresult cuModuleLoad(CUmodule *module, const char *fname)
-{
-    if (!module || !fname) return CUDA_ERROR_INVALID_VALUE;
-    char *data = sd_file_bytes(fname, NULL);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    CUresult r = cuModuleLoadData(module, data);
-    free(data);
-    return r;
-}
-
-CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *fileName, CUjit_option *jitOptions,
-                               void **jitOptionsValues, unsigned int numJitOptions,
-                               CUlibraryOption *libraryOptions, void **libraryOptionValues,
-                               unsigned int numLibraryOptions)
-{
-    if (!library || !fileName) return CUDA_ERROR_INVALID_VALUE;
-    char *data = sd_file_bytes(fileName, NULL);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    CUresult r = cuLibraryLoadData(library, data, jitOptions, jitOptionsValues, numJitOptions,
-                                   libraryOptions, libraryOptionValues, numLibraryOptions);
-    free(data);
-    return r;
 }
 
 /* ---- ending ---- */
@@ -396,13 +342,6 @@ CUresult cuLibraryUnload(CUlibrary library)
     if (primary && primary->facts.active) sd_wait_all(primary);
     sd_unregister(library);
     free_module((struct sd_module *)library);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
-{
-    if (!mode) return CUDA_ERROR_INVALID_VALUE;
-    *mode = sd_eager() ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
     return CUDA_SUCCESS;
 }
 

@@ -16,6 +16,7 @@ unsigned char launched_params[64];
 size_t launched_bytes;
 struct hawser_range range;
 struct hawser_copy copied;
+static struct hawser_texture texture;
 struct hawser_context contexts[CONTEXTS];
 unsigned started, ended, resets;
 CUresult start_result;
@@ -182,4 +183,29 @@ CUresult hawser_front_copy(const struct hawser_copy *c, CUstream stream) {
 CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream) {
     (void)stream;
     return f->width && f->height ? hawser_fill_check(f) : CUDA_SUCCESS;
+}
+
+CUresult hawser_front_stream(CUstream handle, struct hawser_stream *out) {
+    *out =
+        (struct hawser_stream){.flags = CU_STREAM_NON_BLOCKING, .priority = -1, .id = 42, .context = hawser_current()};
+    return handle ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+bool hawser_front_eager(void) {
+    return false;
+}
+
+CUresult hawser_front_texture_create(const struct hawser_texture *t, unsigned long long *handle) {
+    texture = *t;
+    *handle = 7;
+    return CUDA_SUCCESS;
+}
+
+CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface) {
+    return handle == 7 && surface == texture.surface ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out) {
+    *out = texture;
+    return handle == 7 && surface == texture.surface;
 }
