@@ -13,6 +13,7 @@
  *   graphs and stream capture                see graph/
  *   what looks at calls first                see layers.list: it names the functions that ask it
  *   what comes down to other functions       see composed/
+ *   what asks little of the library          see front/
  *   every other name of cuda.h               as a weak function that returns CUDA_ERROR_NOT_SUPPORTED
  *                                            and logs its name once
  *
@@ -36,7 +37,7 @@
 
 /* ---- What the library that links this room provides -------------------------------------- */
 
-/* The handle that cuDevicePrimaryCtxRetain(dev) gives or will give; does not retain it. */
+/* The handle that cuDevicePrimaryCtxRetain(dev) gives or will give; does not retain it. front/ has it. */
 CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev);
 
 /* One line for the log, printf style, without a newline. Never writes to stdout. */
@@ -124,6 +125,9 @@ enum { HAWSER_PORTABLE_CLUSTER = 8, HAWSER_MAX_CLUSTER = 16 };
 /* The cluster that a launch asks for, by its attributes or the kernel's; 1, 1, 1 for none. *fits: whether there can be
  * one. CUDA_ERROR_INVALID_CLUSTER_SIZE where the kernel forbids it or the grid is not made of such. */
 CUresult hawser_abi_cluster(const struct hawser_clusters *k, const CUlaunchConfig *l, unsigned cluster[3], bool *fits);
+
+/* Bytes of an array's channel, 0 for formats whose texels have no plain type. */
+unsigned hawser_abi_format_bytes(CUarray_format format);
 
 /* A 2D copy as the 3D copy of one slice. */
 void hawser_abi_copy_box(const CUDA_MEMCPY2D *p, CUDA_MEMCPY3D *out);

@@ -6,42 +6,6 @@
 
 #include "cuda_abi.h"
 
-static size_t at_least_1(size_t n)
-{
-    return n ? n : 1;
-}
-
-unsigned shim_format_bytes(CUarray_format format)
-{
-    switch (format) {
-    case CU_AD_FORMAT_UNSIGNED_INT8:
-    case CU_AD_FORMAT_SIGNED_INT8:
-    case CU_AD_FORMAT_UNORM_INT8X1:
-    case CU_AD_FORMAT_UNORM_INT8X2:
-    case CU_AD_FORMAT_UNORM_INT8X4:
-    case CU_AD_FORMAT_SNORM_INT8X1:
-    case CU_AD_FORMAT_SNORM_INT8X2:
-    case CU_AD_FORMAT_SNORM_INT8X4:
-        return 1;
-    case CU_AD_FORMAT_UNSIGNED_INT16:
-    case CU_AD_FORMAT_SIGNED_INT16:
-    case CU_AD_FORMAT_HALF:
-    case CU_AD_FORMAT_UNORM_INT16X1:
-    case CU_AD_FORMAT_UNORM_INT16X2:
-    case CU_AD_FORMAT_UNORM_INT16X4:
-    case CU_AD_FORMAT_SNORM_INT16X1:
-    case CU_AD_FORMAT_SNORM_INT16X2:
-    case CU_AD_FORMAT_SNORM_INT16X4:
-        return 2;
-    case CU_AD_FORMAT_UNSIGNED_INT32:
-    case CU_AD_FORMAT_SIGNED_INT32:
-    case CU_AD_FORMAT_FLOAT:
-        return 4;
-    default:
-        return 0;
-    }
-}
-
 void shim_note_cuArray3DCreate_v2(struct shim_object *made, CUarray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *p)
 {
     (void)pHandle;
@@ -55,31 +19,10 @@ void shim_note_cuArrayCreate_v2(struct shim_object *made, CUarray *pHandle, cons
                                             .NumChannels = p->NumChannels};
 }
 
-static CUresult array_named(CUarray handle, const void *out, struct shim_object **o)
+const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle)
 {
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    *o = shim_object(HAWSER_ARRAY, handle);
-    if (!*o) return CUDA_ERROR_INVALID_HANDLE;
-    return out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
-{
-    struct shim_object *o;
-    CUresult r = array_named(hArray, pArrayDescriptor, &o);
-    if (r == CUDA_SUCCESS) *pArrayDescriptor = o->array;
-    return r;
-}
-
-CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
-{
-    struct shim_object *o;
-    CUresult r = array_named(hArray, pArrayDescriptor, &o);
-    if (r == CUDA_SUCCESS)
-        *pArrayDescriptor = (CUDA_ARRAY_DESCRIPTOR){o->array.Width, o->array.Height, o->array.Format,
-                                                    o->array.NumChannels};
-    return r;
+    const struct shim_object *o = shim_object(HAWSER_ARRAY, handle);
+    return o ? &o->array : NULL;
 }
 
 /* A level belongs to its mipmapped array. */
@@ -96,17 +39,6 @@ void shim_note_cuMipmappedArrayCreate(struct shim_object *made, CUmipmappedArray
 {
     (void)pHandle, (void)levels;
     made->array = *p;
-}
-
-static CUDA_ARRAY3D_DESCRIPTOR level_desc(CUDA_ARRAY3D_DESCRIPTOR d, unsigned level)
-{
-    bool layers = d.Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
-    for (; level; level--) {
-        d.Width = at_least_1(d.Width / 2);
-        if (d.Height) d.Height = at_least_1(d.Height / 2);
-        if (d.Depth && !layers) d.Depth = at_least_1(d.Depth / 2);
-    }
-    return d;
 }
 
 CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmappedArray, unsigned int level)
@@ -130,7 +62,7 @@ CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmap
             shim_object_gone(known);
             return r;
         }
-        known->array = level_desc(mipmap->array, level);
+        known->array = hawser_array_level(mipmap->array, level);
         known->level_of = mipmap;
         mipmap->levels[level] = known;
     }

@@ -1,5 +1,5 @@
 /*
- * Copies and fills. All come down to rectangles of rows between guest memory and device memory. Bytes
+ * Copies and fills, the front end's verbs. All come down to rectangles of rows between guest memory and device memory. Bytes
  * from the guest are taken before the call returns and posted; bytes for pinned memory may come later,
  * bytes for pageable memory are awaited, as CUDA does it.
  */
@@ -12,12 +12,13 @@
 
 #include "cuda_abi.h"
 
-/* One side of a copy. Host memory that is shared with the host is ON_DEVICE too: nothing of it need travel. */
+/* A side of a copy that is memory. What the host's process shares with this one is the device's too: nothing of it need
+ * travel. */
 struct side {
-    enum { ON_HOST, ON_DEVICE } where;
-    uintptr_t address;
-    size_t pitch;
+    bool on_device;
     bool seen; /* the program may look at it with no other call between */
+    uintptr_t address;
+    size_t pitch, slice;
 };
 
 struct rectangle {
@@ -26,14 +27,7 @@ struct rectangle {
     bool async;
 };
 
-/* a * b + c into *out; false when that is no size. */
-static bool multiply_add(size_t a, size_t b, size_t c, size_t *out)
-{
-    size_t product;
-    return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(product, c, out);
-}
-
-/* The bytes from the first to the last of a pitched rectangle that side_ok has passed. */
+/* The bytes from the first to the last of a rectangle of a side that has been looked at. */
 static size_t extent(size_t pitch, const struct rectangle *r)
 {
     return r->height ? pitch * (r->height - 1) + r->width : 0;
@@ -68,7 +62,7 @@ static CUresult copy_in(struct shim_call *c, const struct side *dst, const struc
                         const struct rectangle *r)
 {
     c->function = HAWSER_FN_CopyIn;
-    if (shim_range_holds(src->address, extent(src->pitch, r), SHIM_PINNED)) shim_host_functions_settle();
+    if (shim_range_holds(src->address, extent(src->pitch, r), HAWSER_PINNED)) shim_host_functions_settle();
     shim_transfer_settle((const void *)src->address, extent(src->pitch, r));
     size_t rows = r->width < HAWSER_BULK_CHUNK ? HAWSER_BULK_CHUNK / r->width : 1;
     for (size_t row = 0; row < r->height; row += rows) {
@@ -88,7 +82,7 @@ static CUresult copy_in(struct shim_call *c, const struct side *dst, const struc
 static CUresult copy_out(struct shim_call *c, const struct side *dst, const struct side *src,
                          const struct rectangle *r)
 {
-    bool later = r->async && shim_range_holds(dst->address, extent(dst->pitch, r), SHIM_PINNED);
+    bool later = r->async && shim_range_holds(dst->address, extent(dst->pitch, r), HAWSER_PINNED);
     uint64_t id;
     struct shim_transfer *t =
         shim_transfer_begin((void *)dst->address, dst->pitch, r->width, r->height, later, &id);
@@ -181,70 +175,6 @@ static CUresult copy_host(struct shim_call *c, const struct side *dst, const str
     return CUDA_SUCCESS;
 }
 
-static bool side_ok(const struct side *s, const struct rectangle *r)
-{
-    size_t bytes, rows;
-    if (!s->address || (r->height > 1 && s->pitch < r->width)) return false;
-    if (!multiply_add(s->pitch, r->height - 1, r->width, &bytes) || bytes > UINTPTR_MAX - s->address ||
-        !multiply_add(r->width, r->height, 0, &rows))
-        return false;
-    return s->where == ON_HOST || shim_range_reached(s->address, bytes);
-}
-
-/* What kind of memory a side really is: a device address may be host memory that kernels reach, and a host address
- * memory that the worker shares. */
-static void look_closer(struct side *s, const struct rectangle *r)
-{
-    struct shim_range range;
-    size_t bytes = extent(s->pitch, r);
-    if (!shim_range_find(s->address, &range) || bytes > range.base + range.size - s->address) return;
-    if (s->where == ON_HOST && range.shared) s->where = ON_DEVICE;
-    if (s->where == ON_DEVICE && range.kind != SHIM_DEVICE) s->seen = true;
-}
-
-static CUresult copy(const struct side *dst, const struct side *src, struct rectangle *r,
-                     CUstream stream)
-{
-    struct shim_call c;
-    CUresult e = shim_enter_stream(&c, HAWSER_FN_CopyDevice, stream);
-    if (e == CUDA_SUCCESS) e = shim_copy_stream(&c, stream, &r->stream);
-    if (e != CUDA_SUCCESS) return e;
-    if (r->width == 0 || r->height == 0) return CUDA_SUCCESS;
-    struct side to = *dst, from = *src;
-    if (!side_ok(&to, r) || !side_ok(&from, r)) return CUDA_ERROR_INVALID_VALUE;
-    look_closer(&to, r);
-    look_closer(&from, r);
-    if (to.seen || from.seen) e = shim_mirror_post(&c);
-    if (e != CUDA_SUCCESS) return e;
-    if (from.where == ON_DEVICE)
-        e = (to.where == ON_DEVICE ? copy_device : copy_out)(&c, &to, &from, r);
-    else
-        e = (to.where == ON_DEVICE ? copy_in : copy_host)(&c, &to, &from, r);
-    bool wait = !r->async && ((to.where == ON_DEVICE && to.seen) || (to.where == ON_DEVICE && from.seen));
-    if (e == CUDA_SUCCESS && !wait && !r->async && to.where == ON_DEVICE && from.where != ON_DEVICE) {
-        owed.context = c.who.context;
-        owed.stream = r->stream;
-    }
-    return e == CUDA_SUCCESS && wait ? sync_stream(&c, r) : e;
-}
-
-static CUresult copy_line(struct side dst, struct side src, size_t size, CUstream stream, bool async)
-{
-    struct rectangle r = {.width = size, .height = 1, .async = async};
-    dst.pitch = src.pitch = size;
-    return copy(&dst, &src, &r, stream);
-}
-
-static struct side host(const void *p)
-{
-    return (struct side){.where = ON_HOST, .address = (uintptr_t)p};
-}
-
-static struct side device(CUdeviceptr p)
-{
-    return (struct side){.where = ON_DEVICE, .address = p};
-}
-
 /* Whether this process has memory there. */
 static bool mapped(uintptr_t address)
 {
@@ -253,354 +183,183 @@ static bool mapped(uintptr_t address)
     return mincore((void *)(address & ~(page - 1)), 1, &unused) == 0;
 }
 
-/* Unified addressing: a device address when the program allocated it there, or when it can be nothing else:
- * then it was freed, and the copy is refused. */
-static struct side unified(CUdeviceptr p)
+/* What kind of memory a side really is: a device address may be host memory that kernels reach, and a host address
+ * memory that the worker shares. A unified address is the device's when the program allocated it there, or when it can be
+ * nothing else: then it was freed, and the copy is refused. */
+static CUresult look(const struct hawser_side *s, const struct hawser_copy *c, struct side *out)
 {
-    struct shim_range r;
-    bool on_device = shim_range_find(p, &r) ? r.kind == SHIM_DEVICE || r.kind == SHIM_MANAGED : !mapped(p);
-    return on_device ? device(p) : host((const void *)p);
-}
-
-/* ---- the API: lines ---- */
-
-CUresult cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount)
-{
-    return copy_line(device(dstDevice), host(srcHost), ByteCount, NULL, false);
-}
-
-CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount,
-                              CUstream hStream)
-{
-    return copy_line(device(dstDevice), host(srcHost), ByteCount, hStream, true);
-}
-
-CUresult cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice, size_t ByteCount)
-{
-    return copy_line(host(dstHost), device(srcDevice), ByteCount, NULL, false);
-}
-
-CUresult cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDevice, size_t ByteCount,
-                              CUstream hStream)
-{
-    return copy_line(host(dstHost), device(srcDevice), ByteCount, hStream, true);
-}
-
-CUresult cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice, size_t ByteCount)
-{
-    return copy_line(device(dstDevice), device(srcDevice), ByteCount, NULL, false);
-}
-
-CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice, size_t ByteCount,
-                              CUstream hStream)
-{
-    return copy_line(device(dstDevice), device(srcDevice), ByteCount, hStream, true);
-}
-
-CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
-{
-    return copy_line(unified(dst), unified(src), ByteCount, NULL, false);
-}
-
-CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount, CUstream hStream)
-{
-    return copy_line(unified(dst), unified(src), ByteCount, hStream, true);
-}
-
-CUresult cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr srcDevice,
-                           CUcontext srcContext, size_t ByteCount, CUstream hStream)
-{
-    if (!shim_object(HAWSER_CONTEXT, dstContext) || !shim_object(HAWSER_CONTEXT, srcContext))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    return copy_line(device(dstDevice), device(srcDevice), ByteCount, hStream, true);
-}
-
-CUresult cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr srcDevice,
-                      CUcontext srcContext, size_t ByteCount)
-{
-    return cuMemcpyPeerAsync(dstDevice, dstContext, srcDevice, srcContext, ByteCount, NULL);
-}
-
-/* ---- the API: rectangles and boxes ---- */
-
-/* CUDA_MEMCPY2D and CUDA_MEMCPY3D name a side by memory type, host pointer, device pointer, pitch, bytes from
- * slice to slice, and the place (x in bytes, y, z) of its first byte. */
-static CUresult named_side(CUmemorytype type, const void *on_host, CUdeviceptr on_device, size_t pitch,
-                           size_t slice, const size_t place[3], struct side *out)
-{
-    size_t offset;
-    switch (type) {
-    case CU_MEMORYTYPE_HOST:
-        *out = host(on_host);
-        break;
-    case CU_MEMORYTYPE_DEVICE:
-        *out = device(on_device);
-        break;
-    case CU_MEMORYTYPE_UNIFIED:
-        *out = unified(on_device);
-        break;
-    default:
-        return CUDA_ERROR_INVALID_VALUE;
-    }
-    if (!out->address || !multiply_add(pitch, place[1], place[0], &offset) ||
-        !multiply_add(slice, place[2], offset, &offset))
-        return CUDA_ERROR_INVALID_VALUE;
-    out->address += offset;
-    out->pitch = pitch;
-    return CUDA_SUCCESS;
-}
-
-static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async);
-
-/* ---- copies from and to arrays: on the host; bytes of this process pass through a buffer of the device's ---- */
-
-static bool in_array(const struct shim_object *o, const CUDA_MEMCPY3D *p, size_t x, size_t y, size_t z)
-{
-    const CUDA_ARRAY3D_DESCRIPTOR *d = &o->array;
-    size_t row = d->Width * d->NumChannels * shim_format_bytes(d->Format), height = d->Height ? d->Height : 1;
-    size_t depth = d->Depth ? d->Depth : 1;
-    return x <= row && p->WidthInBytes <= row - x && y <= height && p->Height <= height - y && z <= depth &&
-           p->Depth <= depth - z;
-}
-
-/* *d must outlive the message. */
-static void array_message(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const struct shim_object *src,
-                          const struct shim_object *dst)
-{
-    hawser__copy_array__init(m);
-    d->srcArray = d->dstArray = NULL;
-    d->srcHost = d->dstHost = NULL;
-    m->copy = (ProtobufCBinaryData){sizeof *d, (uint8_t *)d};
-    m->src_array = src ? src->id : 0;
-    m->dst_array = dst ? dst->id : 0;
-}
-
-static CUresult post_array(const CUDA_MEMCPY3D *p, const struct shim_object *src, const struct shim_object *dst,
-                           CUstream stream)
-{
-    struct shim_call c;
-    CUDA_MEMCPY3D d = *p;
-    Hawser__CopyArray m;
-    array_message(&m, &d, src, dst);
-    CUresult r = shim_enter_stream(&c, HAWSER_FN_CopyArray, stream);
-    if (r == CUDA_SUCCESS) r = shim_copy_stream(&c, stream, &m.stream);
-    if (r != CUDA_SUCCESS) return r;
-    r = shim_mirror_post(&c);
-    return r == CUDA_SUCCESS ? shim_post(&c, &m.base, NULL, 0) : r;
-}
-
-/* The side that is no array: memory that the device reaches, or not. */
-static CUresult plain_side(CUmemorytype type, const void *on_host, CUdeviceptr on_device, size_t pitch, size_t height,
-                           const CUDA_MEMCPY3D *p, const size_t place[3], CUdeviceptr *start, bool *reached)
-{
-    struct side s;
-    size_t slice, rows;
-    if (!pitch) pitch = p->WidthInBytes;
-    if (!multiply_add(pitch, height ? height : p->Height, 0, &slice)) return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = named_side(type, on_host, on_device, pitch, slice, place, &s);
-    if (r != CUDA_SUCCESS) return r;
-    struct rectangle all = {.width = p->WidthInBytes, .height = p->Height};
-    if ((p->Height > 1 && pitch < p->WidthInBytes) || !multiply_add(slice, p->Depth - 1, extent(pitch, &all), &rows))
-        return CUDA_ERROR_INVALID_VALUE;
-    *start = s.address;
-    *reached = shim_range_reached(s.address, rows) && (s.where == ON_DEVICE || shim_range_shared(s.address));
-    return s.where == ON_DEVICE && !*reached ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
-
-CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCPY3D *p)
-{
-    bool from_array = p->srcMemoryType == CU_MEMORYTYPE_ARRAY, to_array = p->dstMemoryType == CU_MEMORYTYPE_ARRAY;
-    struct shim_object *src = from_array ? shim_object(HAWSER_ARRAY, p->srcArray) : NULL;
-    struct shim_object *dst = to_array ? shim_object(HAWSER_ARRAY, p->dstArray) : NULL;
-    const size_t from[3] = {p->srcXInBytes, p->srcY, p->srcZ}, to[3] = {p->dstXInBytes, p->dstY, p->dstZ};
-    bool src_reached = true, dst_reached = true;
-    *d = *p;
-    if (from_array ? !src || !in_array(src, p, p->srcXInBytes, p->srcY, p->srcZ)
-                   : plain_side(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcPitch, p->srcHeight, p, from,
-                                &d->srcDevice, &src_reached) != CUDA_SUCCESS)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (to_array ? !dst || !in_array(dst, p, p->dstXInBytes, p->dstY, p->dstZ)
-                 : plain_side(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstPitch, p->dstHeight, p, to,
-                              &d->dstDevice, &dst_reached) != CUDA_SUCCESS)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!src_reached || !dst_reached) return CUDA_ERROR_NOT_SUPPORTED;
-    if (!from_array) {
-        d->srcXInBytes = d->srcY = d->srcZ = 0, d->srcMemoryType = CU_MEMORYTYPE_DEVICE;
-        d->srcPitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
-        d->srcHeight = p->srcHeight ? p->srcHeight : p->Height;
-    }
-    if (!to_array) {
-        d->dstXInBytes = d->dstY = d->dstZ = 0, d->dstMemoryType = CU_MEMORYTYPE_DEVICE;
-        d->dstPitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
-        d->dstHeight = p->dstHeight ? p->dstHeight : p->Height;
-    }
-    array_message(m, d, src, dst);
-    return CUDA_SUCCESS;
-}
-
-static CUresult copy_array(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
-{
-    bool from_array = p->srcMemoryType == CU_MEMORYTYPE_ARRAY, to_array = p->dstMemoryType == CU_MEMORYTYPE_ARRAY;
-    struct shim_object *src = from_array ? shim_object(HAWSER_ARRAY, p->srcArray) : NULL;
-    struct shim_object *dst = to_array ? shim_object(HAWSER_ARRAY, p->dstArray) : NULL;
-    if ((from_array && !src) || (to_array && !dst)) return CUDA_ERROR_INVALID_HANDLE;
-    if (!p->WidthInBytes || !p->Height || !p->Depth) return CUDA_SUCCESS;
-    if ((src && !in_array(src, p, p->srcXInBytes, p->srcY, p->srcZ)) ||
-        (dst && !in_array(dst, p, p->dstXInBytes, p->dstY, p->dstZ)))
-        return CUDA_ERROR_INVALID_VALUE;
-    CUDA_MEMCPY3D d = *p;
-    if (src && dst) return post_array(&d, src, dst, stream);
-    const size_t from[3] = {p->srcXInBytes, p->srcY, p->srcZ}, to[3] = {p->dstXInBytes, p->dstY, p->dstZ};
-    CUdeviceptr start, buffer;
-    bool reached;
-    CUresult r = src ? plain_side(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstPitch, p->dstHeight, p, to, &start,
-                                  &reached)
-                     : plain_side(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcPitch, p->srcHeight, p, from,
-                                  &start, &reached);
-    if (r != CUDA_SUCCESS) return r;
-    if (src)
-        d.dstXInBytes = d.dstY = d.dstZ = 0, d.dstMemoryType = CU_MEMORYTYPE_DEVICE, d.dstDevice = start;
-    else
-        d.srcXInBytes = d.srcY = d.srcZ = 0, d.srcMemoryType = CU_MEMORYTYPE_DEVICE, d.srcDevice = start;
-    if (reached) {
-        r = post_array(&d, src, dst, stream);
-        return r == CUDA_SUCCESS && !async ? cuStreamSynchronize(stream) : r;
-    }
+    struct shim_range range;
     size_t bytes;
-    if (__builtin_mul_overflow(p->WidthInBytes * p->Height, p->Depth, &bytes)) return CUDA_ERROR_INVALID_VALUE;
-    r = cuMemAllocAsync(&buffer, bytes, stream);
-    if (r != CUDA_SUCCESS) return r;
-    /* Between this process and the buffer, which is packed. */
-    CUDA_MEMCPY3D h = *p;
-    if (src) {
-        d.dstDevice = buffer;
-        d.dstPitch = p->WidthInBytes;
-        d.dstHeight = p->Height;
-        h.srcMemoryType = CU_MEMORYTYPE_DEVICE, h.srcDevice = buffer, h.srcPitch = p->WidthInBytes;
-        h.srcXInBytes = h.srcY = h.srcZ = 0, h.srcHeight = p->Height;
-        r = post_array(&d, src, dst, stream);
-        if (r == CUDA_SUCCESS) r = copy_3d(&h, stream, async);
-    } else {
-        d.srcDevice = buffer;
-        d.srcPitch = p->WidthInBytes;
-        d.srcHeight = p->Height;
-        h.dstMemoryType = CU_MEMORYTYPE_DEVICE, h.dstDevice = buffer, h.dstPitch = p->WidthInBytes;
-        h.dstXInBytes = h.dstY = h.dstZ = 0, h.dstHeight = p->Height;
-        r = copy_3d(&h, stream, async);
-        if (r == CUDA_SUCCESS) r = post_array(&d, src, dst, stream);
-    }
-    CUresult freed = cuMemFreeAsync(buffer, stream);
-    return r == CUDA_SUCCESS ? freed : r;
+    if (!hawser_side_bytes(s, c, &bytes)) return CUDA_ERROR_INVALID_VALUE;
+    *out = (struct side){.on_device = s->type == CU_MEMORYTYPE_DEVICE, .address = s->address, .pitch = s->pitch,
+                         .slice = s->slice};
+    bool known = shim_range_find(s->address, &range);
+    if (s->type == CU_MEMORYTYPE_UNIFIED)
+        out->on_device = known ? range.kind == HAWSER_ON_DEVICE || range.kind == HAWSER_MANAGED : !mapped(s->address);
+    bool whole = known && bytes <= range.base + range.size - s->address;
+    if (out->on_device && !(whole && range.device == range.base)) return CUDA_ERROR_INVALID_VALUE;
+    if (whole && range.shared) out->on_device = true;
+    out->seen = out->on_device && range.kind != HAWSER_ON_DEVICE;
+    return CUDA_SUCCESS;
 }
 
-static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
+static CUresult copy_slice(struct shim_call *c, const struct side *to, const struct side *from, struct rectangle *r)
 {
-    if (!p || p->reserved0 || p->reserved1) return CUDA_ERROR_INVALID_VALUE;
-    if (p->srcMemoryType == CU_MEMORYTYPE_ARRAY || p->dstMemoryType == CU_MEMORYTYPE_ARRAY)
-        return copy_array(p, stream, async);
-    struct side src, dst;
-    size_t src_pitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
-    size_t dst_pitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
-    const size_t from[3] = {p->srcXInBytes, p->srcY, p->srcZ}, to[3] = {p->dstXInBytes, p->dstY, p->dstZ};
-    size_t src_slice, dst_slice;
-    if (!multiply_add(src_pitch, p->srcHeight ? p->srcHeight : p->Height, 0, &src_slice) ||
-        !multiply_add(dst_pitch, p->dstHeight ? p->dstHeight : p->Height, 0, &dst_slice))
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult e = named_side(p->srcMemoryType, p->srcHost, p->srcDevice, src_pitch, src_slice, from, &src);
-    if (e == CUDA_SUCCESS)
-        e = named_side(p->dstMemoryType, p->dstHost, p->dstDevice, dst_pitch, dst_slice, to, &dst);
-    for (size_t z = 0; z < p->Depth && e == CUDA_SUCCESS; z++) {
-        struct rectangle r = {.width = p->WidthInBytes, .height = p->Height, .async = async};
-        e = copy(&dst, &src, &r, stream);
-        src.address += src_slice;
-        dst.address += dst_slice;
+    if (from->on_device) return (to->on_device ? copy_device : copy_out)(c, to, from, r);
+    return (to->on_device ? copy_in : copy_host)(c, to, from, r);
+}
+
+static CUresult copy_memory(struct shim_call *c, const struct hawser_copy *k, uint64_t stream)
+{
+    struct side to, from;
+    struct rectangle r = {.width = k->width, .height = k->height, .stream = stream, .async = k->async};
+    CUresult e = look(&k->dst, k, &to);
+    if (e == CUDA_SUCCESS) e = look(&k->src, k, &from);
+    if (e == CUDA_SUCCESS && (to.seen || from.seen)) e = shim_mirror_post(c);
+    for (size_t z = 0; z < k->depth && e == CUDA_SUCCESS; z++) {
+        e = copy_slice(c, &to, &from, &r);
+        to.address += to.slice;
+        from.address += from.slice;
+    }
+    if (e != CUDA_SUCCESS || k->async || !to.on_device) return e;
+    if (to.seen || from.seen) return sync_stream(c, &r);
+    if (!from.on_device) {
+        owed.context = c->who.context;
+        owed.stream = stream;
     }
     return e;
 }
 
-static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
+/* ---- copies that the host makes by itself, arrays' among them ---- */
+
+static void box_side(const struct hawser_side *s, const struct side *memory, struct hawser_side *out)
 {
-    CUDA_MEMCPY3D box;
-    if (!p) return CUDA_ERROR_INVALID_VALUE;
-    hawser_abi_copy_box(p, &box);
-    return copy_3d(&box, stream, async);
+    *out = *s;
+    if (s->type == CU_MEMORYTYPE_ARRAY) return;
+    out->type = CU_MEMORYTYPE_DEVICE;
+    out->address = memory->address;
 }
 
-CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+static uint64_t array_id(const struct hawser_side *s)
 {
-    return copy_2d(pCopy, NULL, false);
+    return s->type == CU_MEMORYTYPE_ARRAY ? shim_object(HAWSER_ARRAY, s->array)->id : 0;
 }
 
-CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
+/* One side of a CUDA_MEMCPY3D, src or dst; its array has a field of the message. */
+#define BOX_SIDE(d, which, s)                                                                                          \
+    do {                                                                                                               \
+        (d)->which##MemoryType = (s)->type;                                                                            \
+        if ((s)->type == CU_MEMORYTYPE_ARRAY) {                                                                        \
+            (d)->which##XInBytes = (s)->x;                                                                             \
+            (d)->which##Y = (s)->y;                                                                                    \
+            (d)->which##Z = (s)->z;                                                                                    \
+        } else {                                                                                                       \
+            (d)->which##Device = (s)->address;                                                                         \
+            (d)->which##Pitch = (s)->pitch;                                                                            \
+            (d)->which##Height = (s)->slice / (s)->pitch;                                                              \
+        }                                                                                                              \
+    } while (0)
+
+/* The message for a copy between arrays and memory of the device's. *d must outlive it. */
+static void box_message(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const struct hawser_copy *k)
 {
-    return copy_2d(pCopy, NULL, false);
+    *d = (CUDA_MEMCPY3D){.WidthInBytes = k->width, .Height = k->height, .Depth = k->depth};
+    BOX_SIDE(d, src, &k->src);
+    BOX_SIDE(d, dst, &k->dst);
+    hawser__copy_array__init(m);
+    m->copy = (ProtobufCBinaryData){sizeof *d, (uint8_t *)d};
+    m->src_array = array_id(&k->src);
+    m->dst_array = array_id(&k->dst);
 }
 
-CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
+/* The copy with its memory sides as the host names them; CUDA_ERROR_NOT_SUPPORTED where one is this process's alone. */
+static CUresult for_host(const struct hawser_copy *k, struct hawser_copy *out)
 {
-    return copy_2d(pCopy, hStream, true);
+    struct side to = {.on_device = true}, from = {.on_device = true};
+    CUresult r = k->src.type == CU_MEMORYTYPE_ARRAY ? CUDA_SUCCESS : look(&k->src, k, &from);
+    if (r == CUDA_SUCCESS && k->dst.type != CU_MEMORYTYPE_ARRAY) r = look(&k->dst, k, &to);
+    if (r != CUDA_SUCCESS) return r;
+    *out = *k;
+    box_side(&k->src, &from, &out->src);
+    box_side(&k->dst, &to, &out->dst);
+    return to.on_device && from.on_device ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
 }
 
-CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
+CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCPY3D *p)
 {
-    return copy_3d(pCopy, NULL, false);
+    struct hawser_copy k, hosts;
+    CUresult r = hawser_copy_of(p, true, &k);
+    if (r == CUDA_SUCCESS) r = for_host(&k, &hosts);
+    if (r == CUDA_SUCCESS) box_message(m, d, &hosts);
+    return r;
 }
 
-CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
+static CUresult post_box(struct shim_call *c, const struct hawser_copy *k, uint64_t stream)
 {
-    return copy_3d(pCopy, hStream, true);
+    CUDA_MEMCPY3D d;
+    Hawser__CopyArray m;
+    box_message(&m, &d, k);
+    m.stream = stream;
+    c->function = HAWSER_FN_CopyArray;
+    CUresult r = shim_mirror_post(c);
+    return r == CUDA_SUCCESS ? shim_post(c, &m.base, NULL, 0) : r;
+}
+
+/* Bytes of this process pass through a buffer of the device's, which is packed. */
+static CUresult copy_by_buffer(const struct hawser_copy *k, CUstream stream)
+{
+    CUdeviceptr buffer;
+    CUresult r = cuMemAllocAsync(&buffer, k->width * k->height * k->depth, stream);
+    if (r != CUDA_SUCCESS) return r;
+    struct hawser_copy first = *k, second = *k;
+    first.dst = second.src = (struct hawser_side){.type = CU_MEMORYTYPE_DEVICE, .address = buffer, .pitch = k->width,
+                                                  .slice = k->width * k->height};
+    first.async |= k->src.type == CU_MEMORYTYPE_ARRAY;
+    second.async |= k->dst.type == CU_MEMORYTYPE_ARRAY; /* the program's bytes have been taken */
+    r = hawser_front_copy(&first, stream);
+    if (r == CUDA_SUCCESS) r = hawser_front_copy(&second, stream);
+    CUresult freed = cuMemFreeAsync(buffer, stream);
+    return r == CUDA_SUCCESS ? freed : r;
+}
+
+CUresult hawser_front_copy(const struct hawser_copy *k, CUstream stream)
+{
+    struct shim_call c;
+    struct hawser_copy hosts;
+    uint64_t id;
+    CUresult r = shim_enter_stream(&c, HAWSER_FN_CopyDevice, stream);
+    if (r == CUDA_SUCCESS) r = shim_copy_stream(&c, stream, &id);
+    if (r != CUDA_SUCCESS || !k->width || !k->height || !k->depth) return r;
+    bool arrays = k->src.type == CU_MEMORYTYPE_ARRAY, to_array = k->dst.type == CU_MEMORYTYPE_ARRAY;
+    if (!arrays && !to_array) return copy_memory(&c, k, id);
+    r = for_host(k, &hosts);
+    if (r == CUDA_ERROR_NOT_SUPPORTED) return copy_by_buffer(k, stream);
+    if (r == CUDA_SUCCESS) r = post_box(&c, &hosts, id);
+    struct rectangle all = {.stream = id};
+    return r == CUDA_SUCCESS && !k->async && !(arrays && to_array) ? sync_stream(&c, &all) : r;
 }
 
 /* ---- fills ---- */
 
-static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned value, size_t element, size_t width,
-                     size_t height, CUstream stream, bool async)
+CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream)
 {
     struct shim_call c;
-    uint64_t id;
-    CUresult e = shim_enter_stream(&c, HAWSER_FN_Fill, stream);
-    if (e == CUDA_SUCCESS) e = shim_copy_stream(&c, stream, &id);
-    if (e != CUDA_SUCCESS) return e;
-    if (width == 0 || height == 0) return CUDA_SUCCESS;
-    if (width > SIZE_MAX / element) return CUDA_ERROR_INVALID_VALUE;
-    struct rectangle r = {.width = width * element, .height = height};
-    if (height == 1) pitch = r.width;
-    struct side s = {.where = ON_DEVICE, .address = dst, .pitch = pitch};
-    if (dst % element || pitch % element || !side_ok(&s, &r)) return CUDA_ERROR_INVALID_VALUE;
+    struct shim_range range;
     Hawser__Fill m = HAWSER__FILL__INIT;
-    m.dst = dst;
-    m.pitch = pitch;
-    m.value = value;
-    m.element = element;
-    m.width = width;
-    m.height = height;
-    m.stream = r.stream = id;
-    look_closer(&s, &r);
-    if (s.seen) e = shim_mirror_post(&c);
+    CUresult e = shim_enter_stream(&c, HAWSER_FN_Fill, stream);
+    if (e == CUDA_SUCCESS) e = shim_copy_stream(&c, stream, &m.stream);
+    if (e != CUDA_SUCCESS || !f->width || !f->height) return e;
+    e = hawser_fill_check(f);
+    if (e != CUDA_SUCCESS) return e;
+    m.dst = f->dst;
+    m.pitch = f->pitch;
+    m.value = f->value;
+    m.element = f->element;
+    m.width = f->width;
+    m.height = f->height;
+    bool seen = shim_range_find(f->dst, &range) && range.kind != HAWSER_ON_DEVICE;
+    if (seen) e = shim_mirror_post(&c);
     if (e == CUDA_SUCCESS) e = shim_post(&c, &m.base, NULL, 0);
-    return e == CUDA_SUCCESS && s.seen && !async ? sync_stream(&c, &r) : e;
+    struct rectangle r = {.stream = m.stream};
+    return e == CUDA_SUCCESS && seen && !f->async ? sync_stream(&c, &r) : e;
 }
-
-#define FILLS(bits, type)                                                                           \
-    CUresult cuMemsetD##bits##_v2(CUdeviceptr dst, type value, size_t N)                            \
-    {                                                                                               \
-        return fill(dst, 0, value, bits / 8, N, 1, NULL, false);                                           \
-    }                                                                                               \
-    CUresult cuMemsetD##bits##Async(CUdeviceptr dst, type value, size_t N, CUstream hStream)        \
-    {                                                                                               \
-        return fill(dst, 0, value, bits / 8, N, 1, hStream, true);                                        \
-    }                                                                                               \
-    CUresult cuMemsetD2D##bits##_v2(CUdeviceptr dst, size_t pitch, type value, size_t Width,        \
-                                    size_t Height)                                                  \
-    {                                                                                               \
-        return fill(dst, pitch, value, bits / 8, Width, Height, NULL, false);                              \
-    }                                                                                               \
-    CUresult cuMemsetD2D##bits##Async(CUdeviceptr dst, size_t pitch, type value, size_t Width,      \
-                                      size_t Height, CUstream hStream)                              \
-    {                                                                                               \
-        return fill(dst, pitch, value, bits / 8, Width, Height, hStream, true);                           \
-    }
-
-FILLS(8, unsigned char)
-FILLS(16, unsigned short)
-FILLS(32, unsigned int)

@@ -44,12 +44,12 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED, 0},
 };
 
-bool shim_device_ok(CUdevice device)
+bool hawser_front_device_ok(CUdevice device)
 {
     return device_info(device) != NULL;
 }
 
-int shim_device_attribute(CUdevice device, CUdevice_attribute attribute)
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute)
 {
     const Hawser__DeviceInfo *d = device_info(device);
     int hosts = d && (size_t)attribute < d->n_attributes ? d->attributes[attribute] : 0;
@@ -149,7 +149,7 @@ CUresult cuInit(unsigned int Flags)
     return r;
 }
 
-bool shim_eager(void)
+bool hawser_front_eager(void)
 {
     pthread_mutex_lock(&lock);
     const char *loading = asked ? NULL : getenv("CUDA_MODULE_LOADING");
@@ -168,157 +168,21 @@ CUresult cuDriverGetVersion(int *driverVersion)
     return CUDA_SUCCESS;
 }
 
-/* ---- questions ---- */
-
-CUresult cuDeviceGet(CUdevice *device, int ordinal)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!device) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_device_ok(ordinal)) return CUDA_ERROR_INVALID_DEVICE;
-    *device = ordinal;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetCount(int *count)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!count) return CUDA_ERROR_INVALID_VALUE;
-    *count = atomic_load(&n_infos);
-    return CUDA_SUCCESS;
-}
-
-/* The device's info, or the error of a query about it. */
-static CUresult query(CUdevice dev, const void *out, const Hawser__DeviceInfo **d)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!out) return CUDA_ERROR_INVALID_VALUE;
-    *d = device_info(dev);
-    return *d ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
-}
-
-CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, name, &d);
-    if (r != CUDA_SUCCESS) return r;
-    if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
-    snprintf(name, (size_t)len, "%s", d->name);
-    return CUDA_SUCCESS;
-}
-
 static void copy_uuid(CUuuid *out, ProtobufCBinaryData from)
 {
     memset(out, 0, sizeof *out);
     memcpy(out, from.data, from.len < sizeof *out ? from.len : sizeof *out);
 }
 
-CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
+bool hawser_front_device(CUdevice device, struct hawser_device *out)
 {
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, uuid, &d);
-    if (r == CUDA_SUCCESS) copy_uuid(uuid, d->uuid);
-    return r;
-}
-
-CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, uuid, &d);
-    if (r == CUDA_SUCCESS) copy_uuid(uuid, d->uuid_v2);
-    return r;
-}
-
-CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, bytes, &d);
-    if (r == CUDA_SUCCESS) *bytes = d->total_mem;
-    return r;
-}
-
-CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, pi, &d);
-    if (r != CUDA_SUCCESS) return r;
-    if (attrib < 1 || (size_t)attrib >= d->n_attributes) return CUDA_ERROR_INVALID_VALUE;
-    *pi = shim_device_attribute(dev, attrib);
-    bool major = attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
-    if (d->software && (major || attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)) {
-        int told[] = {shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
-                      shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)};
-        hawser_abi_capability(shim_caller(__builtin_return_address(0)), &told[0], &told[1]);
-        *pi = told[major ? 0 : 1];
-    }
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, major && minor ? major : NULL, &d);
-    if (r != CUDA_SUCCESS) return r;
-    *major = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
-    *minor = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, prop, &d);
-    if (r != CUDA_SUCCESS) return r;
-    *prop = (CUdevprop){
-        .maxThreadsPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
-        .sharedMemPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
-        .totalConstantMemory = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY),
-        .SIMDWidth = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_WARP_SIZE),
-        .memPitch = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_PITCH),
-        .regsPerBlock = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),
-        .clockRate = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
-        .textureAlign = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT),
-    };
-    for (int i = 0; i < 3; i++) {
-        prop->maxThreadsDim[i] = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
-        prop->maxGridSize[i] = shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
-    }
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetPCIBusId(char *pciBusId, int len, CUdevice dev)
-{
-    const Hawser__DeviceInfo *d;
-    CUresult r = query(dev, pciBusId, &d);
-    if (r != CUDA_SUCCESS) return r;
-    if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
-    int n = snprintf(pciBusId, (size_t)len, "%04x:%02x:%02x.0",
-                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID),
-                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID),
-                     (unsigned)shim_device_attribute(dev, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID));
-    return n < len ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    unsigned domain = 0, bus, device;
-    if (!dev || !pciBusId) return CUDA_ERROR_INVALID_VALUE;
-    if (sscanf(pciBusId, "%x:%x:%x", &domain, &bus, &device) != 3) {
-        domain = 0;
-        if (sscanf(pciBusId, "%x:%x", &bus, &device) != 2) return CUDA_ERROR_INVALID_VALUE;
-    }
-    for (CUdevice i = 0; shim_device_ok(i); i++)
-        if ((unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID) == domain &&
-            (unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID) == bus &&
-            (unsigned)shim_device_attribute(i, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID) == device) {
-            *dev = i;
-            return CUDA_SUCCESS;
-        }
-    return CUDA_ERROR_INVALID_DEVICE;
+    const Hawser__DeviceInfo *d = device_info(device);
+    if (!d) return false;
+    *out = (struct hawser_device){.name = d->name, .memory = d->total_mem, .n_attributes = d->n_attributes,
+                                  .software = d->software};
+    copy_uuid(&out->uuid, d->uuid);
+    copy_uuid(&out->uuid_v2, d->uuid_v2);
+    return true;
 }
 
 /* ---- parts of a device, tensor maps: the driver's own matter ---- */

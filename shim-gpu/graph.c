@@ -55,24 +55,22 @@ static CUresult handle(uint64_t graph, CUcontext context, unsigned initial, unsi
     shim_free_reply(reply);
     /* A graph that is not run whole reads and fills it. */
     if (r == CUDA_SUCCESS && hawser_abi_conditionals())
-        r = shim_range_add((struct shim_range){.base = *out, .size = sizeof(unsigned), .kind = SHIM_DEVICE,
+        r = shim_range_add((struct shim_range){.base = *out, .size = sizeof(unsigned), .kind = HAWSER_ON_DEVICE,
                                                .device = *out});
     return r;
 }
 
 static void handle_gone(CUgraphConditionalHandle handle)
 {
-    if (hawser_abi_conditionals()) shim_range_remove(handle, SHIM_DEVICE);
+    if (hawser_abi_conditionals()) shim_range_remove(handle, HAWSER_ON_DEVICE);
 }
 
 /* ---- nodes ---- */
 
 static bool fill_fits(const CUDA_MEMSET_NODE_PARAMS_v2 *p)
 {
-    size_t before = 0, bytes;
-    return !(p->height > 1 && __builtin_mul_overflow(p->pitch, p->height - 1, &before)) &&
-           !__builtin_mul_overflow(p->width, p->elementSize, &bytes) &&
-           !__builtin_add_overflow(bytes, before, &bytes) && shim_range_reached(p->dst, bytes);
+    struct hawser_fill f = {p->dst, p->height > 1 ? p->pitch : 0, p->width, p->height, p->elementSize, p->value, true};
+    return p->width && p->height && hawser_fill_check(&f) == CUDA_SUCCESS;
 }
 
 static bool fits(const CUgraphNodeParams *p)
@@ -104,10 +102,9 @@ static CUresult fill_kernel(struct shim_launch *l, const struct hawser_far_node 
     CUlaunchConfig config = {k->gridDimX,  k->gridDimY,  k->gridDimZ,       k->blockDimX, k->blockDimY,
                              k->blockDimZ, k->sharedMemBytes, NULL, (CUlaunchAttribute *)n->attributes,
                              n->n_attributes};
-    CUresult r = shim_launch_fill(l, &config, k->func ? k->func : (CUfunction)k->kern, k->kernelParams, k->extra,
-                                  context->ctx.device);
-    l->m.cooperative = n->cooperative;
-    return r;
+    CUfunction f = k->func ? k->func : (CUfunction)k->kern;
+    struct hawser_launch launch = {&config, f, k->kernelParams, k->extra, n->cooperative};
+    return shim_launch_fill(l, &launch, context->ctx.facts.device);
 }
 
 static CUresult node(uint64_t graph, const struct hawser_far_node *n)

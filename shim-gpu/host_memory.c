@@ -97,14 +97,14 @@ static CUresult join_worker(struct shim_call *c, struct shim_range *range, const
     return r;
 }
 
-static CUresult allocate(size_t bytes, enum shim_range_kind kind, unsigned flags, void **out)
+CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t bytes, unsigned flags, void **out)
 {
     struct shim_call c;
     char name[HAWSER_SHARE_NAME] = "";
     CUresult r = shim_enter(&c, HAWSER_FN_HostMap, true);
     if (r != CUDA_SUCCESS) return r;
-    if (!bytes) return CUDA_ERROR_INVALID_VALUE;
     if (bytes > SIZE_MAX / 2) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (kind == HAWSER_MANAGED) flags = CU_MEMHOSTREGISTER_PORTABLE;
     size_t size = whole_pages(bytes);
     int fd = hawser_share_create(size, name);
     void *p = map_in_zone(size, fd);
@@ -128,13 +128,13 @@ static CUresult allocate(size_t bytes, enum shim_range_kind kind, unsigned flags
 }
 
 /* The worker lets go first: it waits for what is under way on the device. */
-static CUresult release(struct shim_call *c, const struct shim_range *range)
+static CUresult release(struct shim_call *c, uintptr_t base, size_t size, enum hawser_memory kind)
 {
-    shim_transfer_settle((void *)range->base, range->size);
-    CUresult r = unmap(c, range->base);
-    shim_mirror_remove(range->base);
-    shim_range_remove(range->base, range->kind);
-    if (range->kind != SHIM_REGISTERED) munmap((void *)range->base, range->size);
+    shim_transfer_settle((void *)base, size);
+    CUresult r = unmap(c, base);
+    shim_mirror_remove(base);
+    shim_range_remove(base, kind);
+    if (kind != HAWSER_REGISTERED) munmap((void *)base, size);
     return r;
 }
 
@@ -162,102 +162,34 @@ bool shim_host_shared(void)
     return shared;
 }
 
-/* ---- pinned ---- */
+/* ---- what the front end asks for ---- */
 
-CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
-{
-    unsigned known = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!pp || Flags & ~known) return CUDA_ERROR_INVALID_VALUE;
-    return allocate(bytesize, SHIM_PINNED, Flags, pp);
-}
-
-CUresult cuMemAllocHost_v2(void **pp, size_t bytesize)
-{
-    return cuMemHostAlloc(pp, bytesize, 0);
-}
-
-CUresult cuMemFreeHost(void *p)
+CUresult hawser_front_host_register(void *p, size_t size, unsigned flags)
 {
     struct shim_call c;
-    struct shim_range range;
-    CUresult r = shim_enter(&c, HAWSER_FN_HostUnmap, false);
-    if (r != CUDA_SUCCESS) return r;
-    if (!p || !shim_range_find((uintptr_t)p, &range) || range.kind != SHIM_PINNED || range.base != (uintptr_t)p)
-        return CUDA_ERROR_INVALID_VALUE;
-    return release(&c, &range);
-}
-
-CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    struct shim_range range;
-    if (!pFlags || !shim_range_find((uintptr_t)p, &range) || range.kind == SHIM_DEVICE || range.kind == SHIM_MANAGED)
-        return CUDA_ERROR_INVALID_VALUE;
-    *pFlags = range.flags;
-    return CUDA_SUCCESS;
-}
-
-/* ---- registered ---- */
-
-CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
-{
-    struct shim_call c;
+    struct shim_range known;
+    struct shim_range range = {.base = (uintptr_t)p, .size = size, .kind = HAWSER_REGISTERED, .flags = flags};
     CUresult r = shim_enter(&c, HAWSER_FN_HostMap, true);
     if (r != CUDA_SUCCESS) return r;
-    unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_READ_ONLY;
-    if (Flags & CU_MEMHOSTREGISTER_IOMEMORY) return CUDA_ERROR_NOT_SUPPORTED;
-    if (!p || !bytesize || Flags & ~known || bytesize > UINTPTR_MAX - (uintptr_t)p) return CUDA_ERROR_INVALID_VALUE;
-    struct shim_range known_range, range = {.base = (uintptr_t)p, .size = bytesize, .kind = SHIM_REGISTERED,
-                                            .flags = Flags};
-    if (shim_range_find((uintptr_t)p, &known_range)) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+    if (shim_range_find((uintptr_t)p, &known)) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
     return join_worker(&c, &range, "", false);
 }
 
-CUresult cuMemHostUnregister(void *p)
+CUresult hawser_front_host_end(const struct hawser_range *range)
 {
     struct shim_call c;
-    struct shim_range range;
     CUresult r = shim_enter(&c, HAWSER_FN_HostUnmap, false);
-    if (r != CUDA_SUCCESS) return r;
-    if (!p) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_range_find((uintptr_t)p, &range) || range.kind != SHIM_REGISTERED || range.base != (uintptr_t)p)
-        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    return release(&c, &range);
-}
-
-CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *pdptr, void *p, unsigned int Flags)
-{
-    struct shim_range range;
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!pdptr || Flags || !shim_range_find((uintptr_t)p, &range) || range.kind == SHIM_DEVICE)
-        return CUDA_ERROR_INVALID_VALUE;
-    *pdptr = range.device + ((uintptr_t)p - range.base);
-    return CUDA_SUCCESS;
-}
-
-/* ---- managed ---- */
-
-CUresult cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int flags)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!dptr || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST)) return CUDA_ERROR_INVALID_VALUE;
-    void *p;
-    r = allocate(bytesize, SHIM_MANAGED, CU_MEMHOSTREGISTER_PORTABLE, &p);
-    if (r == CUDA_SUCCESS) *dptr = (CUdeviceptr)p;
-    return r;
+    return r == CUDA_SUCCESS ? release(&c, range->base, range->size, range->kind) : r;
 }
 
 CUresult shim_free_managed(const struct shim_range *range)
 {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_HostUnmap, true);
-    return r == CUDA_SUCCESS ? release(&c, range) : r;
+    return r == CUDA_SUCCESS ? release(&c, range->base, range->size, range->kind) : r;
 }
+
+/* ---- managed variables ---- */
 
 /* Variables that the program has asked for; guarded by variables_lock. */
 static pthread_mutex_t variables_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -289,7 +221,7 @@ CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_
     struct variable *v = calloc(1, sizeof *v);
     if (!v) return CUDA_ERROR_OUT_OF_MEMORY;
     *v = (struct variable){.owner = owner, .range = {.base = address, .size = size, .device = address,
-                                                     .kind = managed ? SHIM_MANAGED : SHIM_DEVICE}};
+                                                     .kind = managed ? HAWSER_MANAGED : HAWSER_ON_DEVICE}};
     r = managed ? attach(&c, &v->range) : shim_range_add(v->range);
     v->range.context = c.context;
     if (r != CUDA_SUCCESS) {
@@ -314,7 +246,7 @@ void shim_variables_gone(struct shim_object *owner, struct shim_object *context)
             continue;
         }
         *p = v->next;
-        if (v->range.kind == SHIM_MANAGED) {
+        if (v->range.kind == HAWSER_MANAGED) {
             if (shim_enter(&c, HAWSER_FN_HostUnmap, false) == CUDA_SUCCESS) unmap(&c, v->range.base);
             shim_mirror_remove(v->range.base);
             memset((void *)v->range.base, 0, v->range.size); /* the next variable there begins with nothing changed */

@@ -291,14 +291,6 @@ void hawser_abi_log(const char *fmt, ...)
     va_end(ap);
 }
 
-CUresult hawser_abi_primary_context(CUcontext *out, CUdevice dev)
-{
-    struct shim_object *o = shim_device_ok(dev) ? shim_primary(dev) : NULL;
-    if (!o) return CUDA_ERROR_INVALID_DEVICE;
-    *out = (CUcontext)o;
-    return CUDA_SUCCESS;
-}
-
 CUresult hawser_abi_ready(void)
 {
     return shim_initialized();

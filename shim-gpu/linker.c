@@ -121,19 +121,6 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     return r;
 }
 
-CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *path, unsigned int numOptions,
-                          CUjit_option *options, void **optionValues)
-{
-    size_t size;
-    if (!path) return CUDA_ERROR_INVALID_VALUE;
-    char *data = shim_file_bytes(path, &size);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    size_t used = type == CU_JIT_INPUT_PTX ? size + 1 : size; /* text ends with its NUL */
-    CUresult r = cuLinkAddData_v2(state, type, data, used, path, numOptions, options, optionValues);
-    free(data);
-    return r;
-}
-
 CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
 {
     struct shim_call c;

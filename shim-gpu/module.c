@@ -1,13 +1,10 @@
 /* Modules and libraries: images go to the host whole; kernels and globals are looked up there once. */
 #include "shim.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cuda_abi.h"
 
@@ -139,16 +136,6 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int nu
     return r == CUDA_SUCCESS ? load(HAWSER_MODULE, image, &o, (void **)module) : r;
 }
 
-CUresult cuModuleLoadData(CUmodule *module, const void *image)
-{
-    return cuModuleLoadDataEx(module, image, 0, NULL, NULL);
-}
-
-CUresult cuModuleLoadFatBinary(CUmodule *module, const void *fatCubin)
-{
-    return cuModuleLoadDataEx(module, fatCubin, 0, NULL, NULL);
-}
-
 CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jitOptions,
                            void **jitOptionsValues, unsigned int numJitOptions,
                            CUlibraryOption *libraryOptions, void **libraryOptionValues,
@@ -158,48 +145,6 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
     if (numLibraryOptions && (!libraryOptions || !libraryOptionValues)) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = shim_options_read(numJitOptions, jitOptions, jitOptionsValues, &o);
     return r == CUDA_SUCCESS ? load(HAWSER_LIBRARY, code, &o, (void **)library) : r;
-}
-
-/* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. */
-char *shim_file_bytes(const char *name, size_t *size)
-{
-    struct stat st;
-    char *data = NULL;
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &st) == 0 && (data = malloc((size_t)st.st_size + 1))) {
-        size_t got = 0;
-        ssize_t n;
-        while (got < (size_t)st.st_size && (n = read(fd, data + got, (size_t)st.st_size - got)) > 0)
-            got += (size_t)n;
-        data[got] = 0;
-    }
-    if (fd >= 0) close(fd);
-    if (data && size) *size = (size_t)st.st_size;
-    return data;
-}
-
-CUresult cuModuleLoad(CUmodule *module, const char *fname)
-{
-    if (!module || !fname) return CUDA_ERROR_INVALID_VALUE;
-    char *data = shim_file_bytes(fname, NULL);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    CUresult r = cuModuleLoadData(module, data);
-    free(data);
-    return r;
-}
-
-CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *fileName, CUjit_option *jitOptions,
-                               void **jitOptionsValues, unsigned int numJitOptions,
-                               CUlibraryOption *libraryOptions, void **libraryOptionValues,
-                               unsigned int numLibraryOptions)
-{
-    if (!library || !fileName) return CUDA_ERROR_INVALID_VALUE;
-    char *data = shim_file_bytes(fileName, NULL);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    CUresult r = cuLibraryLoadData(library, data, jitOptions, jitOptionsValues, numJitOptions,
-                                   libraryOptions, libraryOptionValues, numLibraryOptions);
-    free(data);
-    return r;
 }
 
 static CUresult unload(enum hawser_object_kind kind, const void *handle)
@@ -234,20 +179,13 @@ CUresult cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const char 
     return fptr && symbol ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
-{
-    if (!mode) return CUDA_ERROR_INVALID_VALUE;
-    *mode = shim_eager() ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
-    return CUDA_SUCCESS;
-}
-
 /* ---- kernels ---- */
 
 /* Under the lock. */
 static struct shim_kernel *known(const struct shim_image *image, const char *name)
 {
     struct shim_kernel *k = image->kernels;
-    while (k && strcmp(k->name, name) != 0)
+    while (k && strcmp(k->facts.name, name) != 0)
         k = k->next;
     return k;
 }
@@ -296,7 +234,7 @@ static CUresult bind(struct shim_call *c, struct shim_object *owner, struct shim
     Hawser__BindKernel m = HAWSER__BIND_KERNEL__INIT;
     m.owner = owner->id;
     m.object = o->id;
-    m.name = k->name;
+    m.name = (char *)k->facts.name;
     c->function = HAWSER_FN_BindKernel;
     o->function.kernel = k;
     k->handle = o;

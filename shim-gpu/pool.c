@@ -16,7 +16,7 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
     CUresult r = shim_enter(&c, HAWSER_FN_PoolDefault, false);
     if (r != CUDA_SUCCESS) return r;
     if (!pool_out) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&lock);
     if (!pools[dev]) {
         struct shim_object *o = shim_object_new(HAWSER_POOL, NULL);
@@ -39,7 +39,7 @@ CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
     if (!pool) return CUDA_ERROR_INVALID_VALUE;
-    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
+    if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&lock);
     bool set = shim_object(HAWSER_POOL, current[dev]) != NULL; /* a destroyed one gives way to the default */
     if (set) *pool = current[dev];
@@ -49,7 +49,7 @@ CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
 
 void shim_note_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
 {
-    if (!shim_device_ok(dev) || dev >= MAX_DEVICES) return;
+    if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return;
     pthread_mutex_lock(&lock);
     current[dev] = pool;
     pthread_mutex_unlock(&lock);

@@ -37,7 +37,7 @@ CUresult shim_range_add(struct shim_range range)
     size_t i = upper(range.base);
     if ((i > 0 && ranges[i - 1].base + ranges[i - 1].size > range.base) ||
         (i < n_ranges && range.base + range.size > ranges[i].base)) {
-        r = range.kind == SHIM_DEVICE ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+        r = range.kind == HAWSER_ON_DEVICE ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
         goto out;
     }
     if (n_ranges == capacity) {
@@ -70,7 +70,17 @@ bool shim_range_find(uintptr_t address, struct shim_range *out)
     return found;
 }
 
-bool shim_range_remove(uintptr_t base, enum shim_range_kind kind)
+bool hawser_front_range(uintptr_t address, struct hawser_range *out)
+{
+    struct shim_range r;
+    if (!shim_range_find(address, &r)) return false;
+    *out = (struct hawser_range){.base = r.base, .size = r.size, .kind = r.kind, .device = r.device, .flags = r.flags,
+                                 .context = (CUcontext)r.context, .ordinal = r.context ? r.context->ctx.facts.device : -2,
+                                 .id = r.id};
+    return true;
+}
+
+bool shim_range_remove(uintptr_t base, enum hawser_memory kind)
 {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base);
@@ -88,19 +98,19 @@ void shim_range_context_gone(struct shim_object *context)
     pthread_rwlock_wrlock(&lock);
     size_t kept = 0;
     for (size_t i = 0; i < n_ranges; i++)
-        if (ranges[i].kind != SHIM_DEVICE || ranges[i].context != context)
+        if (ranges[i].kind != HAWSER_ON_DEVICE || ranges[i].context != context)
             ranges[kept++] = ranges[i];
     n_ranges = kept;
     pthread_rwlock_unlock(&lock);
 }
 
-bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind)
+bool shim_range_holds(uintptr_t address, size_t size, enum hawser_memory kind)
 {
     struct shim_range r;
     return shim_range_find(address, &r) && r.kind == kind && size <= r.base + r.size - address;
 }
 
-bool shim_range_reached(uintptr_t address, size_t size)
+bool hawser_front_reached(uintptr_t address, size_t size)
 {
     struct shim_range r;
     return shim_range_find(address, &r) && r.device == r.base && size <= r.base + r.size - address;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "cuda_api.h"
+#include "front.h"
 #include "session.h"
 #include "visible.h"
 
@@ -68,8 +69,6 @@ void shim_context_check(struct shim_object *context);
 
 /* ---- Tracing (trace.c); nothing is done without hawser_guest_trace ---- */
 
-/* Where the program's call returns to: returns_to, unless a tracer stands between. */
-const void *shim_caller(const void *returns_to);
 void shim_trace_start(struct shim_call *c);
 void shim_trace_end(const struct shim_call *c);
 void shim_on_timing(void *user, const Hawser__Timing *timing);
@@ -88,9 +87,7 @@ struct shim_object {
     struct shim_object *context; /* in which it was made; NULL for contexts and libraries */
     union {
         struct {
-            CUdevice device;
-            unsigned flags;
-            bool primary;
+            struct hawser_context facts;
             _Atomic int failed; /* the error, when a kernel has failed so that nothing works there any more */
         } ctx;
         struct {
@@ -139,30 +136,25 @@ enum { SHIM_STREAM_LEGACY = 1, SHIM_STREAM_PER_THREAD = 2 };
 /* ---- Contexts (context.c) ---- */
 
 /* The calling thread's current context, NULL for none. */
-struct shim_object *shim_current(void);
+static inline struct shim_object *shim_current(void)
+{
+    return (struct shim_object *)hawser_current();
+}
 /* The calling thread's number, from 1. */
 uint32_t shim_thread_id(void);
-/* The device's primary context handle, retained or not. */
-struct shim_object *shim_primary(CUdevice device);
 
 /* ---- Devices (device.c) ---- */
 
-/* No device is known before cuInit. */
-bool shim_device_ok(CUdevice device);
-int shim_device_attribute(CUdevice device, CUdevice_attribute attribute);
-/* Whether modules are loaded whole, by CUDA_MODULE_LOADING as it was at cuInit. */
-bool shim_eager(void);
 /* A forked child has a session of its own, with devices of its own. */
 void shim_devices_in_child(void);
 void shim_nvml_in_child(void);
 
 /* ---- Memory that the program knows (range.c) ---- */
 
-enum shim_range_kind { SHIM_DEVICE, SHIM_PINNED, SHIM_REGISTERED, SHIM_MANAGED };
 struct shim_range {
     uintptr_t base;
     size_t size;
-    enum shim_range_kind kind;
+    enum hawser_memory kind;
     bool shared;      /* host memory that the worker has mapped too: nothing need travel */
     uintptr_t device; /* what kernels name base by; 0 when they cannot reach it */
     struct shim_object *context;
@@ -174,13 +166,11 @@ struct shim_range {
 CUresult shim_range_add(struct shim_range range);
 bool shim_range_find(uintptr_t address, struct shim_range *out);
 /* Forgets the range that begins at base; false when there is none of that kind. */
-bool shim_range_remove(uintptr_t base, enum shim_range_kind kind);
+bool shim_range_remove(uintptr_t base, enum hawser_memory kind);
 /* Forgets all device ranges of a context. */
 void shim_range_context_gone(struct shim_object *context);
 /* Whether [address, address + size) lies inside one range of that kind. */
-bool shim_range_holds(uintptr_t address, size_t size, enum shim_range_kind kind);
-/* Whether kernels reach [address, address + size) under these addresses. */
-bool shim_range_reached(uintptr_t address, size_t size);
+bool shim_range_holds(uintptr_t address, size_t size, enum hawser_memory kind);
 /* Whether it is host memory that the worker has mapped too. */
 bool shim_range_shared(uintptr_t address);
 
@@ -201,11 +191,6 @@ CUresult shim_mirror_add(uintptr_t base, size_t size);
 void shim_mirror_remove(uintptr_t base);
 CUresult shim_mirror_post(const struct shim_call *c);
 void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size);
-
-/* ---- Arrays (array.c) ---- */
-
-/* Bytes of a channel, 0 for formats that there are no arrays of here. */
-unsigned shim_format_bytes(CUarray_format format);
 
 /* ---- Copies (copy.c, transfer.c) ---- */
 
@@ -242,21 +227,14 @@ void shim_host_functions_failed(const struct shim_object *context);
 
 struct shim_kernel {
     struct shim_kernel *next;
-    char *name;
-    unsigned n_params;
-    size_t *param_offset, *param_size;
-    size_t param_bytes;
-    unsigned n_attributes;
-    int *attributes;             /* by CUfunction_attribute */
-    struct shim_object *handle;  /* the function or kernel handle, once asked for */
+    struct hawser_kernel facts;
+    struct shim_object *handle; /* the function or kernel handle, once asked for */
 };
 
 /* Stores what the host says of a kernel. NULL when memory is short. */
 struct shim_kernel *shim_kernel_new(const Hawser__KernelInfo *info);
 void shim_kernel_update(struct shim_kernel *k, const Hawser__KernelInfo *info);
 void shim_kernel_free(struct shim_kernel *k);
-/* Attribute value, 0 when the host did not tell. */
-int shim_kernel_attribute(const struct shim_kernel *k, CUfunction_attribute a);
 
 /* The kernels of a loaded module or library that were asked for or came with the load. */
 struct shim_image {
@@ -267,8 +245,6 @@ struct shim_image {
 };
 void shim_image_free(struct shim_image *image);
 
-/* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. size may be NULL. */
-char *shim_file_bytes(const char *name, size_t *size);
 /* An image or link input as frames, which point into it: how many, 0 for more than there is room for, or more than
  * this host takes. */
 unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room);
@@ -282,10 +258,8 @@ struct shim_launch {
     uint8_t small[SHIM_SMALL_PARAMS];
     void *packed; /* to be freed, also after an error */
 };
-/* Checks a launch on that device, and packs its parameters; all but the stream and whether it is cooperative. It
- * points into what it was made of. */
-CUresult shim_launch_fill(struct shim_launch *out, const CUlaunchConfig *l, CUfunction f, void **params, void **extra,
-                          CUdevice device);
+/* Checks a launch on that device, and packs its parameters; all but the stream. It points into what it was made of. */
+CUresult shim_launch_fill(struct shim_launch *out, const struct hawser_launch *l, CUdevice device);
 
 /* ---- JIT options (linker.c) ---- */
 

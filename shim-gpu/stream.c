@@ -48,62 +48,17 @@ static CUresult stream_named(CUstream hStream, struct shim_call *c, struct shim_
     return r;
 }
 
-CUresult cuStreamGetPriority(CUstream hStream, int *priority)
+CUresult hawser_front_stream(CUstream handle, struct hawser_stream *out)
 {
     struct shim_call c;
     struct shim_object *o;
     uint64_t id;
-    CUresult r = stream_named(hStream, &c, &o, &id);
+    CUresult r = stream_named(handle, &c, &o, &id);
     if (r != CUDA_SUCCESS) return r;
-    if (!priority) return CUDA_ERROR_INVALID_VALUE;
-    *priority = o ? o->stream.priority : 0;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetFlags(CUstream hStream, unsigned int *flags)
-{
-    struct shim_call c;
-    struct shim_object *o;
-    uint64_t id;
-    CUresult r = stream_named(hStream, &c, &o, &id);
-    if (r != CUDA_SUCCESS) return r;
-    if (!flags) return CUDA_ERROR_INVALID_VALUE;
-    *flags = o ? o->stream.flags : CU_STREAM_DEFAULT;
-    return CUDA_SUCCESS;
-}
-
-/* The default streams differ by context, the per-thread one by thread too. */
-CUresult cuStreamGetId(CUstream hStream, unsigned long long *streamId)
-{
-    struct shim_call c;
-    struct shim_object *o;
-    uint64_t id;
-    CUresult r = stream_named(hStream, &c, &o, &id);
-    if (r != CUDA_SUCCESS) return r;
-    if (!streamId) return CUDA_ERROR_INVALID_VALUE;
     uint64_t thread = id == SHIM_STREAM_PER_THREAD ? c.who.thread : 0;
-    *streamId = o ? o->id : (c.who.context << 32 | thread << 8 | id);
+    *out = o ? (struct hawser_stream){o->stream.flags, o->stream.priority, o->id, (CUcontext)o->context}
+             : (struct hawser_stream){CU_STREAM_DEFAULT, 0, c.who.context << 32 | thread << 8 | id, (CUcontext)c.context};
     return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetCtx(CUstream hStream, CUcontext *pctx)
-{
-    struct shim_call c;
-    struct shim_object *o;
-    uint64_t id;
-    CUresult r = stream_named(hStream, &c, &o, &id);
-    if (r != CUDA_SUCCESS) return r;
-    if (!pctx) return CUDA_ERROR_INVALID_VALUE;
-    *pctx = (CUcontext)(o ? o->context : c.context);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetDevice(CUstream hStream, CUdevice *device)
-{
-    CUcontext ctx;
-    if (!device) return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cuStreamGetCtx(hStream, &ctx);
-    return r == CUDA_SUCCESS ? cuCtxGetDevice_v2(device, ctx) : r;
 }
 
 CUresult cuStreamGetGreenCtx(CUstream hStream, CUgreenCtx *phCtx)
@@ -151,12 +106,12 @@ CUresult shim_check_cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, C
         switch (ops[i].operation) {
         case CU_STREAM_MEM_OP_WAIT_VALUE_32:
         case CU_STREAM_MEM_OP_WRITE_VALUE_32:
-            if (ops[i].waitValue.address % 4 || !shim_range_reached(ops[i].waitValue.address, 4))
+            if (ops[i].waitValue.address % 4 || !hawser_front_reached(ops[i].waitValue.address, 4))
                 return CUDA_ERROR_INVALID_VALUE;
             break;
         case CU_STREAM_MEM_OP_WAIT_VALUE_64:
         case CU_STREAM_MEM_OP_WRITE_VALUE_64:
-            if (ops[i].waitValue.address % 8 || !shim_range_reached(ops[i].waitValue.address, 8))
+            if (ops[i].waitValue.address % 8 || !hawser_front_reached(ops[i].waitValue.address, 8))
                 return CUDA_ERROR_INVALID_VALUE;
             break;
         case CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES:

@@ -14,10 +14,7 @@ struct made {
     struct made *next;
     uint64_t handle;         /* the host's */
     struct shim_object *object;
-    bool surface, has_view;
-    CUDA_RESOURCE_DESC resource;
-    CUDA_TEXTURE_DESC texture;
-    CUDA_RESOURCE_VIEW_DESC view;
+    struct hawser_texture from;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,43 +35,55 @@ static CUresult resource_for_host(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DES
         return shim_handle(HAWSER_MIPMAP, d->res.mipmap.hMipmappedArray, object);
     case CU_RESOURCE_TYPE_LINEAR:
         /* CUDA does not ask whether the memory is as long as the texture. */
-        return shim_range_reached(d->res.linear.devPtr, 1) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        return hawser_front_reached(d->res.linear.devPtr, 1) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     case CU_RESOURCE_TYPE_PITCH2D:
-        bytes = (size_t)shim_format_bytes(d->res.pitch2D.format) * d->res.pitch2D.numChannels * d->res.pitch2D.width;
+        bytes = (size_t)hawser_abi_format_bytes(d->res.pitch2D.format) * d->res.pitch2D.numChannels * d->res.pitch2D.width;
         if (!bytes || !d->res.pitch2D.height || d->res.pitch2D.pitchInBytes < bytes ||
             d->res.pitch2D.pitchInBytes > SIZE_MAX / d->res.pitch2D.height)
             return CUDA_ERROR_INVALID_VALUE;
         bytes += d->res.pitch2D.pitchInBytes * (d->res.pitch2D.height - 1);
-        return shim_range_reached(d->res.pitch2D.devPtr, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        return hawser_front_reached(d->res.pitch2D.devPtr, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
-static CUresult create(struct made *m, unsigned long long *out)
+static CUresult create(struct made *m)
 {
     struct shim_call c;
     CUDA_RESOURCE_DESC resource;
+    struct hawser_texture *from = &m->from;
     Hawser__TextureCreate msg = HAWSER__TEXTURE_CREATE__INIT;
     Hawser__TextureCreateReply *reply = NULL;
     CUresult r = shim_enter(&c, HAWSER_FN_TextureCreate, true);
-    if (r == CUDA_SUCCESS) r = resource_for_host(&m->resource, &resource, &msg.source);
+    if (r == CUDA_SUCCESS) r = resource_for_host(&from->resource, &resource, &msg.source);
     if (r != CUDA_SUCCESS) return r;
     r = shim_mirror_post(&c);
     m->object = shim_object_new(HAWSER_TEXTURE, &c);
     if (!m->object) return CUDA_ERROR_OUT_OF_MEMORY;
     msg.object = m->object->id;
-    msg.surface = m->surface;
+    msg.surface = from->surface;
     msg.resource = (ProtobufCBinaryData){sizeof resource, (uint8_t *)&resource};
-    if (!m->surface) msg.texture = (ProtobufCBinaryData){sizeof m->texture, (uint8_t *)&m->texture};
-    if (m->has_view) msg.view = (ProtobufCBinaryData){sizeof m->view, (uint8_t *)&m->view};
+    if (!from->surface) msg.texture = (ProtobufCBinaryData){sizeof from->texture, (uint8_t *)&from->texture};
+    if (from->has_view) msg.view = (ProtobufCBinaryData){sizeof from->view, (uint8_t *)&from->view};
     if (r == CUDA_SUCCESS) r = shim_call(&c, &msg.base, NULL, 0, (ProtobufCMessage **)&reply);
-    if (r == CUDA_SUCCESS) *out = m->handle = reply->handle;
+    if (r == CUDA_SUCCESS) m->handle = reply->handle;
     shim_free_reply(reply);
+    if (r != CUDA_SUCCESS) shim_object_gone(m->object);
+    return r;
+}
+
+CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned long long *handle)
+{
+    struct made *m = calloc(1, sizeof *m);
+    if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
+    m->from = *from;
+    CUresult r = create(m);
     if (r != CUDA_SUCCESS) {
-        shim_object_gone(m->object);
+        free(m);
         return r;
     }
+    *handle = m->handle;
     pthread_mutex_lock(&lock);
     m->next = all;
     all = m;
@@ -82,51 +91,24 @@ static CUresult create(struct made *m, unsigned long long *out)
     return CUDA_SUCCESS;
 }
 
-CUresult cuTexObjectCreate(CUtexObject *pTexObject, const CUDA_RESOURCE_DESC *pResDesc,
-                           const CUDA_TEXTURE_DESC *pTexDesc, const CUDA_RESOURCE_VIEW_DESC *pResViewDesc)
+/* The link to a handle's object, or to the NULL at the end. Under the lock. */
+static struct made **find(unsigned long long handle, bool surface)
 {
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!pTexObject || !pResDesc || !pTexDesc) return CUDA_ERROR_INVALID_VALUE;
-    struct made *m = calloc(1, sizeof *m);
-    if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
-    m->resource = *pResDesc;
-    m->texture = *pTexDesc;
-    m->has_view = pResViewDesc != NULL;
-    if (pResViewDesc) m->view = *pResViewDesc;
-    r = create(m, pTexObject);
-    if (r != CUDA_SUCCESS) free(m);
-    return r;
+    struct made **p = &all;
+    while (*p && ((*p)->handle != handle || (*p)->from.surface != surface))
+        p = &(*p)->next;
+    return p;
 }
 
-CUresult cuSurfObjectCreate(CUsurfObject *pSurfObject, const CUDA_RESOURCE_DESC *pResDesc)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!pSurfObject || !pResDesc || pResDesc->resType != CU_RESOURCE_TYPE_ARRAY) return CUDA_ERROR_INVALID_VALUE;
-    struct made *m = calloc(1, sizeof *m);
-    if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
-    m->surface = true;
-    m->resource = *pResDesc;
-    r = create(m, pSurfObject);
-    if (r != CUDA_SUCCESS) free(m);
-    return r;
-}
-
-static CUresult destroy(unsigned long long handle, bool surface)
+CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface)
 {
     struct shim_call c;
     Hawser__TextureDestroy msg = HAWSER__TEXTURE_DESTROY__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_TextureDestroy, true);
     if (r != CUDA_SUCCESS) return r;
-    struct made *m = NULL;
     pthread_mutex_lock(&lock);
-    for (struct made **p = &all; *p; p = &(*p)->next)
-        if ((*p)->handle == handle && (*p)->surface == surface) {
-            m = *p;
-            *p = m->next;
-            break;
-        }
+    struct made **p = find(handle, surface), *m = *p;
+    if (m) *p = m->next;
     pthread_mutex_unlock(&lock);
     if (!m) return CUDA_ERROR_INVALID_VALUE;
     msg.object = m->object->id;
@@ -136,62 +118,13 @@ static CUresult destroy(unsigned long long handle, bool surface)
     return shim_post(&c, &msg.base, NULL, 0);
 }
 
-CUresult cuTexObjectDestroy(CUtexObject texObject)
+bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out)
 {
-    return destroy(texObject, false);
-}
-
-CUresult cuSurfObjectDestroy(CUsurfObject surfObject)
-{
-    return destroy(surfObject, true);
-}
-
-static CUresult look_up(unsigned long long handle, bool surface, const void *out, struct made *copy)
-{
-    CUresult r = shim_initialized();
-    if (r != CUDA_SUCCESS) return r;
-    if (!out) return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lock);
-    struct made *m = all;
-    while (m && (m->handle != handle || m->surface != surface))
-        m = m->next;
-    if (m) *copy = *m;
+    const struct made *m = *find(handle, surface);
+    if (m) *out = m->from;
     pthread_mutex_unlock(&lock);
-    return m ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *pResDesc, CUtexObject texObject)
-{
-    struct made m;
-    CUresult r = look_up(texObject, false, pResDesc, &m);
-    if (r == CUDA_SUCCESS) *pResDesc = m.resource;
-    return r;
-}
-
-CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *pTexDesc, CUtexObject texObject)
-{
-    struct made m;
-    CUresult r = look_up(texObject, false, pTexDesc, &m);
-    if (r == CUDA_SUCCESS) *pTexDesc = m.texture;
-    return r;
-}
-
-CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *pResViewDesc, CUtexObject texObject)
-{
-    struct made m;
-    CUresult r = look_up(texObject, false, pResViewDesc, &m);
-    if (r != CUDA_SUCCESS) return r;
-    if (!m.has_view) return CUDA_ERROR_INVALID_VALUE;
-    *pResViewDesc = m.view;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *pResDesc, CUsurfObject surfObject)
-{
-    struct made m;
-    CUresult r = look_up(surfObject, true, pResDesc, &m);
-    if (r == CUDA_SUCCESS) *pResDesc = m.resource;
-    return r;
+    return m != NULL;
 }
 
 /* ---- what references are bound to ---- */

@@ -19,7 +19,7 @@ struct hawser_guest_calls *hawser_guest_trace_calls(void)
     return &calls;
 }
 
-const void *shim_caller(const void *returns_to)
+const void *hawser_front_caller(const void *returns_to)
 {
     return calls.id ? calls.caller : returns_to;
 }

@@ -10,19 +10,10 @@
 static CUresult row_bytes(CUarray a, size_t *bytes)
 {
     CUDA_ARRAY3D_DESCRIPTOR d;
-    static const struct {
-        CUarray_format format;
-        unsigned bytes;
-    } sizes[] = {{CU_AD_FORMAT_UNSIGNED_INT8, 1},  {CU_AD_FORMAT_SIGNED_INT8, 1},  {CU_AD_FORMAT_UNSIGNED_INT16, 2},
-                 {CU_AD_FORMAT_SIGNED_INT16, 2},   {CU_AD_FORMAT_HALF, 2},         {CU_AD_FORMAT_UNSIGNED_INT32, 4},
-                 {CU_AD_FORMAT_SIGNED_INT32, 4},   {CU_AD_FORMAT_FLOAT, 4}};
     CUresult r = cuArray3DGetDescriptor_v2(&d, a);
-    for (size_t i = 0; r == CUDA_SUCCESS && i < sizeof sizes / sizeof *sizes; i++)
-        if (sizes[i].format == d.Format) {
-            *bytes = d.Width * d.NumChannels * sizes[i].bytes;
-            return CUDA_SUCCESS;
-        }
-    return r == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : r;
+    if (r != CUDA_SUCCESS) return r;
+    *bytes = d.Width * d.NumChannels * hawser_abi_format_bytes(d.Format);
+    return *bytes ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 struct end {

@@ -166,6 +166,12 @@ struct sd_array *sd_array(CUarray handle)
     return sd_is(SD_ARRAY, handle) ? (struct sd_array *)handle : NULL;
 }
 
+const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle)
+{
+    const struct sd_array *a = sd_array(handle);
+    return a ? &a->desc : NULL;
+}
+
 struct sd_mipmap *sd_mipmap(CUmipmappedArray handle)
 {
     return sd_is(SD_MIPMAP, handle) ? (struct sd_mipmap *)handle : NULL;
@@ -186,9 +192,9 @@ static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
     if (!a) return CUDA_ERROR_OUT_OF_MEMORY;
     a->context = c;
     lay_out(a, desc, channel);
-    r = sd_alloc(c, level_bytes(a), SD_ON_DEVICE, 0, true, (void **)&a->level.base);
+    r = sd_alloc(c, level_bytes(a), HAWSER_ON_DEVICE, 0, true, (void **)&a->level.base);
     if (r == CUDA_SUCCESS && !sd_register(SD_ARRAY, a)) {
-        sd_free((void *)a->level.base, SD_ON_DEVICE, true);
+        sd_free((void *)a->level.base, HAWSER_ON_DEVICE, true);
         r = CUDA_ERROR_OUT_OF_MEMORY;
     }
     if (r != CUDA_SUCCESS) {
@@ -233,7 +239,7 @@ CUresult cuArrayDestroy(CUarray hArray)
             break;
         }
     pthread_mutex_unlock(&c->lock);
-    sd_free((void *)a->level.base, SD_ON_DEVICE, true);
+    sd_free((void *)a->level.base, HAWSER_ON_DEVICE, true);
     free(a);
     return CUDA_SUCCESS;
 }
@@ -246,24 +252,6 @@ static CUresult queried(CUarray handle, const void *out, struct sd_array **a)
     if (!out) return CUDA_ERROR_INVALID_VALUE;
     *a = sd_array(handle);
     return *a ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
-
-CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
-{
-    struct sd_array *a;
-    CUresult r = queried(hArray, pArrayDescriptor, &a);
-    if (r == CUDA_SUCCESS) *pArrayDescriptor = a->desc;
-    return r;
-}
-
-CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *pArrayDescriptor, CUarray hArray)
-{
-    struct sd_array *a;
-    CUresult r = queried(hArray, pArrayDescriptor, &a);
-    if (r == CUDA_SUCCESS)
-        *pArrayDescriptor = (CUDA_ARRAY_DESCRIPTOR){.Width = a->desc.Width, .Height = a->desc.Height,
-                                                    .Format = a->desc.Format, .NumChannels = a->desc.NumChannels};
-    return r;
 }
 
 /* There are no planar formats, no sparse arrays and none whose memory comes later: these queries are for
@@ -294,11 +282,6 @@ CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *memoryRequ
 
 /* ---- mipmapped arrays ---- */
 
-static size_t half(size_t extent, unsigned level)
-{
-    return extent ? extent >> level ? extent >> level : 1 : 0;
-}
-
 static unsigned most_levels(const CUDA_ARRAY3D_DESCRIPTOR *d)
 {
     size_t longest = d->Width > d->Height ? d->Width : d->Height;
@@ -313,13 +296,9 @@ static unsigned most_levels(const CUDA_ARRAY3D_DESCRIPTOR *d)
 /* The levels' layout; the bytes of all. */
 static size_t lay_out_levels(struct sd_mipmap *m, const CUDA_ARRAY3D_DESCRIPTOR *desc, enum sg_channel channel)
 {
-    bool slices = desc->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
     size_t bytes = 0;
     for (unsigned i = 0; i < m->n_levels; i++) {
-        CUDA_ARRAY3D_DESCRIPTOR d = *desc;
-        d.Width = half(desc->Width, i);
-        d.Height = half(desc->Height, i);
-        if (!slices) d.Depth = half(desc->Depth, i);
+        CUDA_ARRAY3D_DESCRIPTOR d = hawser_array_level(*desc, i);
         struct sd_array *a = &m->levels[i];
         a->context = m->context;
         a->mipmap = m;
@@ -335,7 +314,7 @@ static void free_mipmap(struct sd_mipmap *m)
     sd_unregister(m);
     for (unsigned i = 0; i < m->n_levels; i++)
         sd_unregister(&m->levels[i]);
-    sd_free((void *)m->levels[0].level.base, SD_ON_DEVICE, true);
+    sd_free((void *)m->levels[0].level.base, HAWSER_ON_DEVICE, true);
     free(m);
 }
 
@@ -355,7 +334,7 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *pHandle, const CUDA_ARRAY3D_DE
     unsigned most = most_levels(pMipmappedArrayDesc);
     m->context = c;
     m->n_levels = numMipmapLevels < 1 ? 1 : numMipmapLevels > most ? most : numMipmapLevels;
-    r = sd_alloc(c, lay_out_levels(m, pMipmappedArrayDesc, channel), SD_ON_DEVICE, 0, true, (void **)&base);
+    r = sd_alloc(c, lay_out_levels(m, pMipmappedArrayDesc, channel), HAWSER_ON_DEVICE, 0, true, (void **)&base);
     if (r != CUDA_SUCCESS) {
         free(m);
         return r;

@@ -101,7 +101,9 @@ static bool start_device(int ordinal, unsigned place)
     struct sd_device *d = &devices[ordinal];
     struct sg_engine_config config = {.threads = sd_threads()};
     d->ordinal = ordinal;
+    snprintf(d->name, sizeof d->name, SD_DEVICE_NAME, sd_threads());
     d->place = place;
+    sd_place_uuid(place, &d->uuid);
     d->memory_bytes = sd_default_memory();
     d->budget = env_size("HAWSER_SOFTGPU_BUDGET");
     if (!d->budget) d->budget = d->memory_bytes;
@@ -159,6 +161,11 @@ struct sd_device *sd_device(CUdevice ordinal)
     return ordinal >= 0 && ordinal < n_devices ? &devices[ordinal] : NULL;
 }
 
+bool hawser_front_device_ok(CUdevice device)
+{
+    return sd_device(device) != NULL;
+}
+
 struct sd_device *sd_device_at(unsigned place)
 {
     for (int i = 0; i < n_devices; i++)
@@ -166,7 +173,7 @@ struct sd_device *sd_device_at(unsigned place)
     return NULL;
 }
 
-bool sd_eager(void)
+bool hawser_front_eager(void)
 {
     return started ? eager : env_is("CUDA_MODULE_LOADING", "EAGER");
 }
@@ -291,6 +298,12 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR, 1},
 };
 
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute)
+{
+    const struct sd_device *d = sd_device(device);
+    return d ? sd_device_attribute(d, attribute) : 0;
+}
+
 int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a)
 {
     switch (a) {
@@ -328,116 +341,18 @@ static CUresult query(CUdevice dev, const void *out, struct sd_device **d)
     return *d ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
-CUresult cuDeviceGet(CUdevice *device, int ordinal)
+bool hawser_front_device(CUdevice device, struct hawser_device *out)
 {
-    struct sd_device *d;
-    CUresult r = query(ordinal, device, &d);
-    if (r == CUDA_SUCCESS) *device = ordinal;
-    return r;
+    const struct sd_device *d = sd_device(device);
+    if (!d) return false;
+    *out = (struct hawser_device){.name = d->name, .memory = d->memory_bytes, .n_attributes = CU_DEVICE_ATTRIBUTE_MAX,
+                                  .software = true, .uuid = d->uuid, .uuid_v2 = d->uuid};
+    return true;
 }
 
-CUresult cuDeviceGetCount(int *count)
+const void *hawser_front_caller(const void *returns_to)
 {
-    CUresult r = sd_ready();
-    if (r != CUDA_SUCCESS) return r;
-    if (!count) return CUDA_ERROR_INVALID_VALUE;
-    *count = n_devices;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
-{
-    struct sd_device *d;
-    CUresult r = query(dev, name, &d);
-    if (r != CUDA_SUCCESS) return r;
-    if (len <= 0) return CUDA_ERROR_INVALID_VALUE;
-    snprintf(name, (size_t)len, SD_DEVICE_NAME, sd_threads());
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
-{
-    struct sd_device *d;
-    CUresult r = query(dev, bytes, &d);
-    if (r == CUDA_SUCCESS) *bytes = d->memory_bytes;
-    return r;
-}
-
-CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
-{
-    struct sd_device *d;
-    CUresult r = query(dev, pi, &d);
-    if (r != CUDA_SUCCESS) return r;
-    if (attrib < 1 || attrib >= CU_DEVICE_ATTRIBUTE_MAX) return CUDA_ERROR_INVALID_VALUE;
-    *pi = sd_device_attribute(d, attrib);
-    bool major = attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
-    if (major || attrib == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR) {
-        int told[] = {(int)capability / 10, (int)capability % 10};
-        hawser_abi_capability(__builtin_return_address(0), &told[0], &told[1]);
-        *pi = told[major ? 0 : 1];
-    }
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
-{
-    struct sd_device *d;
-    CUresult r = query(dev, uuid, &d);
-    if (r == CUDA_SUCCESS) sd_place_uuid(d->place, uuid);
-    return r;
-}
-
-CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
-{
-    struct sd_device *d;
-    CUresult r = query(dev, major && minor ? major : NULL, &d);
-    if (r != CUDA_SUCCESS) return r;
-    *major = (int)capability / 10;
-    *minor = (int)capability % 10;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
-{
-    struct sd_device *d;
-    CUresult r = query(dev, prop, &d);
-    if (r != CUDA_SUCCESS) return r;
-    *prop = (CUdevprop){.maxThreadsPerBlock = SG_MAX_BLOCK_THREADS,
-                        .sharedMemPerBlock = 48 * 1024,
-                        .totalConstantMemory = 65536,
-                        .SIMDWidth = SG_WARP,
-                        .memPitch = 2147483647,
-                        .regsPerBlock = 65536,
-                        .clockRate = 1000000,
-                        .textureAlign = 512};
-    for (int i = 0; i < 3; i++) {
-        prop->maxThreadsDim[i] = sd_device_attribute(d, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
-        prop->maxGridSize[i] = sd_device_attribute(d, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
-    }
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetPCIBusId(char *pciBusId, int len, CUdevice dev)
-{
-    struct sd_device *d;
-    CUresult r = query(dev, pciBusId, &d);
-    if (r != CUDA_SUCCESS) return r;
-    int n = len > 0 ? snprintf(pciBusId, (size_t)len, "0000:%02x:00.0", d->place + 1) : 0;
-    return n > 0 && n < len ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
-{
-    CUresult r = sd_ready();
-    unsigned domain = 0, bus, device;
-    if (r != CUDA_SUCCESS) return r;
-    if (!dev || !pciBusId) return CUDA_ERROR_INVALID_VALUE;
-    if (sscanf(pciBusId, "%x:%x:%x", &domain, &bus, &device) != 3 &&
-        (domain = 0, sscanf(pciBusId, "%x:%x", &bus, &device) != 2))
-        return CUDA_ERROR_INVALID_VALUE;
-    const struct sd_device *d = domain || device ? NULL : sd_device_at(bus - 1);
-    if (d) *dev = d->ordinal;
-    return d ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+    return returns_to;
 }
 
 CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDev)

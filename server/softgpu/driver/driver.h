@@ -24,6 +24,7 @@
 #include "exec.h"
 #include "extents.h"
 #include "fatbin.h"
+#include "front.h"
 #include "texture.h"
 
 #define SD_MAX_DEVICES 16
@@ -54,6 +55,8 @@ struct sd_shared_event;
 
 struct sd_device {
     int ordinal;           /* CUDA's number */
+    char name[64];
+    CUuuid uuid;
     unsigned place;        /* the machine's, which other processes call it too */
     size_t memory_bytes;
     size_t budget;         /* of the process; memory_bytes if it has none of its own */
@@ -72,8 +75,7 @@ int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a);
 /* 10 * major + minor */
 unsigned sd_capability(void);
 size_t sd_default_memory(void);
-/* CUDA_MODULE_LOADING and CUDA_DISABLE_PTX_JIT, as they were at cuInit. */
-bool sd_eager(void);
+/* CUDA_DISABLE_PTX_JIT, as it was at cuInit. */
 bool sd_jit_disabled(void);
 /* Of HAWSER_SOFTGPU_*: a number from least to most, and the compute capability. */
 int sd_env_number(const char *name, int least, int most, int otherwise);
@@ -93,13 +95,11 @@ void sd_place_uuid(unsigned place, CUuuid *out);
 
 struct sd_stream;
 
-enum sd_memory_kind { SD_ON_DEVICE = 1, SD_PINNED, SD_MANAGED, SD_REGISTERED };
-
 struct sd_allocation {
     uintptr_t base;
     size_t size;      /* as asked for */
     size_t reserved;  /* bytes of the arena, whole pages; 0 for registered memory */
-    enum sd_memory_kind kind;
+    enum hawser_memory kind;
     unsigned flags;
     uint64_t id;
     struct sd_device *device;
@@ -131,13 +131,11 @@ struct sd_pool {
 /* Reserves the address range that all devices' memory comes from. */
 bool sd_arena_init(void);
 void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi);
-CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
+CUresult sd_alloc(struct sd_context *c, size_t size, enum hawser_memory kind, unsigned flags,
                   bool hidden, void **out);
 /* Frees the allocation that begins at p, if it is of that kind. */
-CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden);
+CUresult sd_free(void *p, enum hawser_memory kind, bool hidden);
 bool sd_find(uintptr_t address, struct sd_allocation *out);
-/* Whether [address, address + size) lies in one allocation that the device can reach. */
-bool sd_reachable(uintptr_t address, size_t size);
 void sd_free_all(struct sd_context *c);
 size_t sd_used(const struct sd_device *d);
 /* Device memory that is not in the arena counts too; CUDA_ERROR_OUT_OF_MEMORY when there is not so much left. */
@@ -251,11 +249,7 @@ bool sd_idle_for(struct sd_stream *s);
 
 struct sd_context {
     struct sd_device *device;
-    bool primary;
-    unsigned retained;              /* primary: how often */
-    bool active;
-    unsigned flags;
-    uint64_t id;
+    struct hawser_context facts;
     size_t limits[16];
     CUfunc_cache cache;
     CUsharedconfig shared_config;
@@ -298,22 +292,20 @@ struct sd_kernel {
     struct sd_module *module;
     struct sg_kernel *kernel;
     const struct sg_kernel_info *info;
-    int max_dynamic_shared, carveout, cache;
-    int cluster[3];            /* CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_*; zeros for none */
-    int large_clusters, policy; /* NON_PORTABLE_CLUSTER_SIZE_ALLOWED, CLUSTER_SCHEDULING_POLICY_PREFERENCE */
+    struct hawser_kernel facts; /* the attributes as set */
 };
 
 void sd_modules_end(struct sd_context *c);
 /* The kernel behind a CUfunction or CUkernel; NULL for a bad handle. */
 struct sd_kernel *sd_kernel(const void *handle);
+/* Fills what the front end knows of a kernel from info; false when memory is short. */
+bool sd_kernel_describe(struct sd_kernel *k);
 CUresult sd_code_result(enum sg_code code);
 /* The texts to load of whatever programs pass as an image; to be closed with sg_image_close. */
 CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag);
 /* Parses the bodies of all kernels, so that an instruction that is missing fails the load, as it does with CUDA. */
 enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag);
 #define SD_EAGER_TEXT ((size_t)1 << 20) /* bytes: explicitly loaded PTX up to here is parsed whole */
-/* A file's bytes with a NUL behind them, malloc'ed; NULL when it cannot be read. size may be NULL. */
-char *sd_file_bytes(const char *name, size_t *size);
 /* What linked texts begin with, and each of their parts (linker.c): comments in PTX. */
 #define SD_LINKED_HEAD "//hawser-linked\n"
 #define SD_LINKED_LIMIT "//hawser-registers " /* a number, where CU_JIT_MAX_REGISTERS was asked for */

@@ -71,7 +71,7 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
     struct sd_allocation a;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    if (!pHandle || !sd_find(dptr, &a) || a.hidden || a.mapped || a.kind != SD_ON_DEVICE || a.pool)
+    if (!pHandle || !sd_find(dptr, &a) || a.hidden || a.mapped || a.kind != HAWSER_ON_DEVICE || a.pool)
         return CUDA_ERROR_INVALID_VALUE;
     return give_memory(a, pHandle);
 }
@@ -91,7 +91,7 @@ static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_
         r = CUDA_ERROR_MAP_FAILED;
     close(fd);
     if (r == CUDA_SUCCESS)
-        r = sd_add_mapping((struct sd_allocation){.base = at, .size = h.size, .kind = SD_ON_DEVICE, .device = c->device,
+        r = sd_add_mapping((struct sd_allocation){.base = at, .size = h.size, .kind = HAWSER_ON_DEVICE, .device = c->device,
                                                   .context = c, .pool = pool});
     if (r != CUDA_SUCCESS && at) sd_give_addresses(at, h.size);
     if (r == CUDA_SUCCESS) *out = at;

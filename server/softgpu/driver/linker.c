@@ -169,19 +169,6 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     }
 }
 
-CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *path, unsigned int numOptions,
-                          CUjit_option *options, void **optionValues)
-{
-    size_t size;
-    if (!path) return CUDA_ERROR_INVALID_VALUE;
-    char *data = sd_file_bytes(path, &size);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    if (type == CU_JIT_INPUT_PTX) size++; /* the NUL behind it */
-    CUresult r = cuLinkAddData_v2(state, type, data, size, path, numOptions, options, optionValues);
-    free(data);
-    return r;
-}
-
 CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
 {
     struct linker *l = (struct linker *)state;

@@ -88,9 +88,9 @@ static bool add(struct sd_allocation a)
     return true;
 }
 
-static bool counts(enum sd_memory_kind kind)
+static bool counts(enum hawser_memory kind)
 {
-    return kind == SD_ON_DEVICE || kind == SD_MANAGED;
+    return kind == HAWSER_ON_DEVICE || kind == HAWSER_MANAGED;
 }
 
 /* Every allocation that leaves the process above its budget is told. */
@@ -231,7 +231,7 @@ static struct sd_allocation *freed_before(const struct sd_pool *p, const struct 
 /* ---- to take and to give ---- */
 
 static CUresult alloc_on(struct sd_device *d, struct sd_context *c, struct sd_pool *pool, size_t size,
-                         enum sd_memory_kind kind, unsigned flags, bool hidden, void **out)
+                         enum hawser_memory kind, unsigned flags, bool hidden, void **out)
 {
     CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
     if (size == 0) return CUDA_ERROR_INVALID_VALUE;
@@ -259,7 +259,7 @@ out:
     return r;
 }
 
-CUresult sd_alloc(struct sd_context *c, size_t size, enum sd_memory_kind kind, unsigned flags,
+CUresult sd_alloc(struct sd_context *c, size_t size, enum hawser_memory kind, unsigned flags,
                   bool hidden, void **out)
 {
     return alloc_on(c->device, c, NULL, size, kind, flags, hidden, out);
@@ -270,13 +270,13 @@ void *sd_engine_alloc(void *user, size_t bytes, size_t align)
 {
     void *p = NULL;
     (void)align;
-    return alloc_on(user, NULL, NULL, bytes, SD_ON_DEVICE, 0, true, &p) == CUDA_SUCCESS ? p : NULL;
+    return alloc_on(user, NULL, NULL, bytes, HAWSER_ON_DEVICE, 0, true, &p) == CUDA_SUCCESS ? p : NULL;
 }
 
 void sd_engine_release(void *user, void *memory)
 {
     (void)user;
-    sd_free(memory, SD_ON_DEVICE, true);
+    sd_free(memory, HAWSER_ON_DEVICE, true);
 }
 
 bool sd_note_managed(uintptr_t address, size_t size)
@@ -305,7 +305,7 @@ static void release(size_t i)
     give_back(&a);
 }
 
-CUresult sd_free(void *p, enum sd_memory_kind kind, bool hidden)
+CUresult sd_free(void *p, enum hawser_memory kind, bool hidden)
 {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper((uintptr_t)p);
@@ -340,7 +340,7 @@ void sd_free_all(struct sd_context *c)
     pthread_rwlock_wrlock(&lock);
     for (size_t i = n_allocations; i-- > 0;)
         if (allocations[i].context == c && !allocations[i].mapped) {
-            if (allocations[i].kind == SD_REGISTERED)
+            if (allocations[i].kind == HAWSER_REGISTERED)
                 forget_registered((void *)allocations[i].base, allocations[i].size);
             release(i);
         }
@@ -357,14 +357,14 @@ bool sd_find(uintptr_t address, struct sd_allocation *out)
         if (address - managed_variables[v].base < managed_variables[v].size) {
             out->base = managed_variables[v].base;
             out->size = managed_variables[v].size;
-            out->kind = SD_MANAGED;
+            out->kind = HAWSER_MANAGED;
         }
     pthread_rwlock_unlock(&lock);
     return found;
 }
 
 /* Mappings that touch each other (virtual memory management) count as one. */
-bool sd_reachable(uintptr_t address, size_t size)
+bool hawser_front_reached(uintptr_t address, size_t size)
 {
     struct sd_allocation a;
     while (sd_find(address, &a)) {
@@ -457,7 +457,7 @@ CUresult sd_alloc_in_order(struct sd_stream *s, struct sd_pool *p, size_t size, 
         *out = (void *)a->base;
     }
     pthread_rwlock_unlock(&lock);
-    return a ? CUDA_SUCCESS : alloc_on(p->device, s->context, p, size, SD_ON_DEVICE, 0, false, out);
+    return a ? CUDA_SUCCESS : alloc_on(p->device, s->context, p, size, HAWSER_ON_DEVICE, 0, false, out);
 }
 
 uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s)
@@ -465,7 +465,7 @@ uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s)
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base);
     struct sd_allocation *a = i ? &allocations[i - 1] : NULL;
-    bool ok = a && a->base == base && a->kind == SD_ON_DEVICE && !a->hidden && !a->freed_by && (a->pool || !a->mapped);
+    bool ok = a && a->base == base && a->kind == HAWSER_ON_DEVICE && !a->hidden && !a->freed_by && (a->pool || !a->mapped);
     if (ok) {
         end_use_of_pool(a);
         a->freed_by = s->id;
@@ -563,7 +563,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    return dptr ? sd_alloc(c, bytesize, SD_ON_DEVICE, 0, false, (void **)dptr) : CUDA_ERROR_INVALID_VALUE;
+    return dptr ? sd_alloc(c, bytesize, HAWSER_ON_DEVICE, 0, false, (void **)dptr) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInBytes, size_t Height,
@@ -579,19 +579,9 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInByt
     if (__builtin_add_overflow(WidthInBytes, 511, &pitch)) return CUDA_ERROR_INVALID_VALUE;
     pitch &= ~(size_t)511;
     if (__builtin_mul_overflow(pitch, Height, &size)) return CUDA_ERROR_OUT_OF_MEMORY;
-    r = sd_alloc(c, size, SD_ON_DEVICE, 0, false, (void **)dptr);
+    r = sd_alloc(c, size, HAWSER_ON_DEVICE, 0, false, (void **)dptr);
     if (r == CUDA_SUCCESS) *pPitch = pitch;
     return r;
-}
-
-CUresult cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int flags)
-{
-    struct sd_context *c;
-    CUresult r = sd_current(&c);
-    if (r != CUDA_SUCCESS) return r;
-    if (!dptr || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
-        return CUDA_ERROR_INVALID_VALUE;
-    return sd_alloc(c, bytesize, SD_MANAGED, flags, false, (void **)dptr);
 }
 
 CUresult cuMemFree_v2(CUdeviceptr dptr)
@@ -618,55 +608,32 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdeviceptr dptr)
+/* ---- what the front end asks for ---- */
+
+bool hawser_front_range(uintptr_t address, struct hawser_range *out)
 {
-    struct sd_context *c;
-    CUresult r = sd_current(&c);
     struct sd_allocation a;
-    if (r != CUDA_SUCCESS) return r;
-    if (!sd_find(dptr, &a)) return CUDA_ERROR_NOT_FOUND;
-    if (pbase) *pbase = a.base;
-    if (psize) *psize = a.size;
-    return CUDA_SUCCESS;
+    if (!sd_find(address, &a)) return false;
+    *out = (struct hawser_range){.base = a.base, .size = a.size, .kind = a.kind, .device = a.base, .flags = a.flags,
+                                 .context = (CUcontext)a.context, .ordinal = a.device ? a.device->ordinal : -2,
+                                 .id = a.id};
+    return true;
 }
 
-/* ---- the API: host memory ---- */
+CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t size, unsigned flags, void **out)
+{
+    struct sd_context *c;
+    CUresult r = sd_current(&c);
+    return r == CUDA_SUCCESS ? sd_alloc(c, size, kind, flags, false, out) : r;
+}
 
-CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
+CUresult hawser_front_host_register(void *p, size_t size, unsigned flags)
 {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    if (!pp || Flags > 7) return CUDA_ERROR_INVALID_VALUE;
-    return sd_alloc(c, bytesize, SD_PINNED, Flags, false, pp);
-}
-
-CUresult cuMemAllocHost_v2(void **pp, size_t bytesize)
-{
-    return cuMemHostAlloc(pp, bytesize, 0);
-}
-
-CUresult cuMemFreeHost(void *p)
-{
-    struct sd_context *c;
-    CUresult r = sd_current(&c);
-    struct sd_allocation a;
-    if (r != CUDA_SUCCESS) return r;
-    if (!p || !sd_find((uintptr_t)p, &a) || a.kind != SD_PINNED) return CUDA_ERROR_INVALID_VALUE;
-    r = sd_wait_all(a.context);
-    return r == CUDA_SUCCESS ? sd_free(p, SD_PINNED, false) : r;
-}
-
-CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
-{
-    struct sd_context *c;
-    CUresult r = sd_current(&c);
-    struct sd_allocation a;
-    if (r != CUDA_SUCCESS) return r;
-    if (!p || !bytesize || Flags & CU_MEMHOSTREGISTER_IOMEMORY || bytesize > UINTPTR_MAX - (uintptr_t)p)
-        return CUDA_ERROR_INVALID_VALUE;
-    a = (struct sd_allocation){.base = (uintptr_t)p, .size = bytesize, .kind = SD_REGISTERED,
-                               .flags = Flags, .device = c->device, .context = c};
+    struct sd_allocation a = {.base = (uintptr_t)p, .size = size, .kind = HAWSER_REGISTERED, .flags = flags,
+                              .device = c->device, .context = c};
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(a.base);
     bool overlaps = (i > 0 && allocations[i - 1].base + allocations[i - 1].size > a.base) ||
@@ -674,46 +641,17 @@ CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
     bool ok = !overlaps && add(a);
     pthread_rwlock_unlock(&lock);
     if (overlaps) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-    if (ok && know_registered(p, bytesize)) return CUDA_SUCCESS;
-    if (ok) sd_free(p, SD_REGISTERED, false);
+    if (ok && know_registered(p, size)) return CUDA_SUCCESS;
+    if (ok) sd_free(p, HAWSER_REGISTERED, false);
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-CUresult cuMemHostUnregister(void *p)
+CUresult hawser_front_host_end(const struct hawser_range *range)
 {
     struct sd_context *c;
     CUresult r = sd_current(&c);
-    struct sd_allocation a;
+    if (r == CUDA_SUCCESS) r = sd_wait_all((struct sd_context *)range->context);
     if (r != CUDA_SUCCESS) return r;
-    if (!p) return CUDA_ERROR_INVALID_VALUE;
-    if (!sd_find((uintptr_t)p, &a) || a.kind != SD_REGISTERED || a.base != (uintptr_t)p)
-        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    r = sd_wait_all(a.context);
-    if (r != CUDA_SUCCESS) return r;
-    forget_registered(p, a.size);
-    return sd_free(p, SD_REGISTERED, false);
-}
-
-CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *pdptr, void *p, unsigned int Flags)
-{
-    struct sd_context *c;
-    CUresult r = sd_current(&c);
-    struct sd_allocation a;
-    if (r != CUDA_SUCCESS) return r;
-    if (!pdptr || Flags || !sd_find((uintptr_t)p, &a) || a.kind == SD_ON_DEVICE)
-        return CUDA_ERROR_INVALID_VALUE;
-    *pdptr = (CUdeviceptr)p;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
-{
-    struct sd_context *c;
-    CUresult r = sd_current(&c);
-    struct sd_allocation a;
-    if (r != CUDA_SUCCESS) return r;
-    if (!pFlags || !sd_find((uintptr_t)p, &a) || (a.kind != SD_PINNED && a.kind != SD_REGISTERED))
-        return CUDA_ERROR_INVALID_VALUE;
-    *pFlags = a.flags;
-    return CUDA_SUCCESS;
+    if (range->kind == HAWSER_REGISTERED) forget_registered((void *)range->base, range->size);
+    return sd_free((void *)range->base, range->kind, false);
 }

@@ -1,13 +1,10 @@
 /* Modules and libraries: an image's PTX, linked and placed in device memory. */
 #include "driver.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 CUresult sd_code_result(enum sg_code code)
 {
@@ -63,6 +60,7 @@ static void free_module(struct sd_module *m)
         struct sd_kernel *k = m->kernels;
         m->kernels = k->next;
         sd_unregister(k);
+        free(k->facts.params);
         free(k);
     }
     if (m->instance) sg_instance_destroy(m->instance);
@@ -211,7 +209,7 @@ static CUresult load(struct sd_device *d, const void *code, bool library, uint32
         free_module(m);
         return r;
     }
-    if (sd_eager() && (r = make_all(m)) != CUDA_SUCCESS) {
+    if (hawser_front_eager() && (r = make_all(m)) != CUDA_SUCCESS) {
         free_module(m);
         return r;
     }
@@ -273,16 +271,6 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int nu
     return CUDA_SUCCESS;
 }
 
-CUresult cuModuleLoadData(CUmodule *module, const void *image)
-{
-    return cuModuleLoadDataEx(module, image, 0, NULL, NULL);
-}
-
-CUresult cuModuleLoadFatBinary(CUmodule *module, const void *fatCubin)
-{
-    return cuModuleLoadDataEx(module, fatCubin, 0, NULL, NULL);
-}
-
 /* Libraries belong to the process; this device's memory holds their variables. */
 CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jitOptions,
                            void **jitOptionsValues, unsigned int numJitOptions,
@@ -309,47 +297,6 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
     }
     *library = (CUlibrary)m;
     return CUDA_SUCCESS;
-}
-
-/* A file's bytes with a NUL behind them, so that PTX text ends; NULL when it cannot be read. */
-char *sd_file_bytes(const char *name, size_t *size)
-{
-    struct stat st;
-    char *data = NULL;
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &st) == 0 && (data = calloc(1, (size_t)st.st_size + 1))) {
-        size_t got = 0;
-        ssize_t n;
-        while (got < (size_t)st.st_size && (n = read(fd, data + got, (size_t)st.st_size - got)) > 0)
-            got += (size_t)n;
-    }
-    if (fd >= 0) close(fd);
-    if (data && size) *size = (size_t)st.st_size;
-    return data;
-}
-
-CUresult cuModuleLoad(CUmodule *module, const char *fname)
-{
-    if (!module || !fname) return CUDA_ERROR_INVALID_VALUE;
-    char *data = sd_file_bytes(fname, NULL);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    CUresult r = cuModuleLoadData(module, data);
-    free(data);
-    return r;
-}
-
-CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *fileName, CUjit_option *jitOptions,
-                               void **jitOptionsValues, unsigned int numJitOptions,
-                               CUlibraryOption *libraryOptions, void **libraryOptionValues,
-                               unsigned int numLibraryOptions)
-{
-    if (!library || !fileName) return CUDA_ERROR_INVALID_VALUE;
-    char *data = sd_file_bytes(fileName, NULL);
-    if (!data) return CUDA_ERROR_FILE_NOT_FOUND;
-    CUresult r = cuLibraryLoadData(library, data, jitOptions, jitOptionsValues, numJitOptions,
-                                   libraryOptions, libraryOptionValues, numLibraryOptions);
-    free(data);
-    return r;
 }
 
 /* ---- ending ---- */
@@ -392,16 +339,9 @@ CUresult cuLibraryUnload(CUlibrary library)
     /* Kernels of it may be under way where they are usually started: here, or in the primary context. */
     if (sd_current_any(&c) == CUDA_SUCCESS) sd_wait_all(c);
     primary = ((struct sd_module *)library)->device->primary;
-    if (primary && primary->active) sd_wait_all(primary);
+    if (primary && primary->facts.active) sd_wait_all(primary);
     sd_unregister(library);
     free_module((struct sd_module *)library);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
-{
-    if (!mode) return CUDA_ERROR_INVALID_VALUE;
-    *mode = sd_eager() ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
     return CUDA_SUCCESS;
 }
 
@@ -425,20 +365,15 @@ static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_ker
     struct sg_kernel *kernel = sg_instance_kernel(m->instance, name, &diag);
     if (!kernel) return failed(&diag, NULL, NULL, 0);
     struct sd_kernel *k = calloc(1, sizeof *k);
-    if (!k || !sd_register(SD_KERNEL, k)) {
-        free(k);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
+    if (!k) return CUDA_ERROR_OUT_OF_MEMORY;
     k->module = m;
     k->kernel = kernel;
     k->info = sg_kernel_info(kernel);
-    for (int i = 0; k->info->function->reqnctapercluster[0] && i < 3; i++) {
-        uint32_t n = k->info->function->reqnctapercluster[i];
-        k->cluster[i] = n ? (int)n : 1;
+    if (!sd_kernel_describe(k) || !sd_register(SD_KERNEL, k)) {
+        free(k->facts.params);
+        free(k);
+        return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    k->max_dynamic_shared = 48 * 1024 - (int)k->info->shared_bytes;
-    if (k->max_dynamic_shared < 0) k->max_dynamic_shared = 0;
-    k->carveout = -1;
     k->next = m->kernels;
     m->kernels = k;
     *out = k;

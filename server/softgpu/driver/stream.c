@@ -504,57 +504,11 @@ CUresult cuStreamSynchronize(CUstream hStream)
     return r == CUDA_SUCCESS ? sd_synchronized(sd_wait(sd_here(s))) : r;
 }
 
-CUresult cuStreamGetPriority(CUstream hStream, int *priority)
+CUresult hawser_front_stream(CUstream handle, struct hawser_stream *out)
 {
     struct sd_context *c;
     struct sd_stream *s;
-    CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS) return r;
-    if (!priority) return CUDA_ERROR_INVALID_VALUE;
-    *priority = s->priority;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetFlags(CUstream hStream, unsigned int *flags)
-{
-    struct sd_context *c;
-    struct sd_stream *s;
-    CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS) return r;
-    if (!flags) return CUDA_ERROR_INVALID_VALUE;
-    *flags = s->flags;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetId(CUstream hStream, unsigned long long *streamId)
-{
-    struct sd_context *c;
-    struct sd_stream *s;
-    CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS) return r;
-    if (!streamId) return CUDA_ERROR_INVALID_VALUE;
-    *streamId = s->id;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetCtx(CUstream hStream, CUcontext *pctx)
-{
-    struct sd_context *c;
-    struct sd_stream *s;
-    CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS) return r;
-    if (!pctx) return CUDA_ERROR_INVALID_VALUE;
-    *pctx = (CUcontext)s->context;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuStreamGetDevice(CUstream hStream, CUdevice *device)
-{
-    struct sd_context *c;
-    struct sd_stream *s;
-    CUresult r = sd_stream_of(hStream, &c, &s);
-    if (r != CUDA_SUCCESS) return r;
-    if (!device) return CUDA_ERROR_INVALID_VALUE;
-    *device = s->context->device->ordinal;
-    return CUDA_SUCCESS;
+    CUresult r = sd_stream_of(handle, &c, &s);
+    if (r == CUDA_SUCCESS) *out = (struct hawser_stream){s->flags, s->priority, s->id, (CUcontext)s->context};
+    return r;
 }

@@ -125,7 +125,7 @@ static CUresult check_op(const CUstreamBatchMemOpParams *o)
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
-    return o->waitValue.address % size == 0 && sd_reachable(o->waitValue.address, size) ? CUDA_SUCCESS
+    return o->waitValue.address % size == 0 && hawser_front_reached(o->waitValue.address, size) ? CUDA_SUCCESS
                                                                                         : CUDA_ERROR_INVALID_VALUE;
 }
 

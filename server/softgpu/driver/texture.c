@@ -13,10 +13,7 @@ enum { TEXTURE_ALIGNMENT = 512, PITCH_ALIGNMENT = 32 }; /* the device attributes
 struct sd_texture {
     struct sd_texture *next;
     uint64_t handle;
-    bool surface, has_view;
-    CUDA_RESOURCE_DESC resource;
-    CUDA_TEXTURE_DESC desc;
-    CUDA_RESOURCE_VIEW_DESC view;
+    struct hawser_texture from;
 };
 
 /* ---- descriptors ---- */
@@ -80,7 +77,7 @@ static CUresult of_memory(struct sg_texture *t, struct sd_context *c, const CUDA
         if (pitch % PITCH_ALIGNMENT || pitch < width * element) return CUDA_ERROR_INVALID_VALUE;
         bytes = pitch * (height - 1) + width * element;
     }
-    if (!width || at % TEXTURE_ALIGNMENT || !sd_reachable(at, bytes)) return CUDA_ERROR_INVALID_VALUE;
+    if (!width || at % TEXTURE_ALIGNMENT || !hawser_front_reached(at, bytes)) return CUDA_ERROR_INVALID_VALUE;
     t->linear = linear;
     t->nlevels = 1;
     t->level[0] = (struct sg_level){.base = at, .pitch = pitch, .slice = pitch * height,
@@ -187,46 +184,47 @@ CUresult sd_describe(struct sd_context *c, const CUDA_RESOURCE_DESC *resource, c
 
 /* ---- objects ---- */
 
-static CUresult create(unsigned long long *out, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *desc,
-                       const CUDA_RESOURCE_VIEW_DESC *view)
+CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned long long *handle)
 {
     struct sd_context *c;
     struct sg_texture t;
     CUresult r = sd_current(&c);
-    if (r == CUDA_SUCCESS) r = sd_describe(c, resource, desc, view, &t);
+    if (r == CUDA_SUCCESS)
+        r = sd_describe(c, &from->resource, from->surface ? NULL : &from->texture, from->has_view ? &from->view : NULL,
+                        &t);
     if (r != CUDA_SUCCESS) return r;
     struct sd_texture *o = calloc(1, sizeof *o);
     if (!o || !(o->handle = sg_texture_add(c->device->engine, &t))) {
         free(o);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    o->surface = !desc;
-    o->resource = *resource;
-    if (desc) o->desc = *desc;
-    o->has_view = view != NULL;
-    if (view) o->view = *view;
+    o->from = *from;
     pthread_mutex_lock(&c->lock);
     o->next = c->textures;
     c->textures = o;
     pthread_mutex_unlock(&c->lock);
-    *out = o->handle;
+    *handle = o->handle;
     return CUDA_SUCCESS;
 }
 
-static CUresult destroy(uint64_t handle, bool surface)
+/* The link to a handle's object, or to the NULL at the end. Under the context's lock. */
+static struct sd_texture **find(struct sd_context *c, uint64_t handle, bool surface)
+{
+    struct sd_texture **p = &c->textures;
+    while (*p && ((*p)->handle != handle || (*p)->from.surface != surface))
+        p = &(*p)->next;
+    return p;
+}
+
+CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface)
 {
     struct sd_context *c;
     CUresult r = sd_current(&c);
+    if (r == CUDA_SUCCESS) r = sd_wait_all(c); /* kernels under way may use it */
     if (r != CUDA_SUCCESS) return r;
-    r = sd_wait_all(c); /* kernels under way may use it */
-    if (r != CUDA_SUCCESS) return r;
-    struct sd_texture *o, **p;
     pthread_mutex_lock(&c->lock);
-    for (p = &c->textures; (o = *p); p = &o->next)
-        if (o->handle == handle && o->surface == surface) {
-            *p = o->next;
-            break;
-        }
+    struct sd_texture **p = find(c, handle, surface), *o = *p;
+    if (o) *p = o->next;
     pthread_mutex_unlock(&c->lock);
     if (!o) return CUDA_ERROR_INVALID_VALUE;
     sg_texture_remove(c->device->engine, handle);
@@ -234,21 +232,15 @@ static CUresult destroy(uint64_t handle, bool surface)
     return CUDA_SUCCESS;
 }
 
-/* A copy of the object behind a handle of the current context. */
-static CUresult queried(uint64_t handle, bool surface, const void *out, struct sd_texture *copy)
+bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out)
 {
     struct sd_context *c;
-    CUresult r = sd_current(&c);
-    if (r != CUDA_SUCCESS) return r;
-    r = CUDA_ERROR_INVALID_VALUE;
+    if (sd_current_any(&c) != CUDA_SUCCESS) return false;
     pthread_mutex_lock(&c->lock);
-    for (struct sd_texture *o = c->textures; o && out; o = o->next)
-        if (o->handle == handle && o->surface == surface) {
-            *copy = *o;
-            r = CUDA_SUCCESS;
-        }
+    const struct sd_texture *o = *find(c, handle, surface);
+    if (o) *out = o->from;
     pthread_mutex_unlock(&c->lock);
-    return r;
+    return o != NULL;
 }
 
 void sd_textures_end(struct sd_context *c)
@@ -259,60 +251,4 @@ void sd_textures_end(struct sd_context *c)
         sg_texture_remove(c->device->engine, o->handle);
         free(o);
     }
-}
-
-CUresult cuTexObjectCreate(CUtexObject *pTexObject, const CUDA_RESOURCE_DESC *pResDesc,
-                           const CUDA_TEXTURE_DESC *pTexDesc, const CUDA_RESOURCE_VIEW_DESC *pResViewDesc)
-{
-    if (!pTexObject || !pResDesc || !pTexDesc) return CUDA_ERROR_INVALID_VALUE;
-    return create(pTexObject, pResDesc, pTexDesc, pResViewDesc);
-}
-
-CUresult cuTexObjectDestroy(CUtexObject texObject)
-{
-    return destroy(texObject, false);
-}
-
-CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *pResDesc, CUtexObject texObject)
-{
-    struct sd_texture o;
-    CUresult r = queried(texObject, false, pResDesc, &o);
-    if (r == CUDA_SUCCESS) *pResDesc = o.resource;
-    return r;
-}
-
-CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *pTexDesc, CUtexObject texObject)
-{
-    struct sd_texture o;
-    CUresult r = queried(texObject, false, pTexDesc, &o);
-    if (r == CUDA_SUCCESS) *pTexDesc = o.desc;
-    return r;
-}
-
-CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *pResViewDesc, CUtexObject texObject)
-{
-    struct sd_texture o;
-    CUresult r = queried(texObject, false, pResViewDesc, &o);
-    if (r == CUDA_SUCCESS && !o.has_view) r = CUDA_ERROR_INVALID_VALUE;
-    if (r == CUDA_SUCCESS) *pResViewDesc = o.view;
-    return r;
-}
-
-CUresult cuSurfObjectCreate(CUsurfObject *pSurfObject, const CUDA_RESOURCE_DESC *pResDesc)
-{
-    if (!pSurfObject || !pResDesc) return CUDA_ERROR_INVALID_VALUE;
-    return create(pSurfObject, pResDesc, NULL, NULL);
-}
-
-CUresult cuSurfObjectDestroy(CUsurfObject surfObject)
-{
-    return destroy(surfObject, true);
-}
-
-CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *pResDesc, CUsurfObject surfObject)
-{
-    struct sd_texture o;
-    CUresult r = queried(surfObject, true, pResDesc, &o);
-    if (r == CUDA_SUCCESS) *pResDesc = o.resource;
-    return r;
 }

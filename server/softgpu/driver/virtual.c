@@ -221,7 +221,7 @@ static CUresult place(struct physical *p, uintptr_t at, size_t size, size_t offs
     mappings = m;
     p->references++;
     struct sd_device *d = sd_device(p->prop.location.type == CU_MEM_LOCATION_TYPE_DEVICE ? p->prop.location.id : 0);
-    return sd_add_mapping((struct sd_allocation){.base = at, .size = size, .kind = SD_ON_DEVICE, .device = d,
+    return sd_add_mapping((struct sd_allocation){.base = at, .size = size, .kind = HAWSER_ON_DEVICE, .device = d,
                                                  .context = d->primary});
 }
 
@@ -243,7 +243,7 @@ CUresult cuMemUnmap(CUdeviceptr ptr, size_t size)
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     for (int i = 0; i < SD_MAX_DEVICES && sd_device(i); i++)
-        if (sd_device(i)->primary && sd_device(i)->primary->active) sd_wait_all(sd_device(i)->primary);
+        if (sd_device(i)->primary && sd_device(i)->primary->facts.active) sd_wait_all(sd_device(i)->primary);
     size_t found = 0;
     pthread_mutex_lock(&lock);
     for (struct placed *m = mappings; m; m = m->next) /* whole mappings only */

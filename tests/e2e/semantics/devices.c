@@ -17,7 +17,7 @@ void several_devices(void)
     CUdeviceptr x, y;
     CUstream s0, s1;
     CUevent done;
-    unsigned host[N], *pinned;
+    unsigned host[N], *pinned, flags;
     int can = 0, ordinal = -1;
     CUdevice second;
     OK(cuCtxGetCurrent(&here));
@@ -34,6 +34,9 @@ void several_devices(void)
     OK(cuMemHostAlloc((void **)&pinned, sizeof host, 0));
     OK(cuDevicePrimaryCtxRetain(&there, second));
     OK(cuCtxSetCurrent(there));
+    OK(cuCtxSetFlags(CU_CTX_SCHED_YIELD));
+    OK(cuCtxGetFlags(&flags));
+    CHECK((flags & CU_CTX_SCHED_MASK) == CU_CTX_SCHED_YIELD);
     OK(cuModuleLoadData(&other_module, ptx));
     OK(cuModuleGetFunction(&other_add, other_module, "add"));
     OK(cuStreamCreate(&s1, CU_STREAM_NON_BLOCKING));

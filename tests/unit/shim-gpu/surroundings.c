@@ -8,7 +8,7 @@ CUstream hawser_abi_default_stream(void)
     return CU_STREAM_LEGACY;
 }
 
-struct shim_object *shim_current(void)
+CUcontext hawser_current(void)
 {
     return NULL;
 }
@@ -18,7 +18,7 @@ CUresult shim_initialized(void)
     return CUDA_SUCCESS;
 }
 
-bool shim_device_ok(CUdevice device)
+bool hawser_front_device_ok(CUdevice device)
 {
     return device == 0;
 }

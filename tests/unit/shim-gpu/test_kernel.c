@@ -15,29 +15,12 @@ Test(kernel, layout_and_attributes_come_from_the_host)
     info.attributes = attributes;
     struct shim_kernel *k = shim_kernel_new(&info);
     cr_assert(k);
-    cr_expect_eq(k->param_bytes, 28);
-    cr_expect_eq(shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK), 256);
-    cr_expect_eq(shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES), 48);
-    cr_expect_eq(shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_NUM_REGS), 0, "what the host did not tell is 0");
+    cr_expect_eq(k->facts.param_bytes, 28);
+    cr_expect_eq(hawser_kernel_attribute(&k->facts, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK), 256);
+    cr_expect_eq(hawser_kernel_attribute(&k->facts, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES), 48);
+    cr_expect_eq(hawser_kernel_attribute(&k->facts, CU_FUNC_ATTRIBUTE_NUM_REGS), 0, "what the host did not tell is 0");
     attributes[1] = 64;
     shim_kernel_update(k, &info);
-    cr_expect_eq(shim_kernel_attribute(k, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES), 64);
+    cr_expect_eq(hawser_kernel_attribute(&k->facts, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES), 64);
     shim_kernel_free(k);
-}
-
-Test(kernel, param_info_ends_after_the_last_parameter)
-{
-    Hawser__KernelInfo info = HAWSER__KERNEL_INFO__INIT;
-    uint64_t offsets[] = {0}, sizes[] = {8};
-    size_t offset, size;
-    info.name = "k";
-    info.n_param_offset = info.n_param_size = 1;
-    info.param_offset = offsets;
-    info.param_size = sizes;
-    struct shim_object *o = shim_object_new(HAWSER_FUNCTION, NULL);
-    o->function.kernel = shim_kernel_new(&info);
-    cr_expect_eq(cuFuncGetParamInfo((CUfunction)o, 0, &offset, &size), CUDA_SUCCESS);
-    cr_expect_eq(size, 8);
-    cr_expect_eq(cuFuncGetParamInfo((CUfunction)o, 1, &offset, &size), CUDA_ERROR_INVALID_VALUE);
-    cr_expect_eq(cuFuncGetParamInfo((CUfunction)&info, 0, &offset, &size), CUDA_ERROR_INVALID_HANDLE);
 }
