@@ -4,7 +4,6 @@
  */
 #include "shim.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +11,7 @@
 
 static uint64_t create(void)
 {
-    static atomic_uint_least64_t last;
-    return ++last;
+    return shim_object_number();
 }
 
 /* In the current context where there is one, as the program's own call is. */

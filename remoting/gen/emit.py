@@ -137,7 +137,7 @@ def emit_common(p, lock):
     out += ["    {NULL, 0}\n};\n", "static const struct hawser_retired_field retired[] = {"]
     out += [f"    {{&{Names(name).descriptor}, {f.number}}}, /* {f.name} */"
             for name in messages_of(p) for f in lock.reserved(name)]
-    out += ["    {NULL, 0}\n};\n", f"const struct hawser_api hawser_{p.api}_api = {{",
+    out += ["    {NULL, 0}\n};\n", *p.definitions(), f"const struct hawser_api hawser_{p.api}_api = {{",
             f"    HAWSER_{up}_FIRST, HAWSER_{up}_LIMIT, functions, retired", "};"]
     return "\n".join(out + p.assertions()) + "\n"
 
