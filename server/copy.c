@@ -489,7 +489,19 @@ static void end(struct session *session)
     session->staging = NULL;
 }
 
-const struct session_state staging_state = {"staging", begin, list, end_context, end};
+/* A guest that has gone takes nothing any more of what the lane has. */
+static bool idle(struct session *session)
+{
+    struct staging *s = session->staging;
+    pthread_mutex_lock(&s->lock);
+    bool idle = !s->later;
+    for (struct sending *e = s->sending; e; e = e->next)
+        idle = idle && !e->blocks;
+    pthread_mutex_unlock(&s->lock);
+    return idle;
+}
+
+const struct session_state staging_state = {"staging", begin, list, end_context, end, idle};
 
 /* ---- within the device ---- */
 

@@ -126,4 +126,13 @@ static void end(struct session *session)
     session->host_functions = NULL;
 }
 
-const struct session_state host_function_state = {.name = "host functions", .begin = begin, .list = list, .end = end};
+static bool idle(struct session *session)
+{
+    struct host_functions *all = session->host_functions;
+    pthread_mutex_lock(&all->lock);
+    bool idle = !all->turns;
+    pthread_mutex_unlock(&all->lock);
+    return idle;
+}
+
+const struct session_state host_function_state = {"host functions", begin, list, NULL, end, idle};

@@ -237,4 +237,4 @@ static void end_context(struct served *c, const struct object *context)
     pthread_mutex_unlock(&h->lock);
 }
 
-const struct session_state host_memory_state = {"host memory", begin, list, end_context, end};
+const struct session_state host_memory_state = {"host memory", begin, list, end_context, end, NULL};

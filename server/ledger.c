@@ -391,4 +391,4 @@ static void end(struct session *session)
     session->ledger = NULL;
 }
 
-const struct session_state ledger_state = {"ledger", begin, list, end_context, end};
+const struct session_state ledger_state = {"ledger", begin, list, end_context, end, NULL};

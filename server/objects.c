@@ -1,6 +1,7 @@
 /* The guest's ids and the driver's handles: one hash table. */
 #include "state.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ struct objects {
 static bool begin(struct session *session)
 {
     struct objects *t = session->objects = calloc(1, sizeof *t);
-    if (!t) return false;
+    if (!t || sodium_init() < 0) return false; /* it finds out what the CPU can do for the hashes of recipes */
     pthread_mutex_init(&t->lock, NULL);
     t->capacity = 1024;
     t->slots = calloc(t->capacity, sizeof *t->slots);
@@ -292,4 +293,4 @@ static void end(struct session *session)
     session->objects = NULL;
 }
 
-const struct session_state objects_state = {"objects", begin, list, end_context, end};
+const struct session_state objects_state = {"objects", begin, list, end_context, end, NULL};

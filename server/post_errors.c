@@ -100,4 +100,4 @@ static void end(struct session *session)
     session->post_errors = NULL;
 }
 
-const struct session_state post_errors_state = {"post errors", begin, list, end_context, end};
+const struct session_state post_errors_state = {"post errors", begin, list, end_context, end, NULL};

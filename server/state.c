@@ -57,6 +57,8 @@ static bool all_done(struct session *session, enum hawser_object_kind kind)
 
 bool session_idle(struct session *session)
 {
+    for (size_t i = 0; i < STATES; i++)
+        if (states[i]->idle && !states[i]->idle(session)) return false;
     return !session->serving && all_done(session, HAWSER_CONTEXT) && all_done(session, HAWSER_STREAM);
 }
 

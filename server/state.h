@@ -31,6 +31,8 @@ struct session_state {
     void (*end_context)(struct served *c, const struct object *context);
     /* The session ends, and all its contexts have. */
     void (*end)(struct session *session);
+    /* Nothing of it is under way, for which its end would have to wait. NULL where nothing ever is. */
+    bool (*idle)(struct session *session);
 };
 
 extern const struct session_state trace_state, staging_state, host_memory_state, host_function_state,
@@ -42,7 +44,7 @@ bool session_begin(struct session *session);
 void session_end_context(struct served *c, const struct object *context);
 /* Everything ends, contexts and what belongs to none of them included. No call is being served. */
 void session_end(struct session *session);
-/* Whether the driver has done all the work that the session gave it. */
+/* Whether session_end would not wait for anything: neither for the driver nor for the guest. */
 bool session_idle(struct session *session);
 
 void session_list(struct session *session, session_visit *visit, void *arg);

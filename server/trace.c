@@ -264,4 +264,4 @@ static void end(struct session *session)
     session->timings = NULL;
 }
 
-const struct session_state trace_state = {"trace", begin, list, end_context, end};
+const struct session_state trace_state = {"trace", begin, list, end_context, end, NULL};

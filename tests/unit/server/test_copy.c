@@ -12,6 +12,9 @@ static size_t pushed;
 static int last_result;
 static CUresult copy_result, stream_state;
 static unsigned waits; /* for events */
+static bool lane_keeps; /* what it is given to send */
+static struct hawser_frame kept[8];
+static unsigned n_kept;
 
 /* What the worker would send: pushes are applied as a guest would. */
 void session_send(struct session *to, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
@@ -21,7 +24,11 @@ void session_send(struct session *to, const Hawser__ToGuest *m, struct hawser_fr
         if (frames[i].size) memcpy(guest + m->pushes[i]->offset, frames[i].data, frames[i].size);
         pushed += frames[i].size;
         last_result = m->pushes[i]->result;
-        if (frames[i].free) frames[i].free(frames[i].data, frames[i].hint);
+        if (frames[i].free && lane_keeps) {
+            kept[n_kept++] = frames[i];
+        } else if (frames[i].free) {
+            frames[i].free(frames[i].data, frames[i].hint);
+        }
     }
 }
 
@@ -197,4 +204,18 @@ Test(copy, a_context_gives_its_staging_memory_back)
     out(1 << 20, 1, 1 << 20);
     staging_state.end_context(&call, &(struct object){.id = 0x100}); /* the sanitizer would see what is not freed or freed twice */
     cr_assert_eq(out(1 << 20, 1, 1 << 20), CUDA_SUCCESS);
+}
+
+Test(copy, what_the_lane_still_has_keeps_a_session_from_ending_in_order)
+{
+    cr_expect(staging_state.idle(&session));
+    lane_keeps = true;
+    cr_assert_eq(out(1 << 20, 1, 1 << 20), CUDA_SUCCESS);
+    cr_expect_not(staging_state.idle(&session));
+    cr_assert_eq(n_kept, 1);
+    kept[0].free(kept[0].data, kept[0].hint);
+    cr_expect(staging_state.idle(&session));
+    copy_result = CUDA_ERROR_NOT_READY;
+    cr_assert_eq(out_later(100, 1, 100), CUDA_SUCCESS);
+    cr_expect_not(staging_state.idle(&session));
 }
