@@ -51,8 +51,9 @@ void accounted_cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR 
 
 void accounted_cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *d)
 {
-    accounted_cuArray3DCreate_v2(array, &(CUDA_ARRAY3D_DESCRIPTOR){.Width = d->Width, .Height = d->Height,
-                                                                  .Format = d->Format, .NumChannels = d->NumChannels});
+    accounted_cuArray3DCreate_v2(
+        array, &(CUDA_ARRAY3D_DESCRIPTOR){
+                   .Width = d->Width, .Height = d->Height, .Format = d->Format, .NumChannels = d->NumChannels});
 }
 
 void accounted_cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3D_DESCRIPTOR *d, unsigned levels)
@@ -66,7 +67,7 @@ void accounted_cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3
 /* ---- virtual memory ---- */
 
 void accounted_cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
-                      unsigned long long flags)
+                        unsigned long long flags)
 {
     (void)offset, (void)flags;
     ledger_map(address, size, handle);
@@ -106,7 +107,7 @@ void accounted_cuMemPoolImportPointer(CUdeviceptr *address, CUmemoryPool pool, C
 }
 
 void accounted_cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *file,
-                                            CUmemAllocationHandleType type)
+                                              CUmemAllocationHandleType type)
 {
     (void)file, (void)type;
     ledger_add_lasting(LEDGER_IMPORTED, *handle, 0);
@@ -131,7 +132,7 @@ void accounted_cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned 
 }
 
 void accounted_cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *options, void **values, unsigned n,
-                               CUlibraryOption *library_options, void **library_values, unsigned n_library)
+                                 CUlibraryOption *library_options, void **library_values, unsigned n_library)
 {
     (void)code, (void)options, (void)values, (void)n, (void)library_options, (void)library_values, (void)n_library;
     ledger_add_lasting(LEDGER_IMAGE, KEY(*library), image_bytes());

@@ -22,6 +22,7 @@
 #include "wire.pb-c.h"
 
 #define MAX_HELLO (64 << 10) /* bytes; more is no greeting */
+#define MOST_AT_ONCE 16   /* messages of one worker */
 #define HANDSHAKE_MS 3000 /* who has not greeted by then is cut off */
 
 /* A worker, from its start until it has been waited for. */
@@ -138,20 +139,24 @@ static void hear_message(struct broker *b, struct worker_entry *w, const Control
     if (m->ended) tell_counts(w, m->ended, true);
 }
 
-/* All that the worker has said; the end of the channel is that of its session. */
-static void hear_worker(struct broker *b, struct worker_entry *w)
+static void end_channel(struct broker *b, struct worker_entry *w)
 {
-    ProtobufCMessage *m;
-    while ((m = control_receive(w->control, &control__to_broker__descriptor, false))) {
-        hear_message(b, w, (Control__ToBroker *)m);
-        protobuf_c_message_free_unpacked(m, NULL);
-    }
-    if (errno == EAGAIN) return;
     if (!w->ready) refuse(b, w->listener, &w->guest, "its worker process could not start; the host's log says why");
-    w->ready = true;
     hawser_log(HAWSER_DEBUG, "session %lu has no worker any more", w->session);
     close(w->control);
     w->control = -1;
+}
+
+/* What the worker has said; one that never stops holds up no other. The end of the channel is that of its session. */
+static void hear_worker(struct broker *b, struct worker_entry *w)
+{
+    for (int i = 0; i < MOST_AT_ONCE; i++) {
+        ProtobufCMessage *m = control_receive(w->control, &control__to_broker__descriptor, false);
+        if (!m && errno == EAGAIN) return;
+        if (!m) return end_channel(b, w);
+        hear_message(b, w, (Control__ToBroker *)m);
+        protobuf_c_message_free_unpacked(m, NULL);
+    }
 }
 
 /* The sessions' counts come into the log; with HAWSER_LOG=debug also what they have. */
@@ -169,8 +174,8 @@ static void bury(struct broker *b, pid_t pid, int status)
     for (struct worker_entry **p = &b->workers, *w; (w = *p); p = &w->next) {
         if (w->pid != pid) continue;
         *p = w->next;
-        if (w->control >= 0) hear_worker(b, w); /* answers the guest that waits for it */
-        if (w->control >= 0) close(w->control); /* something that it started has the other end */
+        if (w->control >= 0) hear_worker(b, w);
+        if (w->control >= 0) end_channel(b, w); /* something that it started has the other end */
         if (!strncmp(w->endpoint, "ipc://", 6)) unlink(w->endpoint + 6);
         if (WIFSIGNALED(status))
             hawser_log(HAWSER_WARN, "worker process %d was ended by signal %d", (int)pid, WTERMSIG(status));

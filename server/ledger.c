@@ -5,24 +5,30 @@
 #include "log.h"
 
 static const char *const names[LEDGER_KINDS] = {
-    [LEDGER_PLAIN] = "plain memory",       [LEDGER_POOLED] = "pooled memory",   [LEDGER_PHYSICAL] = "physical memory",
-    [LEDGER_ARRAY] = "array's memory",     [LEDGER_IMAGE] = "image",            [LEDGER_RESERVED] = "reserved addresses",
-    [LEDGER_MAPPED] = "mapped memory",     [LEDGER_GLOBAL] = "global variable", [LEDGER_IPC] = "opened memory",
+    [LEDGER_PLAIN] = "plain memory",
+    [LEDGER_POOLED] = "pooled memory",
+    [LEDGER_PHYSICAL] = "physical memory",
+    [LEDGER_ARRAY] = "array's memory",
+    [LEDGER_IMAGE] = "image",
+    [LEDGER_RESERVED] = "reserved addresses",
+    [LEDGER_MAPPED] = "mapped memory",
+    [LEDGER_GLOBAL] = "global variable",
+    [LEDGER_IPC] = "opened memory",
     [LEDGER_IMPORTED] = "imported memory",
 };
 
 struct ledger_entry {
     struct ledger_entry *next; /* in its bucket */
     enum ledger_kind kind;
-    uint64_t key;              /* address or handle; 0 once the handle is released and only mappings are left */
+    uint64_t key; /* address or handle; 0 once the handle is released and only mappings are left */
     uint64_t size;
-    uint64_t context;          /* that takes it along; 0 for none */
-    uint64_t owner;            /* of a part: the image's key */
-    uint32_t thread;           /* of the guest, and */
-    const char *function;      /* what it called */
-    unsigned handles;          /* as often as it has been handed out: more than 1 only of physical memory */
-    unsigned mappings;         /* of physical memory */
-    struct ledger_entry *of;   /* of mapped memory: the physical */
+    uint64_t context;        /* that takes it along; 0 for none */
+    uint64_t owner;          /* of a part: the image's key */
+    uint32_t thread;         /* of the guest, and */
+    const char *function;    /* what it called */
+    unsigned handles;        /* as often as it has been handed out: more than 1 only of physical memory */
+    unsigned mappings;       /* of physical memory */
+    struct ledger_entry *of; /* of mapped memory: the physical */
 };
 
 /* Mappings, and parts of images, may lie where something else does: they have a table of their own. */
@@ -134,8 +140,12 @@ static struct ledger_entry *new_entry(struct served *c, enum ledger_kind kind, u
         hawser_log(HAWSER_ERROR, "no memory for the ledger of device memory: the session ends");
         abort();
     }
-    *e = (struct ledger_entry){.kind = kind, .key = key, .size = size, .thread = c->thread,
-                               .function = c->api ? c->api->name : "", .handles = 1};
+    *e = (struct ledger_entry){.kind = kind,
+                               .key = key,
+                               .size = size,
+                               .thread = c->thread,
+                               .function = c->api ? c->api->name : "",
+                               .handles = 1};
     return e;
 }
 

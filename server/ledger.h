@@ -1,6 +1,7 @@
 /*
- * The ledger of a session's device memory: what there is, how much, in which context, and who made it. It is kept by the
- * layer "account" of the driver's table (layers.h), so nothing that the driver hands out can be missing. Thread-safe.
+ * The ledger of a session's device memory: what there is, how much, in which context, and who made it. It is kept by
+ * the layer "account" of the driver's table (layers.h), so nothing that the driver hands out can be missing.
+ * Thread-safe.
  */
 #ifndef HAWSER_LEDGER_H
 #define HAWSER_LEDGER_H
@@ -40,8 +41,8 @@ void ledger_add_lasting(enum ledger_kind kind, uint64_t key, uint64_t size);
 void ledger_add_part(enum ledger_kind kind, uint64_t key, uint64_t size, uint64_t owner);
 
 /* What is about to be given back leaves the ledger first, because the driver may hand the same address out again before
- * its function has returned; NULL when nothing is known of it. Then, whether it was given back: it is forgotten or stands
- * there again. */
+ * its function has returned; NULL when nothing is known of it. Then, whether it was given back: it is forgotten or
+ * stands there again. */
 struct ledger_entry *ledger_take(uint64_t key);
 void ledger_settle(struct ledger_entry *e, bool gone);
 

@@ -80,7 +80,8 @@ static void list(struct session *session, session_visit *visit, void *arg)
     struct post_errors *all = session->post_errors;
     pthread_mutex_lock(&all->lock);
     for (struct post_error *e = all->first; e; e = e->next)
-        visit(&(struct session_item){.what = "error of a post", .id = e->error, .context = e->context, .made_by = ""}, arg);
+        visit(&(struct session_item){.what = "error of a post", .id = e->error, .context = e->context, .made_by = ""},
+              arg);
     pthread_mutex_unlock(&all->lock);
 }
 

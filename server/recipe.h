@@ -5,8 +5,8 @@
 
 #include "served.h"
 
-/* Of the call that is being served; NULL when the session makes the object by itself or memory is short. One block, to be
- * freed. */
+/* Of the call that is being served; NULL when the session makes the object by itself or memory is short. One block, to
+ * be freed. */
 struct recipe *recipe_of(const struct served *c);
 /* "cuStreamCreate(phstream=new stream 260, flags=1)", and after it ", 1234 bytes HASH" of bulk data; "" for NULL. */
 const char *recipe_text(const struct recipe *r, char *out, size_t size);

@@ -41,7 +41,7 @@ struct recipe;
 
 enum { SESSION_TOKEN = CONTROL_TOKEN };
 
-/* All that a guest has here. Each pointer is one kind of state (state.h), whose file alone knows what is behind it. */
+/* All that a guest has here. What the file of a pointer alone knows is behind it. */
 struct session {
     struct hawser_listener *listener; /* until the guest has come */
     uint8_t token[SESSION_TOKEN];     /* that it must show */
@@ -51,9 +51,12 @@ struct session {
     uint32_t minor;                   /* of the protocol, in force in this session */
     _Atomic(uint64_t) calls;          /* served so far */
     _Atomic(unsigned) serving;        /* calls that are being served */
+    /* Of the connection, which ends before the rest. */
     struct credits *credits;
-    struct inbox *inbox;              /* NULL while the dispatcher receives itself */
+    struct inbox *inbox; /* NULL while the dispatcher receives itself */
     struct output *output;
+    struct report *report; /* to the broker */
+    /* Of the guest: the rows of state.c. */
     struct devices *devices;
     struct nvml *nvml;
     struct objects *objects;
@@ -65,7 +68,6 @@ struct session {
     struct notifications *notifications;
     struct timings *timings;
     struct exports *exports;
-    struct report *report; /* to the broker */
 };
 
 /* From now on messages are received by a thread of their own, so that HostDone is heard even while a call waits. */

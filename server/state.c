@@ -7,8 +7,8 @@
 
 /* In the order of ending: what uses something ends before it. They begin the other way round. */
 static const struct session_state *const states[] = {
-    &trace_state,   &staging_state,     &host_memory_state, &host_function_state, &notifications_state, &handle_file_state,
-    &objects_state, &ledger_state, &post_errors_state, &nvml_state,          &devices_state,
+    &trace_state,   &staging_state, &host_memory_state, &host_function_state, &notifications_state, &handle_file_state,
+    &objects_state, &ledger_state,  &post_errors_state, &nvml_state,          &devices_state,
 };
 
 #define STATES (sizeof states / sizeof *states)

@@ -83,6 +83,9 @@ def tests(build):
             told = re.search(r"session 1 ended: (\d+) calls served, \d+ things, \d+ bytes of device memory, (\d+) at most", d.log)
             assert told and int(told.group(1)) > 30 and int(told.group(2)) == made.memory, told and told.group(0)
             assert "has ended in order" in d.log, d.log[-2000:]
+            # The layers let every call of the driver be seen.
+            for name in ("cuMemAlloc_v2", "cuArrayCreate_v2", "cuGraphLaunch", "cuCtxDestroy_v2"):
+                assert re.search(rf"the driver's {name} -> 0, \d+ us", d.log), name
             assert not d.workers()
 
     def a_guest_that_is_killed_ends_its_session():

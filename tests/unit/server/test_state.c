@@ -133,14 +133,25 @@ static CUresult query(CUstream s)
 
 static void start(void)
 {
-    session.driver = (struct cuda_driver){
-        .cuMemAlloc_v2 = alloc,        .cuMemFree_v2 = give_back,      .cuMemCreate = create,
-        .cuMemRelease = release,       .cuMemMap = map,                .cuMemUnmap = unmap,
-        .cuMemAddressReserve = reserve, .cuMemAddressFree = free_addresses,
-        .cuMemRetainAllocationHandle = retain, .cuLibraryLoadData = load, .cuLibraryUnload = unload,
-        .cuLibraryGetGlobal = global,  .cuLinkCreate_v2 = begin_link,  .cuLinkDestroy = end_link,
-        .cuCtxSetCurrent = set_current, .cuCtxSynchronize = synchronize, .cuCtxGetDevice = device_of,
-        .cuCtxDestroy_v2 = destroy,    .cuStreamQuery = query};
+    session.driver = (struct cuda_driver){.cuMemAlloc_v2 = alloc,
+                                          .cuMemFree_v2 = give_back,
+                                          .cuMemCreate = create,
+                                          .cuMemRelease = release,
+                                          .cuMemMap = map,
+                                          .cuMemUnmap = unmap,
+                                          .cuMemAddressReserve = reserve,
+                                          .cuMemAddressFree = free_addresses,
+                                          .cuMemRetainAllocationHandle = retain,
+                                          .cuLibraryLoadData = load,
+                                          .cuLibraryUnload = unload,
+                                          .cuLibraryGetGlobal = global,
+                                          .cuLinkCreate_v2 = begin_link,
+                                          .cuLinkDestroy = end_link,
+                                          .cuCtxSetCurrent = set_current,
+                                          .cuCtxSynchronize = synchronize,
+                                          .cuCtxGetDevice = device_of,
+                                          .cuCtxDestroy_v2 = destroy,
+                                          .cuStreamQuery = query};
     layers_install(&session.driver);
     cr_assert(session_begin(&session));
     call = (struct served){.session = &session, .driver = &session.driver, .thread = 1, .context = 0x100};
@@ -245,7 +256,7 @@ Test(state, a_context_takes_its_memory_and_its_links_along)
     session.driver.cuMemAlloc_v2(&p, 1000);
     session.driver.cuMemCreate(&h, 4096, NULL, 0);
     cr_assert_eq(serve_LinkCreate(&call, &args, &link), CUDA_SUCCESS);
-    cr_assert_eq(served_bind_entry(&call, &link), CUDA_SUCCESS); /* the sanitizer would see a link that is not freed */
+    cr_assert_eq(served_bind_entry(&call, &link), CUDA_SUCCESS);
     session_end_context(&call, &(struct object){.id = 0x100});
     cr_expect_eq(links_ended, 1);
     cr_expect_eq(ledger_in_use(&session), 4096);
@@ -299,6 +310,6 @@ Test(state, an_object_remembers_what_made_it)
     call.args = &args.base;
     served_bind(&call, HAWSER_STREAM, 0x204, (void *)0x44);
     args.flags = 7; /* the message is freed, and used again, after the call */
-    cr_expect(strstr(dump(), "stream 516 at 0x44, context 256, by cuStreamCreate(phstream=new stream 516, flags=1)"), "%s",
-              dump());
+    cr_expect(strstr(dump(), "stream 516 at 0x44, context 256, by cuStreamCreate(phstream=new stream 516, flags=1)"),
+              "%s", dump());
 }
