@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "endpoint.h"
 #include "lane.h"
 #include "log.h"
@@ -21,18 +22,20 @@
 #include "wire.pb-c.h"
 
 #define MAX_HELLO (64 << 10) /* bytes; more is no greeting */
+#define MOST_AT_ONCE 16   /* messages of one worker */
 #define HANDSHAKE_MS 3000 /* who has not greeted by then is cut off */
 
 /* A worker, from its start until it has been waited for. */
 struct worker_entry {
     struct worker_entry *next;
     pid_t pid;
-    int control;                   /* -1 once the guest has been told */
+    int control;                   /* -1 once the session has ended */
+    unsigned long session;         /* its number, for people */
+    bool ready;                    /* the guest has been told where it listens, or that it does not */
     unsigned listener;             /* by which the guest came */
     struct hawser_peer guest;
-    uint8_t token[SPAWN_TOKEN_SIZE];
+    uint8_t token[CONTROL_TOKEN];
     char endpoint[HAWSER_ENDPOINT_MAX];
-    size_t endpoint_size;
 };
 
 struct broker {
@@ -107,6 +110,7 @@ static void start_worker(struct broker *b, unsigned listener, const struct hawse
         free(w);
         return refuse(b, listener, from, "the host cannot start a worker process");
     }
+    w->session = b->started;
     w->listener = listener;
     w->guest = *from;
     w->next = b->workers;
@@ -115,22 +119,54 @@ static void start_worker(struct broker *b, unsigned listener, const struct hawse
                hello->program, hello->pid, hello->host, hello->protocol_major, hello->protocol_minor, (int)w->pid);
 }
 
-/* Bytes of the worker's endpoint line, or its end before that. */
-static void hear_worker(struct broker *b, struct worker_entry *w)
+static void tell_counts(const struct worker_entry *w, const Control__Counts *c, bool ended)
 {
-    ssize_t n = read(w->control, w->endpoint + w->endpoint_size,
-                     sizeof w->endpoint - 1 - w->endpoint_size);
-    if (n > 0) {
-        w->endpoint_size += (size_t)n;
-        char *end = memchr(w->endpoint, '\n', w->endpoint_size);
-        if (!end) return;
-        *end = 0;
+    hawser_log(HAWSER_INFO,
+               "session %lu%s: %llu calls served, %llu things, %llu bytes of device memory, %llu at most", w->session,
+               ended ? " ended" : "", (unsigned long long)c->calls, (unsigned long long)c->things,
+               (unsigned long long)c->memory, (unsigned long long)c->memory_peak);
+}
+
+/* A message of the worker's, which may be anything if its guest has taken it over. */
+static void hear_message(struct broker *b, struct worker_entry *w, const Control__ToBroker *m)
+{
+    if (m->ready && !w->ready) {
+        w->ready = true;
+        snprintf(w->endpoint, sizeof w->endpoint, "%s", m->ready->endpoint);
         welcome(b, w->listener, &w->guest, w);
-    } else {
-        refuse(b, w->listener, &w->guest, "its worker process could not start; the host's log says why");
     }
+    if (m->counts) tell_counts(w, m->counts, false);
+    if (m->ended) tell_counts(w, m->ended, true);
+}
+
+static void end_channel(struct broker *b, struct worker_entry *w)
+{
+    if (!w->ready) refuse(b, w->listener, &w->guest, "its worker process could not start; the host's log says why");
+    hawser_log(HAWSER_DEBUG, "session %lu has no worker any more", w->session);
     close(w->control);
     w->control = -1;
+}
+
+/* What the worker has said; one that never stops holds up no other. The end of the channel is that of its session. */
+static void hear_worker(struct broker *b, struct worker_entry *w)
+{
+    for (int i = 0; i < MOST_AT_ONCE; i++) {
+        ProtobufCMessage *m = control_receive(w->control, &control__to_broker__descriptor, false);
+        if (!m && errno == EAGAIN) return;
+        if (!m) return end_channel(b, w);
+        hear_message(b, w, (Control__ToBroker *)m);
+        protobuf_c_message_free_unpacked(m, NULL);
+    }
+}
+
+/* The sessions' counts come into the log; with HAWSER_LOG=debug also what they have. */
+static void ask_workers(struct broker *b)
+{
+    Control__ToWorker m = CONTROL__TO_WORKER__INIT;
+    Control__Report report = CONTROL__REPORT__INIT;
+    m.report = &report;
+    for (struct worker_entry *w = b->workers; w; w = w->next)
+        if (w->control >= 0) control_send(w->control, &m.base);
 }
 
 static void bury(struct broker *b, pid_t pid, int status)
@@ -138,7 +174,8 @@ static void bury(struct broker *b, pid_t pid, int status)
     for (struct worker_entry **p = &b->workers, *w; (w = *p); p = &w->next) {
         if (w->pid != pid) continue;
         *p = w->next;
-        if (w->control >= 0) hear_worker(b, w); /* answers the guest that waits for it */
+        if (w->control >= 0) hear_worker(b, w);
+        if (w->control >= 0) end_channel(b, w); /* something that it started has the other end */
         if (!strncmp(w->endpoint, "ipc://", 6)) unlink(w->endpoint + 6);
         if (WIFSIGNALED(status))
             hawser_log(HAWSER_WARN, "worker process %d was ended by signal %d", (int)pid, WTERMSIG(status));
@@ -218,7 +255,10 @@ static bool hear_signals(struct broker *b)
     struct signalfd_siginfo info;
     bool go_on = true;
     while (read(b->signals, &info, sizeof info) == sizeof info)
-        if (info.ssi_signo != SIGCHLD) go_on = false;
+        if (info.ssi_signo == SIGUSR1)
+            ask_workers(b);
+        else if (info.ssi_signo != SIGCHLD)
+            go_on = false;
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
@@ -226,7 +266,7 @@ static bool hear_signals(struct broker *b)
     return go_on;
 }
 
-/* What the broker waits for: listeners, signals, workers that start, the end of its lifetime. */
+/* What the broker waits for: listeners, signals, workers, the end of its lifetime. */
 struct watched {
     struct pollfd *fds;
     unsigned n, signals, workers, lifetime;
@@ -304,6 +344,7 @@ int broker_run(const struct broker_settings *s)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
     sigprocmask(SIG_BLOCK, &set, NULL);
     b.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     int status = b.signals >= 0 ? 0 : 1;

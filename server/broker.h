@@ -1,6 +1,7 @@
 /*
  * The broker: greets guests, starts one worker process for each, tells the guest where it listens, and
- * buries it afterwards. It is not in the path of any call. One thread; not thread-safe.
+ * buries it afterwards. Meanwhile it hears of the session on the control channel (control.proto); SIGUSR1 makes it ask
+ * all of them for their counts. It is not in the path of any call. One thread; not thread-safe.
  */
 #ifndef HAWSER_BROKER_H
 #define HAWSER_BROKER_H

@@ -1,7 +1,5 @@
 /* Serving contexts, parts of devices, default pools and the end of guest threads. */
-#include "served.h"
-
-#include "trace.h"
+#include "state.h"
 
 CUresult serve_ContextCreate(struct served *c, const struct context_create_args *a, struct object *context)
 {
@@ -11,6 +9,7 @@ CUresult serve_ContextCreate(struct served *c, const struct context_create_args 
     CUresult r = a->primary ? d->cuDevicePrimaryCtxRetain(&made, a->device)
                             : d->cuCtxCreate_v2(&made, a->flags, a->device);
     context->handle = made;
+    context->is_primary = a->primary;
     if (r != CUDA_SUCCESS) return r;
     if (!a->primary)
         d->cuCtxPopCurrent_v2(&pushed);
@@ -19,25 +18,22 @@ CUresult serve_ContextCreate(struct served *c, const struct context_create_args 
     return CUDA_SUCCESS;
 }
 
-CUresult serve_ContextDestroy(struct served *c, const struct context_destroy_args *a)
+CUresult context_end(struct served *c, const struct object *context, CUdevice device, bool reset)
 {
     const struct cuda_driver *d = c->driver;
-    uint64_t id = a->context.id;
-    CUcontext context = a->context.handle;
     /* Copies under way end first; an error of theirs is the program's to have asked for. */
-    if (d->cuCtxSetCurrent(context) == CUDA_SUCCESS) d->cuCtxSynchronize();
-    trace_forget_context(d, context);
-    staging_forget_context(c->worker, id);
-    host_memory_forget_context(c, context);
-    served_forget_context(c, id);
-    if (!a->primary) {
-        served_unbind(c, id);
-        return d->cuCtxDestroy_v2(context);
-    }
+    if (d->cuCtxSetCurrent(context->handle) == CUDA_SUCCESS) d->cuCtxSynchronize();
+    session_end_context(c, context);
+    if (!reset) served_unbind(c, context->id);
+    if (!context->is_primary) return d->cuCtxDestroy_v2(context->handle);
     d->cuCtxSetCurrent(NULL);
-    if (a->reset) return d->cuDevicePrimaryCtxReset_v2(a->device);
-    served_unbind(c, id);
-    return d->cuDevicePrimaryCtxRelease_v2(a->device);
+    return reset ? d->cuDevicePrimaryCtxReset_v2(device) : d->cuDevicePrimaryCtxRelease_v2(device);
+}
+
+CUresult serve_ContextDestroy(struct served *c, const struct context_destroy_args *a)
+{
+    if (a->primary != a->context.is_primary) return CUDA_ERROR_INVALID_CONTEXT;
+    return context_end(c, &a->context, a->device, a->primary && a->reset);
 }
 
 CUresult serve_ContextSync(struct served *c, const struct context_sync_args *a)
@@ -54,6 +50,7 @@ CUresult serve_PrimaryFlags(struct served *c, const struct primary_flags_args *a
 CUresult serve_ThreadGone(struct served *c)
 {
     served_thread_gone(c, c->thread);
+    post_errors_thread_gone(c->session, c->thread);
     return CUDA_SUCCESS;
 }
 

@@ -3,7 +3,7 @@
  * for the device: a block that carries bytes to the device comes back when its event is done; a block
  * with bytes for the guest comes back when the lane has sent it.
  */
-#include "served.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,7 @@ struct sending {
 };
 
 struct staging {
-    struct worker *worker;
+    struct session *session;
     pthread_mutex_t push_lock;    /* from taking an entry off "later" until it is on the lane */
     pthread_mutex_t lock;         /* all below; taken after push_lock */
     pthread_cond_t more;          /* for the thread that looks after "later" */
@@ -53,6 +53,8 @@ struct staging {
     struct block *to_device, **to_device_end; /* in use until their events are done, oldest first */
     struct later *later, **later_end;
     size_t bytes;
+    bool ends;
+    pthread_t thread;             /* that looks after "later" */
 };
 
 /* ---- blocks ---- */
@@ -101,7 +103,7 @@ static CUresult new_block(struct served *c, size_t size, struct block **out)
         free(b);
         return r;
     }
-    b->staging = c->worker->staging;
+    b->staging = c->session->staging;
     b->context = c->context;
     b->size = size;
     *out = b;
@@ -110,7 +112,7 @@ static CUresult new_block(struct served *c, size_t size, struct block **out)
 
 static CUresult take_block(struct served *c, size_t need, struct block **out)
 {
-    struct staging *s = c->worker->staging;
+    struct staging *s = c->session->staging;
     size_t size = need <= BLOCK_SMALL ? BLOCK_SMALL : BLOCK_LARGE;
     pthread_mutex_lock(&s->lock);
     reclaim(s, c->driver, false);
@@ -211,7 +213,7 @@ CUresult serve_CopyIn(struct served *c, const struct copy_in_args *a)
     r = copy_rows(c->driver, a->dst, a->pitch, b->memory, a->width, a->height, a->stream);
     CUresult recorded = c->driver->cuEventRecord(b->done, a->stream);
     if (at_once && r == CUDA_SUCCESS && recorded == CUDA_SUCCESS) recorded = c->driver->cuEventSynchronize(b->done);
-    struct staging *s = c->worker->staging;
+    struct staging *s = c->session->staging;
     pthread_mutex_lock(&s->lock);
     b->next = NULL;
     *s->to_device_end = b;
@@ -268,7 +270,7 @@ static CUresult start_piece(struct served *c, const struct copy_out_args *a, con
 }
 
 /* A failed piece is the transfer's last: nothing more would complete it. */
-static void push(struct worker *w, struct block *b, uint64_t transfer, uint64_t offset, size_t size,
+static void push(struct session *session, struct block *b, uint64_t transfer, uint64_t offset, size_t size,
                  bool last, CUresult result)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
@@ -286,7 +288,7 @@ static void push(struct worker *w, struct block *b, uint64_t transfer, uint64_t 
     p.result = result;
     m.n_pushes = 1;
     m.pushes = list;
-    worker_send(w, &m, &f, 1);
+    session_send(session, &m, &f, 1);
 }
 
 static bool sane(const struct copy_out_args *a)
@@ -318,7 +320,7 @@ CUresult serve_CopyOut(struct served *c, const struct copy_out_args *a)
         CUresult done = c->driver->cuEventSynchronize(b->done);
         if (r == CUDA_SUCCESS) r = done;
         if (r == CUDA_SUCCESS)
-            push(c->worker, b, a->transfer, oldest->offset, oldest->size, false, CUDA_SUCCESS);
+            push(c->session, b, a->transfer, oldest->offset, oldest->size, false, CUDA_SUCCESS);
         else
             give_block(b);
     }
@@ -327,7 +329,7 @@ CUresult serve_CopyOut(struct served *c, const struct copy_out_args *a)
 
 static CUresult push_later(struct served *c, const struct copy_out_args *a)
 {
-    struct staging *s = c->worker->staging;
+    struct staging *s = c->session->staging;
     CUresult r = sane(a) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     struct piece p = {0};
     while (r == CUDA_SUCCESS && next_piece(a, &p)) {
@@ -355,7 +357,7 @@ CUresult serve_CopyOutLater(struct served *c, const struct copy_out_later_args *
     struct copy_out_args a = {l->src, l->pitch, l->width, l->height, l->stream, l->transfer};
     CUresult r = wrong == CUDA_SUCCESS ? push_later(c, &a) : wrong;
     /* The guest must learn that nothing more comes. */
-    if (r != CUDA_SUCCESS) push(c->worker, NULL, a.transfer, 0, 0, true, r);
+    if (r != CUDA_SUCCESS) push(c->session, NULL, a.transfer, 0, 0, true, r);
     return r;
 }
 
@@ -375,17 +377,17 @@ static struct later *take_ready(struct staging *s, const struct cuda_driver *d, 
 
 /* When this returns, every copy that was done before the call is on the lane: also one that another
  * thread had begun to push. */
-void staging_push_ready(struct worker *w)
+void staging_push_ready(struct session *session)
 {
-    struct staging *s = w->staging;
+    struct staging *s = session->staging;
     struct later *e;
     CUresult r = CUDA_SUCCESS;
     pthread_mutex_lock(&s->push_lock);
     do {
         pthread_mutex_lock(&s->lock);
-        e = take_ready(s, &w->driver, &r);
+        e = take_ready(s, &session->driver, &r);
         pthread_mutex_unlock(&s->lock);
-        if (e) push(w, e->block, e->transfer, e->offset, e->size, e->last, r);
+        if (e) push(session, e->block, e->transfer, e->offset, e->size, e->last, r);
         free(e);
     } while (e);
     pthread_mutex_unlock(&s->push_lock);
@@ -394,62 +396,112 @@ void staging_push_ready(struct worker *w)
 /* Looks after the copies that no call waits for. */
 static void *look_after_later(void *arg)
 {
-    struct worker *w = arg;
-    struct staging *s = w->staging;
+    struct staging *s = arg;
     for (;;) {
         pthread_mutex_lock(&s->lock);
-        while (!s->later)
+        while (!s->later && !s->ends)
             pthread_cond_wait(&s->more, &s->lock);
+        bool ends = s->ends;
         pthread_mutex_unlock(&s->lock);
-        staging_push_ready(w);
+        if (ends) return NULL;
+        staging_push_ready(s->session);
         nanosleep(&(struct timespec){.tv_nsec = READY_POLL_NS}, NULL);
     }
-    return NULL;
 }
 
-struct staging *staging_new(struct worker *w)
+static bool begin(struct session *session)
 {
     struct staging *s = calloc(1, sizeof *s);
     pthread_t t;
-    if (!s) return NULL;
-    s->worker = w;
-    w->staging = s;
+    if (!s) return false;
+    s->session = session;
+    session->staging = s;
     pthread_mutex_init(&s->push_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
     pthread_cond_init(&s->sent, NULL);
     s->to_device_end = &s->to_device;
     s->later_end = &s->later;
-    if (pthread_create(&t, NULL, look_after_later, w) != 0) return NULL;
-    pthread_detach(t);
-    return s;
+    if (pthread_create(&t, NULL, look_after_later, s) != 0) return false;
+    s->thread = t;
+    return true;
 }
 
-void staging_forget_context(struct worker *w, uint64_t context)
+static void list(struct session *session, session_visit *visit, void *arg)
 {
-    struct staging *s = w->staging;
+    struct staging *s = session->staging;
+    pthread_mutex_lock(&s->lock);
+    for (struct block *b = s->idle; b; b = b->next)
+        visit(&(struct session_item){.what = "staging block", .context = b->context, .size = b->size, .made_by = ""}, arg);
+    for (struct block *b = s->to_device; b; b = b->next)
+        visit(&(struct session_item){.what = "copy to the device", .context = b->context, .size = b->size, .made_by = ""},
+              arg);
+    for (struct later *e = s->later; e; e = e->next)
+        visit(&(struct session_item){.what = "copy to the guest", .context = e->block->context, .size = e->size,
+                                     .made_by = ""}, arg);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The context's pinned memory and events go with it. */
+static void end_context(struct served *c, const struct object *context)
+{
+    struct session *session = c->session;
+    struct staging *s = session->staging;
     pthread_mutex_lock(&s->lock);
     while (s->to_device)
-        reclaim(s, &w->driver, true);
+        reclaim(s, &session->driver, true);
     pthread_mutex_unlock(&s->lock);
-    staging_push_ready(w);
+    staging_push_ready(session);
     pthread_mutex_lock(&s->lock);
-    /* The context's pinned memory goes with it, so the lane must have let go of it. */
-    for (struct sending *e; (e = sending_of(s, context)) && e->blocks;)
+    /* So the lane must have let go of it. */
+    for (struct sending *e; (e = sending_of(s, context->id)) && e->blocks;)
         pthread_cond_wait(&s->sent, &s->lock);
     for (struct block **p = &s->idle, *b; (b = *p);) {
-        if (b->context != context) {
+        if (b->context != context->id) {
             p = &b->next;
             continue;
         }
         *p = b->next;
         s->bytes -= b->size;
-        w->driver.cuEventDestroy_v2(b->done);
-        w->driver.cuMemFreeHost(b->memory);
+        session->driver.cuEventDestroy_v2(b->done);
+        session->driver.cuMemFreeHost(b->memory);
         free(b);
     }
+    for (struct sending **p = &s->sending, *e; (e = *p); p = &e->next)
+        if (e->context == context->id) {
+            *p = e->next;
+            free(e);
+            break;
+        }
     pthread_mutex_unlock(&s->lock);
 }
+
+/* Every block went with its context. */
+static void end(struct session *session)
+{
+    struct staging *s = session->staging;
+    pthread_mutex_lock(&s->lock);
+    s->ends = true;
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    free(s);
+    session->staging = NULL;
+}
+
+/* A guest that has gone takes nothing any more of what the lane has. */
+static bool idle(struct session *session)
+{
+    struct staging *s = session->staging;
+    pthread_mutex_lock(&s->lock);
+    bool idle = !s->later;
+    for (struct sending *e = s->sending; e; e = e->next)
+        idle = idle && !e->blocks;
+    pthread_mutex_unlock(&s->lock);
+    return idle;
+}
+
+const struct session_state staging_state = {"staging", begin, list, end_context, end, idle};
 
 /* ---- within the device ---- */
 

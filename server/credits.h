@@ -18,11 +18,11 @@ struct credits {
 /* What the guest is told at the opening. */
 void credits_grant(Hawser__Opened *opened);
 /* A message has come. False when the guest has exceeded its credits by more than order can explain. */
-bool credits_come(struct worker *w, const Hawser__ToHost *calls, const struct hawser_message *m);
+bool credits_come(struct session *session, const Hawser__ToHost *calls, const struct hawser_message *m);
 /* A call has been served. */
-void credits_take(struct worker *w, uint64_t args, uint64_t bulk);
+void credits_take(struct session *session, uint64_t args, uint64_t bulk);
 /* With a reply, the state of things; by itself, when enough has been taken since. */
-void credits_attach(struct worker *w, Hawser__ToGuest *m);
-void credits_tell(struct worker *w);
+void credits_attach(struct session *session, Hawser__ToGuest *m);
+void credits_tell(struct session *session);
 
 #endif

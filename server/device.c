@@ -5,7 +5,7 @@
  * ordinals mean the same at both ends. The guest's variable chooses among what its NVIDIA_VISIBLE_DEVICES leaves of
  * what the host lends, which is what hawserd's own CUDA_VISIBLE_DEVICES named: a guest can only lower.
  */
-#include "served.h"
+#include "state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,35 +15,60 @@
 #include "environment.h"
 #include "log.h"
 
-static struct hawser_names lent; /* by hawserd's CUDA_VISIBLE_DEVICES, which it made a list of whole names */
-static bool limited;             /* there is such a list */
-static char *container;          /* the guest's NVIDIA_VISIBLE_DEVICES, when it hides anything; else NULL */
+struct devices {
+    struct hawser_names lent; /* by hawserd's CUDA_VISIBLE_DEVICES, which it made a list of whole names */
+    bool limited;             /* there is such a list */
+    char *container;          /* the guest's NVIDIA_VISIBLE_DEVICES, when it hides anything; else NULL */
+    bool initialized;         /* the driver, with this result; then what is told of its devices. The dispatcher's alone */
+    CUresult result;
+    Hawser__DeviceInfo *told;
+    int count;
+};
 
-void devices_lend(void)
+static bool begin(struct session *session)
 {
+    struct devices *d = session->devices = calloc(1, sizeof *d);
     const char *list = getenv("CUDA_VISIBLE_DEVICES");
-    limited = list != NULL;
-    while (list && (!strncmp(list, "GPU-", 4) || !strncmp(list, "MIG-", 4)) && lent.n < HAWSER_MAX_DEVICES) {
+    if (!d) return false;
+    d->limited = list != NULL;
+    while (list && (!strncmp(list, "GPU-", 4) || !strncmp(list, "MIG-", 4)) && d->lent.n < HAWSER_MAX_DEVICES) {
         size_t size = strcspn(list, ",");
-        snprintf(lent.text[lent.n++], HAWSER_UUID_TEXT, "%.*s", (int)size, list);
+        snprintf(d->lent.text[d->lent.n++], HAWSER_UUID_TEXT, "%.*s", (int)size, list);
         list += size + (list[size] != 0);
     }
+    return true;
 }
 
-bool devices_lent(struct hawser_names *out)
+static void end(struct session *session)
 {
-    if (limited) *out = lent;
-    return limited;
+    struct devices *d = session->devices;
+    for (int i = 0; i < d->count; i++) {
+        free(d->told[i].name);
+        free(d->told[i].uuid.data);
+        free(d->told[i].attributes);
+    }
+    free(d->told);
+    free(d->container);
+    free(d);
+    session->devices = NULL;
 }
 
-void devices_contain(const char *list)
+const struct session_state devices_state = {.name = "devices", .begin = begin, .end = end};
+
+bool devices_lent(const struct session *session, struct hawser_names *out)
 {
-    if (hawser_container_hides(list)) container = strdup(list);
+    if (session->devices->limited) *out = session->devices->lent;
+    return session->devices->limited;
 }
 
-const char *devices_container(void)
+void devices_contain(struct session *session, const char *list)
 {
-    return container;
+    if (hawser_container_hides(list)) session->devices->container = strdup(list);
+}
+
+const char *devices_container(const struct session *session)
+{
+    return session->devices->container;
 }
 
 /* ---- before the driver is initialized ---- */
@@ -60,12 +85,14 @@ static void see(const struct hawser_names *among, const char *list)
 /* With nothing hidden before it, the guest's list is the driver's own matter, to the letter. */
 static void choose(struct served *c, const char *list)
 {
-    struct hawser_names among = lent;
+    const struct devices *d = c->session->devices;
+    const char *container = d->container;
+    struct hawser_names among = d->lent;
     if (container && !nvml_names(c, &among)) {
         hawser_log(HAWSER_WARN, "without NVML here, NVIDIA_VISIBLE_DEVICES=%s leaves the guest no device", container);
         among.n = 0;
     }
-    if (container || limited)
+    if (container || d->limited)
         see(&among, list);
     else if (list)
         setenv("CUDA_VISIBLE_DEVICES", list, 1);
@@ -111,55 +138,51 @@ static void describe(struct served *c, CUdevice dev, Hawser__DeviceInfo *out)
     out->uuid = (ProtobufCBinaryData){16, uuid};
     out->uuid_v2 = (ProtobufCBinaryData){16, uuid + 16};
     out->total_mem = total;
-    out->software = c->worker->software;
+    out->software = c->session->software;
     out->attributes = attributes;
     out->n_attributes = CU_DEVICE_ATTRIBUTE_MAX;
 }
 
-/* Once per session: what is allocated lives as long as the process. */
-static CUresult initialize(struct served *c, Hawser__DeviceInfo **out, int *count)
+/* Once per session. */
+static CUresult initialize(struct served *c, struct devices *d)
 {
+    int count = 0;
     CUresult r = c->driver->cuInit(0);
-    *count = 0;
-    if (r == CUDA_SUCCESS) r = c->driver->cuDeviceGetCount(count);
-    if (r == CUDA_SUCCESS && !*count) r = CUDA_ERROR_NO_DEVICE;
+    if (r == CUDA_SUCCESS) r = c->driver->cuDeviceGetCount(&count);
+    if (r == CUDA_SUCCESS && !count) r = CUDA_ERROR_NO_DEVICE;
     if (r != CUDA_SUCCESS) return r;
-    if (!(*out = calloc((size_t)*count, sizeof **out))) return CUDA_ERROR_OUT_OF_MEMORY;
-    for (int i = 0; i < *count; i++)
-        describe(c, i, &(*out)[i]);
+    if (!(d->told = calloc((size_t)count, sizeof *d->told))) return CUDA_ERROR_OUT_OF_MEMORY;
+    for (; d->count < count; d->count++)
+        describe(c, d->count, &d->told[d->count]);
     return CUDA_SUCCESS;
 }
 
 CUresult serve_Initialize(struct served *c, const struct initialize_args *a, Hawser__InitializeReply *reply)
 {
-    static bool done; /* dispatcher only */
-    static CUresult result;
-    static Hawser__DeviceInfo *devices;
-    static int count;
-    if (!done) {
-        done = true;
+    struct devices *d = c->session->devices;
+    if (!d->initialized) {
+        d->initialized = true;
         take_variables(c, a);
-        result = initialize(c, &devices, &count);
+        d->result = initialize(c, d);
     }
-    if (result != CUDA_SUCCESS) return result;
-    reply->devices = served_alloc(c, (size_t)count * sizeof *reply->devices);
+    if (d->result != CUDA_SUCCESS) return d->result;
+    reply->devices = served_alloc(c, (size_t)d->count * sizeof *reply->devices);
     if (!reply->devices) return CUDA_ERROR_OUT_OF_MEMORY;
-    for (int i = 0; i < count; i++, reply->n_devices++) {
-        size_t size = hawser__device_info__get_packed_size(&devices[i]);
+    for (int i = 0; i < d->count; i++, reply->n_devices++) {
+        size_t size = hawser__device_info__get_packed_size(&d->told[i]);
         reply->devices[i] = (ProtobufCBinaryData){size, served_alloc(c, size)};
         if (!reply->devices[i].data) return CUDA_ERROR_OUT_OF_MEMORY;
-        hawser__device_info__pack(&devices[i], reply->devices[i].data);
+        hawser__device_info__pack(&d->told[i], reply->devices[i].data);
     }
     return CUDA_SUCCESS;
 }
 
 void devices_open(struct served *c, Hawser__Opened *opened)
 {
-    Hawser__DeviceInfo *devices;
-    int count;
+    struct devices *d = c->session->devices;
     choose(c, NULL);
-    opened->init_result = (int32_t)initialize(c, &devices, &count);
-    opened->devices = count ? calloc((size_t)count, sizeof *opened->devices) : NULL;
-    for (int i = 0; i < count && opened->devices; i++)
-        opened->devices[opened->n_devices++] = &devices[i];
+    opened->init_result = (int32_t)initialize(c, d);
+    opened->devices = served_alloc(c, (size_t)d->count * sizeof *opened->devices);
+    for (int i = 0; i < d->count && opened->devices; i++)
+        opened->devices[opened->n_devices++] = &d->told[i];
 }

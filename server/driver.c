@@ -8,12 +8,11 @@
 #include "library.h"
 #include "log.h"
 
-int driver_load(const char *path, struct cuda_driver *out, bool *software, char *err, size_t err_size)
+int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size)
 {
     void *lib = library_open(path, "cuInit", err, err_size);
     if (!lib) return -1;
     memset(out, 0, sizeof *out);
-    *software = dlsym(lib, "hawser_softgpu_count") != NULL;
     for (const struct hawser_symbol *s = cuda_driver_symbols; s->name; s++) {
         void *address = dlsym(lib, s->name);
         memcpy((char *)out + s->offset, &address, sizeof address);

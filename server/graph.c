@@ -1,12 +1,15 @@
 /*
  * Serving graphs that the driver keeps: a guest sends one that it launches again and again, or whose conditional nodes
- * only the driver can run, and from then on a launch is one call. Graphs have the guest's numbers; their nodes are named
- * by the order in which they came.
+ * only the driver can run, and from then on a launch is one call. Graphs are entries of the handle table; their nodes are
+ * named by the order in which they came. A graph's own fields are used by one call at a time: the guest waits for
+ * GraphReady.
  */
 #include "served.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "protocol.h"
 
 #define MAX_BODIES (1 << 16) /* of one node */
 
@@ -17,8 +20,6 @@ struct node {
 };
 
 struct graph {
-    struct graph *next;
-    uint64_t id;
     CUgraph handle;
     CUgraphExec exec;
     struct node *node;
@@ -28,9 +29,8 @@ struct graph {
     CUresult result; /* the first failure that no GraphReady has told yet */
 };
 
-/* Of the one guest. A graph's own fields are used by one call at a time: the guest waits for GraphReady. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct graph *graphs;
+/* Guests before HAWSER_MINOR_GRAPH_IDS count graphs by themselves: their numbers are put where no other handle's are. */
+#define EARLIER_ID(graph) (1ull << 62 | (graph))
 
 static bool driver_has_graphs(const struct cuda_driver *d)
 {
@@ -39,40 +39,34 @@ static bool driver_has_graphs(const struct cuda_driver *d)
            d->cuGraphConditionalHandleCreate && d->cuGraphKernelNodeSetAttribute && d->cuGraphNodeSetEnabled;
 }
 
-static struct graph **place(uint64_t id)
+static uint64_t id_of(const struct served *c, uint64_t graph)
 {
-    struct graph **p = &graphs;
-    while (*p && (*p)->id != id)
-        p = &(*p)->next;
-    return p;
+    return c->session->minor < HAWSER_MINOR_GRAPH_IDS ? EARLIER_ID(graph) : graph;
 }
 
-static struct graph *find(uint64_t id)
+static struct graph *find(struct served *c, uint64_t graph)
 {
-    pthread_mutex_lock(&lock);
-    struct graph *g = *place(id);
-    pthread_mutex_unlock(&lock);
-    return g;
+    struct object o;
+    return served_object(c, HAWSER_GRAPH, id_of(c, graph), &o) ? o.handle : NULL;
 }
 
 static CUresult find_or_make(struct served *c, uint64_t id, struct graph **out)
 {
     if (!driver_has_graphs(c->driver)) return CUDA_ERROR_NOT_SUPPORTED;
-    if ((*out = find(id))) return CUDA_SUCCESS;
+    if ((*out = find(c, id))) return CUDA_SUCCESS;
     struct graph *g = calloc(1, sizeof *g);
     if (!g) return CUDA_ERROR_OUT_OF_MEMORY;
-    g->id = id;
     CUresult r = c->driver->cuGraphCreate(&g->handle, 0);
     if (r != CUDA_SUCCESS) {
         free(g);
         return r;
     }
-    pthread_mutex_lock(&lock);
-    g->next = graphs;
-    graphs = g;
-    pthread_mutex_unlock(&lock);
-    *out = g;
-    return CUDA_SUCCESS;
+    r = served_bind(c, HAWSER_GRAPH, id_of(c, id), g);
+    if (r == CUDA_SUCCESS)
+        *out = g;
+    else
+        graph_end(c->driver, g);
+    return r;
 }
 
 CUresult serve_GraphHandle(struct served *c, const struct graph_handle_args *a, Hawser__GraphHandleReply *reply)
@@ -218,9 +212,9 @@ static CUresult change(struct served *c, struct graph *g, const struct graph_nod
 }
 
 /* With what was changed in it alone. */
-static CUresult drop_exec(struct served *c, struct graph *g)
+static CUresult drop_exec(const struct cuda_driver *d, struct graph *g)
 {
-    CUresult r = g->exec ? c->driver->cuGraphExecDestroy(g->exec) : CUDA_SUCCESS;
+    CUresult r = g->exec ? d->cuGraphExecDestroy(g->exec) : CUDA_SUCCESS;
     g->exec = NULL;
     for (size_t i = 0; i < g->n; i++)
         g->node[i].disabled = false;
@@ -230,7 +224,7 @@ static CUresult drop_exec(struct served *c, struct graph *g)
 /* The graph itself stays: handles of conditional nodes belong to it. */
 static CUresult empty(struct served *c, struct graph *g)
 {
-    CUresult r = drop_exec(c, g);
+    CUresult r = drop_exec(c->driver, g);
     for (; g->n; g->n--)
         if (!g->node[g->n - 1].inside && r == CUDA_SUCCESS)
             r = c->driver->cuGraphDestroyNode(g->node[g->n - 1].handle);
@@ -257,11 +251,11 @@ CUresult serve_GraphNode(struct served *c, const struct graph_node_args *a, CUre
 
 CUresult serve_GraphReady(struct served *c, const struct graph_ready_args *a)
 {
-    struct graph *g = find(a->graph);
+    struct graph *g = find(c, a->graph);
     if (!g) return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = g->result;
     g->result = CUDA_SUCCESS;
-    if (r == CUDA_SUCCESS && a->again) r = drop_exec(c, g);
+    if (r == CUDA_SUCCESS && a->again) r = drop_exec(c->driver, g);
     if (r != CUDA_SUCCESS || g->exec) return r;
     r = c->driver->cuGraphInstantiateWithFlags(&g->exec, g->handle, a->flags);
     if (r != CUDA_SUCCESS) g->exec = NULL;
@@ -276,22 +270,26 @@ CUresult serve_GraphReady(struct served *c, const struct graph_ready_args *a)
 
 CUresult serve_GraphLaunch(struct served *c, const struct graph_launch_args *a)
 {
-    struct graph *g = find(a->graph);
+    struct graph *g = find(c, a->graph);
     return g && g->exec ? c->driver->cuGraphLaunch(g->exec, a->stream) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/* That its contexts may have gone before is no failure that the program should hear of. */
+void graph_end(const struct cuda_driver *d, void *graph)
+{
+    struct graph *g = graph;
+    drop_exec(d, g);
+    d->cuGraphDestroy(g->handle);
+    free(g->node);
+    free(g->body);
+    free(g);
 }
 
 CUresult serve_GraphGone(struct served *c, const struct graph_gone_args *a)
 {
-    pthread_mutex_lock(&lock);
-    struct graph **p = place(a->graph), *g = *p;
-    if (g) *p = g->next;
-    pthread_mutex_unlock(&lock);
+    struct graph *g = find(c, a->graph);
     if (!g) return CUDA_SUCCESS; /* it could not be made */
-    /* That its contexts may have gone before is no failure that the program should hear of. */
-    drop_exec(c, g);
-    c->driver->cuGraphDestroy(g->handle);
-    free(g->node);
-    free(g->body);
-    free(g);
+    served_unbind(c, id_of(c, a->graph));
+    graph_end(c->driver, g);
     return CUDA_SUCCESS;
 }

@@ -3,7 +3,7 @@
  * the other guest's worker comes with it and gets the descriptor. They stay until the guest says that its own, with the
  * ticket, is closed everywhere, or the session ends.
  */
-#include "served.h"
+#include "state.h"
 
 #include <fcntl.h>
 #include <stddef.h>
@@ -26,15 +26,19 @@ struct ticket {
     uint8_t secret[16];
 };
 
-static struct exported {
+struct exported {
     struct exported *next;
     uint8_t secret[16];
     int fd;
-} *list;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static uint8_t name[16];
-static int listener = -1;
+};
+
+struct exports {
+    pthread_mutex_t lock; /* guards the list, and the start of listening */
+    struct exported *list;
+    bool tried;           /* to listen */
+    uint8_t name[16];
+    int listener;         /* -1 when there is none */
+};
 
 /* ---- the socket ---- */
 
@@ -58,13 +62,13 @@ static bool same_user(int socket)
 }
 
 /* A copy of the descriptor, the caller's to close; -1 when there is none. */
-static int find(const uint8_t secret[16])
+static int find(struct exports *x, const uint8_t secret[16])
 {
     int fd = -1;
-    pthread_mutex_lock(&lock);
-    for (struct exported *e = list; e; e = e->next)
+    pthread_mutex_lock(&x->lock);
+    for (struct exported *e = x->list; e; e = e->next)
         if (!memcmp(e->secret, secret, sizeof e->secret)) fd = fcntl(e->fd, F_DUPFD_CLOEXEC, 0);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&x->lock);
     return fd;
 }
 
@@ -107,17 +111,17 @@ static void set_patience(int socket)
 
 static void *hand_out(void *arg)
 {
-    (void)arg;
+    struct exports *x = arg;
     for (;;) {
         uint8_t secret[16];
-        int guest = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        int guest = accept4(x->listener, NULL, NULL, SOCK_CLOEXEC);
         if (guest < 0) { /* no descriptor left, say */
             nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
             continue;
         }
         set_patience(guest);
         if (same_user(guest) && recv(guest, secret, sizeof secret, MSG_WAITALL) == sizeof secret) {
-            int fd = find(secret);
+            int fd = find(x, secret);
             if (fd >= 0) {
                 send_descriptor(guest, fd);
                 close(fd);
@@ -128,17 +132,22 @@ static void *hand_out(void *arg)
     return NULL;
 }
 
-static void start_listening(void)
+/* Under the lock, once. The thread and its socket live as long as the process. */
+static void start_listening(struct exports *x)
 {
     struct sockaddr_un address;
     pthread_t t;
-    if (getrandom(name, sizeof name, 0) != sizeof name) return;
+    if (x->tried) return;
+    x->tried = true;
+    if (getrandom(x->name, sizeof x->name, 0) != sizeof x->name) return;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    socklen_t size = address_of(name, &address);
-    listener = fd;
+    socklen_t size = address_of(x->name, &address);
+    x->listener = fd;
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 16) != 0 ||
-        pthread_create(&t, NULL, hand_out, NULL) != 0)
-        listener = -1;
+        pthread_create(&t, NULL, hand_out, x) != 0)
+        x->listener = -1;
+    else
+        pthread_detach(t);
 }
 
 static int fetch(const struct ticket *t)
@@ -158,23 +167,25 @@ static int fetch(const struct ticket *t)
 /* ---- the calls ---- */
 
 /* Takes the descriptor over. */
-static CUresult keep(int fd, struct ticket *t)
+static CUresult keep(struct exports *x, int fd, struct ticket *t)
 {
     struct exported *e = malloc(sizeof *e);
-    pthread_once(&once, start_listening);
+    pthread_mutex_lock(&x->lock);
+    start_listening(x);
+    pthread_mutex_unlock(&x->lock);
     *t = (struct ticket){.magic = MAGIC};
-    memcpy(t->worker, name, sizeof name);
-    if (!e || listener < 0 || getrandom(t->secret, sizeof t->secret, 0) != sizeof t->secret) {
+    memcpy(t->worker, x->name, sizeof x->name);
+    if (!e || x->listener < 0 || getrandom(t->secret, sizeof t->secret, 0) != sizeof t->secret) {
         free(e);
         close(fd);
         return CUDA_ERROR_OPERATING_SYSTEM;
     }
     memcpy(e->secret, t->secret, sizeof e->secret);
     e->fd = fd;
-    pthread_mutex_lock(&lock);
-    e->next = list;
-    list = e;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&x->lock);
+    e->next = x->list;
+    x->list = e;
+    pthread_mutex_unlock(&x->lock);
     return CUDA_SUCCESS;
 }
 
@@ -192,7 +203,7 @@ CUresult serve_HandleExport(struct served *c, const struct handle_export_args *a
     else
         r = d->cuMemExportToShareableHandle(&fd, (CUmemGenericAllocationHandle)(uintptr_t)object,
                                             CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
-    if (r == CUDA_SUCCESS) r = keep(fd, ticket);
+    if (r == CUDA_SUCCESS) r = keep(c->session->exports, fd, ticket);
     if (r == CUDA_SUCCESS) reply->ticket = (ProtobufCBinaryData){sizeof *ticket, (uint8_t *)ticket};
     return r;
 }
@@ -219,18 +230,56 @@ CUresult serve_HandleImport(struct served *c, const struct handle_import_args *a
 
 CUresult serve_HandleForget(struct served *c, const struct handle_forget_args *a)
 {
+    struct exports *x = c->session->exports;
     struct ticket ticket;
-    (void)c;
     if (a->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
     memcpy(&ticket, a->ticket.data, sizeof ticket);
-    pthread_mutex_lock(&lock);
-    struct exported **p = &list;
+    pthread_mutex_lock(&x->lock);
+    struct exported **p = &x->list;
     while (*p && memcmp((*p)->secret, ticket.secret, sizeof ticket.secret))
         p = &(*p)->next;
     struct exported *e = *p;
     if (e) *p = e->next;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&x->lock);
     if (e) close(e->fd);
     free(e);
     return CUDA_SUCCESS;
 }
+
+/* ---- of the session ---- */
+
+static bool begin(struct session *session)
+{
+    struct exports *x = session->exports = calloc(1, sizeof *x);
+    if (!x) return false;
+    x->listener = -1;
+    pthread_mutex_init(&x->lock, NULL);
+    return true;
+}
+
+static void list(struct session *session, session_visit *visit, void *arg)
+{
+    struct exports *x = session->exports;
+    pthread_mutex_lock(&x->lock);
+    for (struct exported *e = x->list; e; e = e->next)
+        visit(&(struct session_item){.what = "exported descriptor", .address = (uint64_t)e->fd, .made_by = "HandleExport"},
+              arg);
+    pthread_mutex_unlock(&x->lock);
+}
+
+/* What listens goes with the process; it finds nothing any more. */
+static void end(struct session *session)
+{
+    struct exports *x = session->exports;
+    pthread_mutex_lock(&x->lock);
+    for (struct exported *e; (e = x->list);) {
+        x->list = e->next;
+        close(e->fd);
+        free(e);
+    }
+    pthread_mutex_unlock(&x->lock);
+    if (!x->tried) free(x);
+    session->exports = NULL;
+}
+
+const struct session_state handle_file_state = {.name = "exports", .begin = begin, .list = list, .end = end};

@@ -141,14 +141,13 @@ static char *beside(const char *name)
     return strdup(path);
 }
 
-static const char *choose_library(const char *device, bool *software)
+static const char *choose_library(const char *device)
 {
     if (strcmp(device, "soft") != 0 && lend_works("libcuda.so.1")) return "libcuda.so.1";
     if (!strcmp(device, "cuda")) {
         fprintf(stderr, "hawserd: --device cuda: NVIDIA's libcuda.so.1 is missing or finds no GPU\n");
         return NULL;
     }
-    *software = true;
     return beside("../lib/softgpu/libcuda.so.1");
 }
 
@@ -163,8 +162,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     o.broker.worker = beside("hawser-worker");
     if (!o.broker.worker) return 1;
-    o.broker.library = choose_library(o.device, &o.broker.software);
+    o.broker.library = choose_library(o.device);
     if (!o.broker.library) return 1;
+    o.broker.software = lend_software(o.broker.library);
     lend_by_name(o.broker.library);
     int status = broker_run(&o.broker);
     if (o.private && !strncmp(o.broker.listen[0], "ipc://", 6)) {

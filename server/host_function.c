@@ -3,7 +3,7 @@
  * the trampoline returns, which lets the stream go on, when the guest says that it is done. A trampoline may not use
  * the driver, so a waiter thread sends what the guest must have before.
  */
-#include "served.h"
+#include "state.h"
 
 #include <stdlib.h>
 
@@ -12,52 +12,55 @@
 
 struct turn {
     struct turn *next;
-    struct worker *worker;
+    struct session *session;
     uint64_t id, number;
     CUresult status;
     bool done;
 };
 
 /* Those whose functions the guest is running; numbers are never used again. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
-static struct turn *turns;
-static uint64_t last_number;
+struct host_functions {
+    pthread_mutex_t lock; /* guards all below, and what the turns say */
+    pthread_cond_t change;
+    struct turn *turns;
+    uint64_t last_number;
+};
 
 static void send_call(void *arg)
 {
     struct turn *t = arg;
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__HostCall call = HAWSER__HOST_CALL__INIT, *list[] = {&call};
-    staging_push_ready(t->worker);
-    host_memory_push(t->worker);
-    output_flush(t->worker);
+    staging_push_ready(t->session);
+    host_memory_push(t->session);
+    output_flush(t->session);
     call.id = t->id;
     call.turn = t->number;
     call.status = t->status;
     m.n_host_calls = 1;
     m.host_calls = list;
-    worker_send(t->worker, &m, NULL, 0);
+    session_send(t->session, &m, NULL, 0);
 }
 
 static void trampoline(void *arg)
 {
     struct turn *t = arg;
-    pthread_mutex_lock(&lock);
-    t->number = ++last_number;
-    t->next = turns;
-    turns = t;
-    pthread_mutex_unlock(&lock);
+    struct host_functions *all = t->session->host_functions;
+    pthread_mutex_lock(&all->lock);
+    t->number = ++all->last_number;
+    t->next = all->turns;
+    all->turns = t;
+    pthread_mutex_unlock(&all->lock);
     waiters_run(send_call, t);
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&all->lock);
     while (!t->done)
-        pthread_cond_wait(&change, &lock);
-    for (struct turn **p = &turns; *p; p = &(*p)->next)
+        pthread_cond_wait(&all->change, &all->lock);
+    for (struct turn **p = &all->turns; *p; p = &(*p)->next)
         if (*p == t) {
             *p = t->next;
             break;
         }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&all->lock);
     free(t);
 }
 
@@ -74,10 +77,10 @@ CUresult serve_HostFunction(struct served *c, const struct host_function_args *a
     if (a->callback ? !d->cuStreamAddCallback : !d->cuLaunchHostFunc) return CUDA_ERROR_NOT_SUPPORTED;
     struct turn *t = calloc(1, sizeof *t);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
-    t->worker = c->worker;
+    t->session = c->session;
     t->id = a->id;
     /* From now on "done" must be heard even while a call waits for the stream. */
-    worker_receive_apart(c->worker);
+    session_receive_apart(c->session);
     CUresult r = a->callback ? d->cuStreamAddCallback(a->stream, callback_trampoline, t, 0)
                              : d->cuLaunchHostFunc(a->stream, trampoline, t);
     if (r != CUDA_SUCCESS) free(t);
@@ -87,11 +90,49 @@ CUresult serve_HostFunction(struct served *c, const struct host_function_args *a
 /* On whichever thread receives. */
 CUresult serve_HostDone(struct served *c, const struct host_done_args *a)
 {
-    (void)c;
-    pthread_mutex_lock(&lock);
-    for (struct turn *t = turns; t; t = t->next)
+    struct host_functions *all = c->session->host_functions;
+    pthread_mutex_lock(&all->lock);
+    for (struct turn *t = all->turns; t; t = t->next)
         if (t->number == a->turn) t->done = true;
-    pthread_cond_broadcast(&change);
-    pthread_mutex_unlock(&lock);
+    pthread_cond_broadcast(&all->change);
+    pthread_mutex_unlock(&all->lock);
     return CUDA_SUCCESS;
 }
+
+/* ---- of the session ---- */
+
+static bool begin(struct session *session)
+{
+    struct host_functions *all = session->host_functions = calloc(1, sizeof *all);
+    if (!all) return false;
+    pthread_mutex_init(&all->lock, NULL);
+    pthread_cond_init(&all->change, NULL);
+    return true;
+}
+
+static void list(struct session *session, session_visit *visit, void *arg)
+{
+    struct host_functions *all = session->host_functions;
+    pthread_mutex_lock(&all->lock);
+    for (struct turn *t = all->turns; t; t = t->next)
+        visit(&(struct session_item){.what = "host function's turn", .id = t->id, .made_by = "HostFunction"}, arg);
+    pthread_mutex_unlock(&all->lock);
+}
+
+/* No stream is at one when the session ends in order. */
+static void end(struct session *session)
+{
+    free(session->host_functions);
+    session->host_functions = NULL;
+}
+
+static bool idle(struct session *session)
+{
+    struct host_functions *all = session->host_functions;
+    pthread_mutex_lock(&all->lock);
+    bool idle = !all->turns;
+    pthread_mutex_unlock(&all->lock);
+    return idle;
+}
+
+const struct session_state host_function_state = {"host functions", begin, list, NULL, end, idle};

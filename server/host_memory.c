@@ -2,7 +2,7 @@
  * Memory of the guest that kernels reach: the same memory where the guest's shared file can be opened, else memory at
  * the same address whose changes travel (remoting/diff.h).
  */
-#include "served.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,12 +21,14 @@ struct mapping {
     size_t page_bytes;
     void *shadow;        /* NULL when shared */
     CUcontext context;
+    uint64_t context_id;
     bool registered;
 };
 
-/* One list per process; lock guards it and the shadows. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct mapping *mappings;
+struct host_memory {
+    pthread_mutex_t lock; /* guards the list and the shadows */
+    struct mapping *mappings;
+};
 
 static void *map(uintptr_t at, size_t size, int fd)
 {
@@ -99,6 +101,7 @@ CUresult serve_HostMap(struct served *c, const struct host_map_args *a, Hawser__
         r = d->cuMemHostRegister_v2(m->memory, m->size, a->flags | CU_MEMHOSTREGISTER_DEVICEMAP);
         m->registered = r == CUDA_SUCCESS;
         if (served_object(c, HAWSER_CONTEXT, c->context, &context)) m->context = context.handle;
+        m->context_id = c->context;
         if (r == CUDA_SUCCESS) r = d->cuMemHostGetDevicePointer_v2(&device, m->memory, 0);
     }
     if (r != CUDA_SUCCESS) {
@@ -107,25 +110,27 @@ CUresult serve_HostMap(struct served *c, const struct host_map_args *a, Hawser__
     }
     reply->shared = m->shadow == NULL;
     reply->device = device;
-    pthread_mutex_lock(&lock);
-    m->next = mappings;
-    mappings = m;
-    pthread_mutex_unlock(&lock);
-    if (a->attach) host_memory_push(c->worker); /* the variable's first value */
+    struct host_memory *h = c->session->host_memory;
+    pthread_mutex_lock(&h->lock);
+    m->next = h->mappings;
+    h->mappings = m;
+    pthread_mutex_unlock(&h->lock);
+    if (a->attach) host_memory_push(c->session); /* the variable's first value */
     return CUDA_SUCCESS;
 }
 
 CUresult serve_HostUnmap(struct served *c, const struct host_unmap_args *a)
 {
+    struct host_memory *h = c->session->host_memory;
     struct mapping *m = NULL;
-    pthread_mutex_lock(&lock);
-    for (struct mapping **p = &mappings; *p && !m; p = &(*p)->next)
+    pthread_mutex_lock(&h->lock);
+    for (struct mapping **p = &h->mappings; *p && !m; p = &(*p)->next)
         if ((*p)->address == a->address) {
             m = *p;
             *p = m->next;
             break;
         }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&h->lock);
     if (!m) return CUDA_ERROR_INVALID_VALUE;
     drop(c->driver, m);
     return CUDA_SUCCESS;
@@ -143,12 +148,13 @@ CUresult serve_HostChanges(struct served *c, const struct host_changes_args *a)
 {
     CUresult r = CUDA_ERROR_INVALID_VALUE;
     if (c->n_frames != 1) return r;
-    pthread_mutex_lock(&lock);
-    for (struct mapping *m = mappings; m; m = m->next)
+    struct host_memory *h = c->session->host_memory;
+    pthread_mutex_lock(&h->lock);
+    for (struct mapping *m = h->mappings; m; m = m->next)
         if (m->address == a->address && m->shadow && still_there(c->driver, m) &&
             hawser_diff_apply(m->memory, m->shadow, m->size, a->runs, a->n_runs, c->frames[0].data, c->frames[0].size))
             r = CUDA_SUCCESS;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&h->lock);
     return r;
 }
 
@@ -158,11 +164,12 @@ static void free_data(void *data, void *hint)
     free(data);
 }
 
-void host_memory_push(struct worker *w)
+void host_memory_push(struct session *session)
 {
-    pthread_mutex_lock(&lock);
-    for (struct mapping *m = mappings; m; m = m->next) {
-        if (!still_there(&w->driver, m)) continue;
+    struct host_memory *h = session->host_memory;
+    pthread_mutex_lock(&h->lock);
+    for (struct mapping *m = h->mappings; m; m = m->next) {
+        if (!still_there(&session->driver, m)) continue;
         struct hawser_diff d = {0};
         for (size_t at = 0; m->shadow && at < m->size; at = d.next) {
             if (!hawser_diff_take(m->memory, m->shadow, m->size, at, HAWSER_BULK_CHUNK, &d)) _exit(1);
@@ -176,21 +183,59 @@ void host_memory_push(struct worker *w)
                 out.n_pushes = 1;
                 out.pushes = list;
                 d.data = NULL;
-                worker_send(w, &out, &f, 1);
+                session_send(session, &out, &f, 1);
             }
             hawser_diff_free(&(struct hawser_diff){.runs = d.runs, .data = d.data});
         }
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&h->lock);
 }
 
-void host_memory_forget_context(struct served *c, CUcontext context)
+/* ---- of the session ---- */
+
+static bool begin(struct session *session)
 {
-    pthread_mutex_lock(&lock);
-    for (struct mapping *m = mappings; m; m = m->next)
-        if (m->registered && m->context == context) {
+    struct host_memory *h = session->host_memory = calloc(1, sizeof *h);
+    if (h) pthread_mutex_init(&h->lock, NULL);
+    return h;
+}
+
+static void list(struct session *session, session_visit *visit, void *arg)
+{
+    struct host_memory *h = session->host_memory;
+    pthread_mutex_lock(&h->lock);
+    for (struct mapping *m = h->mappings; m; m = m->next)
+        visit(&(struct session_item){.what = m->shadow ? "mirrored host memory" : "shared host memory",
+                                     .context = m->registered ? m->context_id : 0,
+                                     .address = m->address,
+                                     .size = m->size,
+                                     .made_by = "HostMap"},
+              arg);
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void end(struct session *session)
+{
+    struct host_memory *h = session->host_memory;
+    for (struct mapping *m; (m = h->mappings);) {
+        h->mappings = m->next;
+        drop(&session->driver, m);
+    }
+    free(h);
+    session->host_memory = NULL;
+}
+
+/* Its memory stays, unknown to the driver, until the guest frees it. */
+static void end_context(struct served *c, const struct object *context)
+{
+    struct host_memory *h = c->session->host_memory;
+    pthread_mutex_lock(&h->lock);
+    for (struct mapping *m = h->mappings; m; m = m->next)
+        if (m->registered && m->context == context->handle) {
             c->driver->cuMemHostUnregister(m->memory);
             m->registered = false;
         }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&h->lock);
 }
+
+const struct session_state host_memory_state = {"host memory", begin, list, end_context, end, NULL};

@@ -11,7 +11,7 @@ struct entry {
 };
 
 struct inbox {
-    struct worker *worker;
+    struct session *session;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t change;
     struct entry *first, **last;
@@ -25,7 +25,7 @@ static void *receive(void *arg)
     while (status == HAWSER_LANE_OK) {
         struct entry *e = calloc(1, sizeof *e);
         if (!e) _exit(1);
-        status = worker_receive(in->worker, &e->message);
+        status = session_receive(in->session, &e->message);
         pthread_mutex_lock(&in->lock);
         if (status == HAWSER_LANE_OK) {
             *in->last = e;
@@ -40,18 +40,18 @@ static void *receive(void *arg)
     return NULL;
 }
 
-void worker_receive_apart(struct worker *w)
+void session_receive_apart(struct session *session)
 {
     pthread_t t;
-    if (w->inbox) return;
+    if (session->inbox) return;
     struct inbox *in = calloc(1, sizeof *in);
     if (!in) _exit(1);
-    in->worker = w;
+    in->session = session;
     in->last = &in->first;
     in->status = HAWSER_LANE_OK;
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->change, NULL);
-    w->inbox = in;
+    session->inbox = in;
     if (pthread_create(&t, NULL, receive, in) != 0) {
         hawser_log(HAWSER_ERROR, "cannot start the receiving thread");
         _exit(1);
@@ -59,10 +59,10 @@ void worker_receive_apart(struct worker *w)
     pthread_detach(t);
 }
 
-int inbox_next(struct worker *w, struct inbox_message *out)
+int inbox_next(struct session *session, struct inbox_message *out)
 {
-    struct inbox *in = w->inbox;
-    if (!in) return worker_receive(w, out);
+    struct inbox *in = session->inbox;
+    if (!in) return session_receive(session, out);
     pthread_mutex_lock(&in->lock);
     while (!in->first && in->status == HAWSER_LANE_OK)
         pthread_cond_wait(&in->change, &in->lock);

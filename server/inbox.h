@@ -13,9 +13,9 @@ struct inbox_message {
 };
 
 /* The next message, to be freed by the caller; a lane status. For the dispatcher. */
-int inbox_next(struct worker *w, struct inbox_message *out);
+int inbox_next(struct session *session, struct inbox_message *out);
 
 /* Receives one message and does what must not wait in it (worker.c). */
-int worker_receive(struct worker *w, struct inbox_message *out);
+int session_receive(struct session *session, struct inbox_message *out);
 
 #endif

@@ -59,6 +59,13 @@ static void write_names(const char *library, int fd)
     _exit(0);
 }
 
+static int status_of(pid_t pid)
+{
+    int status = -1;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    return status;
+}
+
 /* Asked in a child, because a driver once loaded stays. */
 static void names_of(const char *library, char list[LIST_SIZE])
 {
@@ -75,8 +82,19 @@ static void names_of(const char *library, char list[LIST_SIZE])
         if (n > 0) size += (size_t)n;
     close(pair[0]);
     list[size ? size - 1 : 0] = 0; /* the last comma */
-    int status;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    status_of(pid);
+}
+
+bool lend_software(const char *library)
+{
+    char err[1024];
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        void *lib = library_open(library, "cuInit", err, sizeof err);
+        _exit(lib && dlsym(lib, "hawser_softgpu_count") ? 0 : 1);
+    }
+    return status_of(pid) == 0;
 }
 
 bool lend_works(const char *library)

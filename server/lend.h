@@ -9,6 +9,8 @@
 void lend_environment(bool private);
 /* Whether the CUDA driver in this library works here and has a device. */
 bool lend_works(const char *library);
+/* Whether it is the software GPU's. Asked once, here; workers and guests are told. */
+bool lend_software(const char *library);
 /* Where CUDA_VISIBLE_DEVICES limits what is lent, makes it a list of whole names, among which guests choose. */
 void lend_by_name(const char *library);
 

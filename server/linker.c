@@ -1,5 +1,5 @@
 /* The link API: a link's logs live here and go to the guest with each answer. */
-#include "served.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,10 +79,15 @@ CUresult serve_LinkComplete(struct served *c, const struct link_complete_args *a
     return r;
 }
 
-CUresult serve_LinkDestroy(struct served *c, const struct link_destroy_args *a)
+CUresult link_end(const struct cuda_driver *d, void *link)
 {
-    struct link *l = a->object.handle;
-    CUresult r = c->driver->cuLinkDestroy(l->state);
+    struct link *l = link;
+    CUresult r = d->cuLinkDestroy(l->state);
     free(l);
     return r;
+}
+
+CUresult serve_LinkDestroy(struct served *c, const struct link_destroy_args *a)
+{
+    return link_end(c->driver, a->object.handle);
 }

@@ -1,16 +1,19 @@
 /* Asynchronous notifications: what the driver tells of a device goes to the guest, whose callbacks they are. */
-#include "served.h"
+#include "state.h"
 
 #include <stdlib.h>
 
 struct watched {
     struct watched *next;
-    struct worker *worker;
+    struct session *session;
     CUdevice device;
     CUasyncCallbackHandle handle;
 };
 
-static struct watched *all; /* dispatcher only */
+/* The dispatcher's alone, but for the driver's threads, each of which reads its own entry. */
+struct notifications {
+    struct watched *all;
+};
 
 /* On a thread of the driver's. */
 static void on_notification(CUasyncNotificationInfo *info, void *data, CUasyncCallbackHandle handle)
@@ -25,7 +28,7 @@ static void on_notification(CUasyncNotificationInfo *info, void *data, CUasyncCa
         n.bytes_over_budget = info->info.overBudget.bytesOverBudget;
     m.n_notifications = 1;
     m.notifications = list;
-    worker_send(w->worker, &m, NULL, 0);
+    session_send(w->session, &m, NULL, 0);
 }
 
 static CUresult watch(struct served *c, CUdevice device)
@@ -33,10 +36,11 @@ static CUresult watch(struct served *c, CUdevice device)
     if (!c->driver->cuDeviceRegisterAsyncNotification) return CUDA_ERROR_NOT_SUPPORTED;
     struct watched *w = malloc(sizeof *w);
     if (!w) return CUDA_ERROR_OUT_OF_MEMORY;
-    *w = (struct watched){.next = all, .worker = c->worker, .device = device};
+    struct notifications *n = c->session->notifications;
+    *w = (struct watched){.next = n->all, .session = c->session, .device = device};
     CUresult r = c->driver->cuDeviceRegisterAsyncNotification(device, on_notification, w, &w->handle);
     if (r == CUDA_SUCCESS)
-        all = w;
+        n->all = w;
     else
         free(w);
     return r;
@@ -44,7 +48,7 @@ static CUresult watch(struct served *c, CUdevice device)
 
 CUresult serve_Watch(struct served *c, const struct watch_args *a)
 {
-    struct watched **p = &all;
+    struct watched **p = &c->session->notifications->all;
     while (*p && (*p)->device != a->device)
         p = &(*p)->next;
     if (a->on) return *p ? CUDA_SUCCESS : watch(c, a->device);
@@ -56,3 +60,29 @@ CUresult serve_Watch(struct served *c, const struct watch_args *a)
     free(w);
     return r;
 }
+
+/* ---- of the session ---- */
+
+static bool begin(struct session *session)
+{
+    return (session->notifications = calloc(1, sizeof *session->notifications));
+}
+
+static void list(struct session *session, session_visit *visit, void *arg)
+{
+    for (struct watched *w = session->notifications->all; w; w = w->next)
+        visit(&(struct session_item){.what = "watched device", .id = (uint64_t)w->device, .made_by = "Watch"}, arg);
+}
+
+static void end(struct session *session)
+{
+    struct notifications *n = session->notifications;
+    for (struct watched *w; (w = n->all);) {
+        n->all = w->next;
+        if (session->driver.cuDeviceUnregisterAsyncNotification(w->device, w->handle) == CUDA_SUCCESS) free(w);
+    }
+    free(n);
+    session->notifications = NULL;
+}
+
+const struct session_state notifications_state = {.name = "notifications", .begin = begin, .list = list, .end = end};

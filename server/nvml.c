@@ -13,16 +13,34 @@
 #include "library.h"
 #include "log.h"
 #include "nvml_room.h"
+#include "state.h"
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const char *cuda_path;
-static struct nvml_driver driver;
-static bool there;
-static struct hawser_names names; /* of the guest's devices, in the order of their numbers */
-static nvmlDevice_t devices[HAWSER_MAX_DEVICES];
+struct nvml {
+    pthread_mutex_t lock;       /* while it is being loaded */
+    bool loaded, there;         /* tried; found */
+    const char *cuda_path;
+    struct nvml_driver driver;
+    struct hawser_names names;  /* of the guest's devices, in the order of their numbers */
+    nvmlDevice_t devices[HAWSER_MAX_DEVICES];
+};
+
+static bool begin(struct session *session)
+{
+    session->nvml = calloc(1, sizeof *session->nvml);
+    if (session->nvml) pthread_mutex_init(&session->nvml->lock, NULL);
+    return session->nvml;
+}
+
+static void end(struct session *session)
+{
+    free(session->nvml);
+    session->nvml = NULL;
+}
+
+const struct session_state nvml_state = {.name = "nvml", .begin = begin, .end = end};
 
 /* libnvidia-ml.so.1 from where libcuda.so.1 comes. */
-static void nvml_path(char *out, size_t size)
+static void nvml_path(const char *cuda_path, char *out, size_t size)
 {
     const char *slash = strrchr(cuda_path, '/');
     int folder = slash ? (int)(slash + 1 - cuda_path) : 0;
@@ -30,37 +48,42 @@ static void nvml_path(char *out, size_t size)
 }
 
 /* What is lent, by name; without a list of it, all that there is. */
-static void list_lent(struct hawser_names *out)
+static void list_lent(const struct session *session, struct hawser_names *out)
 {
+    const struct nvml_driver *d = &session->nvml->driver;
     unsigned count = 0;
     nvmlDevice_t device = NULL;
     out->n = 0;
-    if (devices_lent(out)) return;
-    if (!driver.nvmlDeviceGetCount_v2 || driver.nvmlDeviceGetCount_v2(&count) != NVML_SUCCESS) return;
+    if (devices_lent(session, out)) return;
+    if (!d->nvmlDeviceGetCount_v2 || d->nvmlDeviceGetCount_v2(&count) != NVML_SUCCESS) return;
     for (unsigned i = 0; i < count && out->n < HAWSER_MAX_DEVICES; i++)
-        if (driver.nvmlDeviceGetHandleByIndex_v2(i, &device) == NVML_SUCCESS &&
-            driver.nvmlDeviceGetUUID(device, out->text[out->n], HAWSER_UUID_TEXT) == NVML_SUCCESS)
+        if (d->nvmlDeviceGetHandleByIndex_v2(i, &device) == NVML_SUCCESS &&
+            d->nvmlDeviceGetUUID(device, out->text[out->n], HAWSER_UUID_TEXT) == NVML_SUCCESS)
             out->n++;
 }
 
-static void list_devices(void)
+static void list_devices(const struct session *session)
 {
-    struct hawser_names all;
+    struct nvml *n = session->nvml;
+    struct hawser_names all, *names = &n->names;
     bool seen[HAWSER_MAX_DEVICES];
-    list_lent(&all);
-    if (!hawser_container_devices(devices_container(), &all, seen))
+    const char *container = devices_container(session);
+    list_lent(session, &all);
+    if (!hawser_container_devices(container, &all, seen))
         hawser_log(HAWSER_WARN, "NVIDIA_VISIBLE_DEVICES=%s of the guest names a device that is not among the %u here",
-                   devices_container(), all.n);
+                   container, all.n);
     for (unsigned i = 0; i < all.n; i++) {
-        if (!seen[i] || driver.nvmlDeviceGetHandleByUUID(all.text[i], &devices[names.n]) != NVML_SUCCESS) continue;
-        memcpy(names.text[names.n++], all.text[i], HAWSER_UUID_TEXT);
+        if (!seen[i] || n->driver.nvmlDeviceGetHandleByUUID(all.text[i], &n->devices[names->n]) != NVML_SUCCESS)
+            continue;
+        memcpy(names->text[names->n++], all.text[i], HAWSER_UUID_TEXT);
     }
 }
 
-static void load(void)
+static void load(const struct session *session)
 {
+    struct nvml *n = session->nvml;
     char path[4096], err[512];
-    nvml_path(path, sizeof path);
+    nvml_path(n->cuda_path, path, sizeof path);
     void *library = library_open(path, "nvmlInit_v2", err, sizeof err);
     if (!library) {
         hawser_log(HAWSER_WARN, "no NVML: %s", err);
@@ -68,41 +91,46 @@ static void load(void)
     }
     for (const struct hawser_symbol *s = nvml_driver_symbols; s->name; s++) {
         void *address = dlsym(library, s->name);
-        memcpy((char *)&driver + s->offset, &address, sizeof address);
+        memcpy((char *)&n->driver + s->offset, &address, sizeof address);
     }
-    nvmlReturn_t r = driver.nvmlInit_v2();
-    there = r == NVML_SUCCESS && driver.nvmlDeviceGetHandleByUUID && driver.nvmlDeviceGetHandleByIndex_v2 &&
-            driver.nvmlDeviceGetUUID;
-    if (there)
-        list_devices();
+    nvmlReturn_t r = n->driver.nvmlInit_v2();
+    n->there = r == NVML_SUCCESS && n->driver.nvmlDeviceGetHandleByUUID && n->driver.nvmlDeviceGetHandleByIndex_v2 &&
+               n->driver.nvmlDeviceGetUUID;
+    if (n->there)
+        list_devices(session);
     else
         hawser_log(HAWSER_WARN, "no NVML: nvmlInit_v2 of %s returns %u", path, r);
 }
 
-void nvml_from(const char *path)
+void nvml_from(struct session *session, const char *path)
 {
-    cuda_path = path;
+    session->nvml->cuda_path = path;
 }
 
 bool served_nvml(struct served *c)
 {
-    pthread_once(&once, load);
-    c->nvml = &driver;
+    struct nvml *n = c->session->nvml;
+    pthread_mutex_lock(&n->lock);
+    if (!n->loaded) load(c->session);
+    n->loaded = true;
+    bool there = n->there;
+    pthread_mutex_unlock(&n->lock);
+    c->nvml = &n->driver;
     return there;
 }
 
 bool nvml_names(struct served *c, struct hawser_names *out)
 {
     if (!served_nvml(c)) return false;
-    *out = names;
+    *out = c->session->nvml->names;
     return true;
 }
 
 nvmlReturn_t served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device)
 {
-    (void)c;
-    if (index >= names.n) return NVML_ERROR_INVALID_ARGUMENT;
-    *device = devices[index];
+    const struct nvml *n = c->session->nvml;
+    if (index >= n->names.n) return NVML_ERROR_INVALID_ARGUMENT;
+    *device = n->devices[index];
     return NVML_SUCCESS;
 }
 
@@ -122,15 +150,17 @@ struct description {
     uint8_t uuid[16];
 };
 
-static void describe(unsigned i, struct description *d)
+static void describe(const struct nvml *n, unsigned i, struct description *d)
 {
+    const struct nvml_driver *driver = &n->driver;
+    nvmlDevice_t device = n->devices[i];
     nvmlPciInfo_t pci = {.bus = 0};
     int major = 0, minor = 0;
-    if (driver.nvmlDeviceGetName) driver.nvmlDeviceGetName(devices[i], d->name, sizeof d->name);
-    if (driver.nvmlDeviceGetPciInfo_v3) driver.nvmlDeviceGetPciInfo_v3(devices[i], &pci);
-    if (driver.nvmlDeviceGetCudaComputeCapability)
-        driver.nvmlDeviceGetCudaComputeCapability(devices[i], &major, &minor);
-    bytes_of(names.text[i], d->uuid);
+    if (driver->nvmlDeviceGetName) driver->nvmlDeviceGetName(device, d->name, sizeof d->name);
+    if (driver->nvmlDeviceGetPciInfo_v3) driver->nvmlDeviceGetPciInfo_v3(device, &pci);
+    if (driver->nvmlDeviceGetCudaComputeCapability)
+        driver->nvmlDeviceGetCudaComputeCapability(device, &major, &minor);
+    bytes_of(n->names.text[i], d->uuid);
     hawser__nvml_device__init(&d->told);
     d->told.name = d->name;
     d->told.uuid = (ProtobufCBinaryData){sizeof d->uuid, d->uuid};
@@ -144,11 +174,12 @@ static void describe(unsigned i, struct description *d)
 CUresult serve_NvmlDevices(struct served *c, Hawser__NvmlDevicesReply *reply)
 {
     reply->status = served_nvml(c) ? NVML_SUCCESS : NVML_ERROR_LIBRARY_NOT_FOUND;
-    struct description *all = served_alloc(c, names.n * sizeof *all);
-    reply->devices = served_alloc(c, names.n * sizeof *reply->devices);
-    if (names.n && (!all || !reply->devices)) return CUDA_ERROR_OUT_OF_MEMORY;
-    for (unsigned i = 0; i < names.n; i++) {
-        describe(i, &all[i]);
+    const struct nvml *n = c->session->nvml;
+    struct description *all = served_alloc(c, n->names.n * sizeof *all);
+    reply->devices = served_alloc(c, n->names.n * sizeof *reply->devices);
+    if (n->names.n && (!all || !reply->devices)) return CUDA_ERROR_OUT_OF_MEMORY;
+    for (unsigned i = 0; i < n->names.n; i++) {
+        describe(n, i, &all[i]);
         reply->devices[reply->n_devices++] = &all[i].told;
     }
     return CUDA_SUCCESS;
@@ -158,15 +189,15 @@ CUresult serve_NvmlDevices(struct served *c, Hawser__NvmlDevicesReply *reply)
 
 typedef nvmlReturn_t (*processes)(nvmlDevice_t, unsigned *, nvmlProcessInfo_t *);
 
-static processes processes_of(uint64_t kind)
+static processes processes_of(const struct nvml_driver *driver, uint64_t kind)
 {
     switch (kind) {
     case HAWSER_NVML_COMPUTE:
-        return driver.nvmlDeviceGetComputeRunningProcesses_v3;
+        return driver->nvmlDeviceGetComputeRunningProcesses_v3;
     case HAWSER_NVML_GRAPHICS:
-        return driver.nvmlDeviceGetGraphicsRunningProcesses_v3;
+        return driver->nvmlDeviceGetGraphicsRunningProcesses_v3;
     case HAWSER_NVML_MPS:
-        return driver.nvmlDeviceGetMPSComputeRunningProcesses_v3;
+        return driver->nvmlDeviceGetMPSComputeRunningProcesses_v3;
     default:
         return NULL;
     }
@@ -198,7 +229,7 @@ CUresult serve_NvmlProcess(struct served *c, const struct nvml_process_args *a, 
 {
     nvmlDevice_t device = NULL;
     reply->status = NVML_ERROR_FUNCTION_NOT_FOUND;
-    if (served_nvml(c) && processes_of(a->kind)) reply->status = served_nvml_device(c, a->device, &device);
-    if (reply->status == NVML_SUCCESS) reply->status = own_process(processes_of(a->kind), device, reply);
+    if (served_nvml(c) && processes_of(c->nvml, a->kind)) reply->status = served_nvml_device(c, a->device, &device);
+    if (reply->status == NVML_SUCCESS) reply->status = own_process(processes_of(c->nvml, a->kind), device, reply);
     return CUDA_SUCCESS;
 }

@@ -1,10 +1,11 @@
-/* The guest's ids and the driver's handles: one hash table per worker. */
-#include "served.h"
+/* The guest's ids and the driver's handles: one hash table. */
+#include "state.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "recipe.h"
 
 #define MAX_OBJECTS (16u << 20) /* a guest that makes more is refused */
 #define STREAM_LEGACY 1
@@ -24,14 +25,14 @@ struct objects {
     size_t capacity, filled, live;
 };
 
-struct objects *objects_new(void)
+static bool begin(struct session *session)
 {
-    struct objects *t = calloc(1, sizeof *t);
-    if (!t) return NULL;
+    struct objects *t = session->objects = calloc(1, sizeof *t);
+    if (!t || sodium_init() < 0) return false; /* it finds out what the CPU can do for the hashes of recipes */
     pthread_mutex_init(&t->lock, NULL);
     t->capacity = 1024;
     t->slots = calloc(t->capacity, sizeof *t->slots);
-    return t->slots ? t : NULL;
+    return t->slots;
 }
 
 static size_t hash(uint64_t id)
@@ -73,10 +74,18 @@ static bool make_room(struct objects *t)
     return true;
 }
 
-static CUresult bind(struct served *c, const struct object *o)
+/* Whatever context is current where one of these is made does not take it along. */
+static bool outlives_contexts(uint32_t kind)
 {
-    struct objects *t = c->worker->objects;
+    return kind == HAWSER_CONTEXT || kind == HAWSER_GRAPH || kind == HAWSER_LIBRARY;
+}
+
+static CUresult bind(struct served *c, struct object *o)
+{
+    struct objects *t = c->session->objects;
     CUresult r = CUDA_SUCCESS;
+    o->context = outlives_contexts(o->kind) ? 0 : c->context;
+    o->recipe = recipe_of(c);
     pthread_mutex_lock(&t->lock);
     if (!o->id || find(t, o->id)) {
         r = CUDA_ERROR_INVALID_VALUE;
@@ -88,31 +97,33 @@ static CUresult bind(struct served *c, const struct object *o)
         t->live++;
     }
     pthread_mutex_unlock(&t->lock);
+    if (r != CUDA_SUCCESS) free(o->recipe);
     return r;
 }
 
 CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id, void *handle)
 {
-    struct object o = {.id = id, .kind = kind, .context = c->context, .handle = handle};
+    struct object o = {.id = id, .kind = kind, .handle = handle};
     return bind(c, &o);
 }
 
 CUresult served_bind_entry(struct served *c, struct object *entry)
 {
-    entry->context = c->context;
     return bind(c, entry);
 }
 
 /* Under the lock. */
 static void release(struct objects *t, struct slot *s)
 {
+    free(s->object.recipe);
+    s->object.recipe = NULL;
     s->object.id = 0;
     t->live--;
 }
 
 void served_unbind(struct served *c, uint64_t id)
 {
-    struct objects *t = c->worker->objects;
+    struct objects *t = c->session->objects;
     pthread_mutex_lock(&t->lock);
     struct slot *s = id ? find(t, id) : NULL;
     if (s) release(t, s);
@@ -122,12 +133,13 @@ void served_unbind(struct served *c, uint64_t id)
 CUresult served_entry(struct served *c, unsigned kinds, uint64_t id, struct object *out)
 {
     _Static_assert(HAWSER_OBJECT_KINDS <= 32, "kinds have a bit each");
-    struct objects *t = c->worker->objects;
+    struct objects *t = c->session->objects;
     pthread_mutex_lock(&t->lock);
     struct slot *s = id ? find(t, id) : NULL;
     bool ok = s && kinds >> s->object.kind & 1;
     if (ok) *out = s->object;
     pthread_mutex_unlock(&t->lock);
+    c->unknown |= !ok;
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
@@ -138,7 +150,7 @@ bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, 
 
 uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *handle)
 {
-    struct objects *t = c->worker->objects;
+    struct objects *t = c->session->objects;
     uint64_t id = 0;
     pthread_mutex_lock(&t->lock);
     for (size_t i = 0; i < t->capacity && !id; i++)
@@ -154,7 +166,7 @@ static CUresult per_thread_stream(struct served *c, void **handle)
     struct object o;
     uint64_t id = PER_THREAD_ID(c->context, c->thread);
     if (!served_object(c, HAWSER_STREAM, id, &o)) {
-        o = (struct object){.id = id, .kind = HAWSER_STREAM, .thread = c->thread, .context = c->context};
+        o = (struct object){.id = id, .kind = HAWSER_STREAM, .thread = c->thread};
         CUresult r = c->driver->cuStreamCreate((CUstream *)&o.handle, CU_STREAM_DEFAULT);
         if (r == CUDA_SUCCESS) r = bind(c, &o);
         if (r != CUDA_SUCCESS) return r;
@@ -177,20 +189,9 @@ CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t 
     return CUDA_SUCCESS;
 }
 
-void served_forget_context(struct served *c, uint64_t context)
-{
-    struct objects *t = c->worker->objects;
-    pthread_mutex_lock(&t->lock);
-    for (size_t i = 0; i < t->capacity; i++) {
-        struct object *o = &t->slots[i].object;
-        if (o->id && o->context == context && o->kind != HAWSER_CONTEXT) release(t, &t->slots[i]);
-    }
-    pthread_mutex_unlock(&t->lock);
-}
-
 void served_thread_gone(struct served *c, uint32_t thread)
 {
-    struct objects *t = c->worker->objects;
+    struct objects *t = c->session->objects;
     for (;;) {
         CUstream stream = NULL;
         pthread_mutex_lock(&t->lock);
@@ -206,22 +207,90 @@ void served_thread_gone(struct served *c, uint32_t thread)
     }
 }
 
-void served_post_failed(struct served *c, CUresult error)
+struct object *objects_of_kind(struct session *session, enum hawser_object_kind kind, size_t *n)
 {
-    struct objects *t = c->worker->objects;
+    struct objects *t = session->objects;
+    *n = 0;
     pthread_mutex_lock(&t->lock);
-    struct slot *s = c->context ? find(t, c->context) : NULL;
-    if (s && s->object.post_error == CUDA_SUCCESS) s->object.post_error = error;
+    struct object *out = malloc((t->live + 1) * sizeof *out);
+    for (size_t i = 0; i < t->capacity && out; i++)
+        if (t->slots[i].object.id && t->slots[i].object.kind == kind) out[(*n)++] = t->slots[i].object;
+    pthread_mutex_unlock(&t->lock);
+    return out;
+}
+
+/* ---- of the session ---- */
+
+static void list(struct session *session, session_visit *visit, void *arg)
+{
+    struct objects *t = session->objects;
+    char text[512];
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < t->capacity; i++) {
+        const struct object *o = &t->slots[i].object;
+        if (!o->id) continue;
+        visit(&(struct session_item){.what = hawser_object_kinds[o->kind],
+                                     .id = o->id,
+                                     .context = o->context,
+                                     .address = (uint64_t)(uintptr_t)o->handle,
+                                     .made_by = recipe_text(o->recipe, text, sizeof text)},
+              arg);
+    }
     pthread_mutex_unlock(&t->lock);
 }
 
-CUresult served_take_post_error(struct served *c)
+/* The driver's own goes with the context; a link is ours besides. */
+static void end_context(struct served *c, const struct object *context)
 {
-    struct objects *t = c->worker->objects;
+    struct objects *t = c->session->objects;
     pthread_mutex_lock(&t->lock);
-    struct slot *s = c->context ? find(t, c->context) : NULL;
-    CUresult error = s ? s->object.post_error : CUDA_SUCCESS;
-    if (s) s->object.post_error = CUDA_SUCCESS;
+    for (size_t i = 0; i < t->capacity; i++) {
+        struct object *o = &t->slots[i].object;
+        if (!o->id || o->context != context->id) continue;
+        if (o->kind == HAWSER_LINKER) link_end(c->driver, o->handle);
+        release(t, &t->slots[i]);
+    }
     pthread_mutex_unlock(&t->lock);
-    return error;
 }
+
+/* What no context has taken along. */
+static void end_object(const struct cuda_driver *d, const struct object *o)
+{
+    switch (o->kind) {
+    case HAWSER_LIBRARY:
+        d->cuLibraryUnload(o->handle);
+        break;
+    case HAWSER_MEMORY:
+        d->cuMemRelease((CUmemGenericAllocationHandle)(uintptr_t)o->handle);
+        break;
+    case HAWSER_POOL: /* the driver keeps its default ones */
+        d->cuMemPoolDestroy(o->handle);
+        break;
+    case HAWSER_GREEN:
+        d->cuGreenCtxDestroy(o->handle);
+        break;
+    case HAWSER_GRAPH:
+        graph_end(d, o->handle);
+        break;
+    case HAWSER_LINKER:
+        link_end(d, o->handle);
+        break;
+    default: /* nothing of its own */
+        break;
+    }
+}
+
+static void end(struct session *session)
+{
+    struct objects *t = session->objects;
+    for (size_t i = 0; i < t->capacity; i++)
+        if (t->slots[i].object.id) {
+            end_object(&session->driver, &t->slots[i].object);
+            release(t, &t->slots[i]);
+        }
+    free(t->slots);
+    free(t);
+    session->objects = NULL;
+}
+
+const struct session_state objects_state = {"objects", begin, list, end_context, end, NULL};

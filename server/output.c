@@ -4,12 +4,13 @@
  * the latest before the reply of the synchronizing call after which CUDA promises them. The worker's own log goes to
  * the stderr that it was started with.
  */
-#include "served.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -22,30 +23,34 @@
 
 enum { OUT, ERR, CHANNELS };
 
-/* One pair per process, as stdout and stderr are. lock covers reading and sending, so that the order stays. */
-static int pipes[CHANNELS] = {-1, -1};
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* stdout and stderr are the process's, so a process can serve one session that prints. */
+struct output {
+    int pipes[CHANNELS];
+    pthread_mutex_t lock; /* covers reading and sending, so that the order stays */
+};
 
-static void send_what_is_there(struct worker *w)
+static void send_what_is_there(struct session *session)
 {
     uint8_t text[64 << 10];
     ssize_t n;
-    pthread_mutex_lock(&lock);
+    struct output *o = session->output;
+    pthread_mutex_lock(&o->lock);
     for (int i = 0; i < CHANNELS; i++)
-        while ((n = read(pipes[i], text, sizeof text)) > 0) {
+        while ((n = read(o->pipes[i], text, sizeof text)) > 0) {
             Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
             ProtobufCBinaryData *field = i == OUT ? &m.output : &m.errors;
             field->data = text;
             field->len = (size_t)n;
-            worker_send(w, &m, NULL, 0);
+            session_send(session, &m, NULL, 0);
         }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&o->lock);
 }
 
 static void *forward(void *arg)
 {
+    const struct output *o = ((struct session *)arg)->output;
     for (;;) {
-        struct pollfd p[CHANNELS] = {{.fd = pipes[OUT], .events = POLLIN}, {.fd = pipes[ERR], .events = POLLIN}};
+        struct pollfd p[CHANNELS] = {{.fd = o->pipes[OUT], .events = POLLIN}, {.fd = o->pipes[ERR], .events = POLLIN}};
         if (poll(p, CHANNELS, -1) < 0 && errno != EINTR) return NULL;
         send_what_is_there(arg);
     }
@@ -63,7 +68,7 @@ static int capture(int fd)
     return ends[0];
 }
 
-int output_capture(void)
+int output_capture(struct session *session)
 {
     int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (log < 0) return -1;
@@ -71,24 +76,27 @@ int output_capture(void)
 #ifdef HAWSER_SANITIZE
     __sanitizer_set_report_fd((void *)(intptr_t)log);
 #endif
-    pipes[OUT] = capture(STDOUT_FILENO);
-    pipes[ERR] = capture(STDERR_FILENO);
-    return pipes[OUT] < 0 || pipes[ERR] < 0 ? -1 : 0;
+    struct output *o = session->output = calloc(1, sizeof *o);
+    if (!o) return -1;
+    pthread_mutex_init(&o->lock, NULL);
+    o->pipes[OUT] = capture(STDOUT_FILENO);
+    o->pipes[ERR] = capture(STDERR_FILENO);
+    return o->pipes[OUT] < 0 || o->pipes[ERR] < 0 ? -1 : 0;
 }
 
-void output_forward(struct worker *w)
+void output_forward(struct session *session)
 {
     pthread_t t;
-    if (pthread_create(&t, NULL, forward, w) != 0) {
+    if (pthread_create(&t, NULL, forward, session) != 0) {
         hawser_log(HAWSER_ERROR, "cannot start the thread that forwards output");
         _exit(1);
     }
     pthread_detach(t);
 }
 
-void output_flush(struct worker *w)
+void output_flush(struct session *session)
 {
     fflush(stdout);
     fflush(stderr);
-    send_what_is_there(w);
+    send_what_is_there(session);
 }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "log.h"
 
 /* In the child: only what may be called between fork and exec.
@@ -31,11 +32,21 @@ static void become_worker(const char *path, char **argv, int control)
     _exit(127);
 }
 
+static bool send_start(int control, const struct broker_settings *s, const uint8_t *token)
+{
+    Control__ToWorker m = CONTROL__TO_WORKER__INIT;
+    Control__Start start = CONTROL__START__INIT;
+    start.token = (ProtobufCBinaryData){CONTROL_TOKEN, (uint8_t *)token};
+    start.software = s->software;
+    m.start = &start;
+    return control_send(control, &m.base);
+}
+
 int spawn_worker(const struct broker_settings *s, const char *endpoint, const uint8_t *token, pid_t *pid,
                  int *control)
 {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return -1;
     char fd[16], ports[32];
     snprintf(fd, sizeof fd, "%d", pair[1]);
     snprintf(ports, sizeof ports, "%u-%u", s->ports_lo, s->ports_hi);
@@ -44,7 +55,7 @@ int spawn_worker(const struct broker_settings *s, const char *endpoint, const ui
     *pid = fork();
     if (*pid == 0) become_worker(s->worker, argv, pair[1]);
     close(pair[1]);
-    if (*pid < 0 || write(pair[0], token, SPAWN_TOKEN_SIZE) != SPAWN_TOKEN_SIZE) {
+    if (*pid < 0 || !send_start(pair[0], s, token)) {
         hawser_log(HAWSER_ERROR, "cannot start %s: %s", s->worker, strerror(errno));
         close(pair[0]);
         return -1;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "state.h"
 
 #define SEND_FROM 256       /* timings that wait: then they travel by themselves */
 #define MOST_WAITING 65536  /* the device is far behind: further calls go without its share */
@@ -12,6 +13,7 @@
 struct trace_clock {
     struct trace_clock *next;
     CUcontext context;
+    uint64_t context_id; /* the guest's number for it */
     CUevent base;
     uint64_t host; /* ns */
 };
@@ -22,10 +24,12 @@ struct waiting {
     struct traced traced;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static struct trace_clock *clocks;
-static struct waiting *first, **last = &first;
-static _Atomic unsigned n_waiting;
+struct timings {
+    pthread_mutex_t lock; /* guards all below */
+    struct trace_clock *clocks;
+    struct waiting *first, **last;
+    _Atomic unsigned n_waiting;
+};
 
 /* ---- a context's clock ---- */
 
@@ -41,21 +45,23 @@ static bool start_clock(const struct cuda_driver *d, struct trace_clock *clock)
 }
 
 /* Under the lock. Of the current context. */
-static struct trace_clock *clock_of(const struct cuda_driver *d)
+static struct trace_clock *clock_of(struct timings *all, const struct served *call)
 {
+    const struct cuda_driver *d = call->driver;
     CUcontext context;
     if (d->cuCtxGetCurrent(&context) != CUDA_SUCCESS || !context) return NULL;
-    for (struct trace_clock *c = clocks; c; c = c->next)
+    for (struct trace_clock *c = all->clocks; c; c = c->next)
         if (c->context == context) return c;
     struct trace_clock *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     c->context = context;
+    c->context_id = call->context;
     if (!start_clock(d, c)) {
         free(c);
         return NULL;
     }
-    c->next = clocks;
-    return clocks = c;
+    c->next = all->clocks;
+    return all->clocks = c;
 }
 
 /* ---- one call ---- */
@@ -84,9 +90,10 @@ static void forget_events(const struct cuda_driver *d, struct traced *t)
 static void record_before(struct traced *t)
 {
     const struct cuda_driver *d = t->call->driver;
-    pthread_mutex_lock(&lock);
-    t->clock = clock_of(d);
-    pthread_mutex_unlock(&lock);
+    struct timings *all = t->call->session->timings;
+    pthread_mutex_lock(&all->lock);
+    t->clock = clock_of(all, t->call);
+    pthread_mutex_unlock(&all->lock);
     if (!t->clock || d->cuEventCreate(&t->before, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
         d->cuEventCreate(&t->after, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
         d->cuEventRecord(t->before, t->stream) != CUDA_SUCCESS)
@@ -98,7 +105,7 @@ void trace_start(struct traced *t, struct served *c, const struct hawser_api_fun
 {
     if (!t->timing.trace) return;
     t->call = c;
-    if (api->flags & HAWSER_API_WORK && n_waiting < MOST_WAITING && find_stream(t, api, args)) record_before(t);
+    if (api->flags & HAWSER_API_WORK && c->session->timings->n_waiting < MOST_WAITING && find_stream(t, api, args)) record_before(t);
     t->timing.started = hawser_now_ns();
 }
 
@@ -112,17 +119,18 @@ void trace_end(struct traced *t, CUresult result)
         forget_events(d, t);
     struct waiting *w = malloc(sizeof *w);
     if (!w) return forget_events(d, t);
-    pthread_mutex_lock(&lock);
+    struct timings *all = t->call->session->timings;
+    pthread_mutex_lock(&all->lock);
     *w = (struct waiting){.traced = *t};
     w->traced.call = NULL;
-    *last = w;
-    last = &w->next;
-    unsigned n = ++n_waiting;
-    pthread_mutex_unlock(&lock);
+    *all->last = w;
+    all->last = &w->next;
+    unsigned n = ++all->n_waiting;
+    pthread_mutex_unlock(&all->lock);
     if (n % SEND_FROM) return;
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
-    trace_attach(t->call->worker, &m);
-    if (m.n_timings) worker_send(t->call->worker, &m, NULL, 0);
+    trace_attach(t->call->session, &m);
+    if (m.n_timings) session_send(t->call->session, &m, NULL, 0);
     trace_sent(&m);
 }
 
@@ -149,26 +157,27 @@ static bool known(const struct cuda_driver *d, struct traced *t)
     return true;
 }
 
-void trace_attach(struct worker *w, Hawser__ToGuest *m)
+void trace_attach(struct session *session, Hawser__ToGuest *m)
 {
+    struct timings *all = session->timings;
     struct waiting *found = NULL;
     size_t n = 0;
-    if (!n_waiting) return;
-    pthread_mutex_lock(&lock);
-    for (struct waiting **p = &first; *p;) {
+    if (!all->n_waiting) return;
+    pthread_mutex_lock(&all->lock);
+    for (struct waiting **p = &all->first; *p;) {
         struct waiting *one = *p;
-        if (!known(&w->driver, &one->traced)) {
+        if (!known(&session->driver, &one->traced)) {
             p = &one->next;
             continue;
         }
         *p = one->next;
-        if (!*p) last = p;
+        if (!*p) all->last = p;
         one->next = found;
         found = one;
         n++;
     }
-    n_waiting -= (unsigned)n;
-    pthread_mutex_unlock(&lock);
+    all->n_waiting -= (unsigned)n;
+    pthread_mutex_unlock(&all->lock);
     m->timings = n ? calloc(n, sizeof *m->timings) : NULL;
     while (found) {
         struct waiting *one = found;
@@ -189,31 +198,70 @@ void trace_sent(Hawser__ToGuest *m)
     free(m->timings);
 }
 
-void trace_forget_context(const struct cuda_driver *d, CUcontext context)
-{
-    pthread_mutex_lock(&lock);
-    for (struct waiting *w = first; w; w = w->next)
-        if (w->traced.clock && w->traced.clock->context == context) known(d, &w->traced);
-    for (struct trace_clock **p = &clocks; *p; p = &(*p)->next)
-        if ((*p)->context == context) {
-            struct trace_clock *gone = *p;
-            *p = gone->next;
-            free(gone);
-            break;
-        }
-    pthread_mutex_unlock(&lock);
-}
-
 CUresult serve_TraceFlush(struct served *c)
 {
     enum { MOST = 64 };
     CUcontext contexts[MOST];
     unsigned n = 0;
-    pthread_mutex_lock(&lock);
-    for (struct trace_clock *clock = clocks; clock && n < MOST; clock = clock->next)
+    struct timings *all = c->session->timings;
+    pthread_mutex_lock(&all->lock);
+    for (struct trace_clock *clock = all->clocks; clock && n < MOST; clock = clock->next)
         contexts[n++] = clock->context;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&all->lock);
     for (unsigned i = 0; i < n; i++)
         if (c->driver->cuCtxSetCurrent(contexts[i]) == CUDA_SUCCESS) c->driver->cuCtxSynchronize();
     return CUDA_SUCCESS;
 }
+
+/* ---- of the session ---- */
+
+static bool begin(struct session *session)
+{
+    struct timings *all = session->timings = calloc(1, sizeof *all);
+    if (!all) return false;
+    pthread_mutex_init(&all->lock, NULL);
+    all->last = &all->first;
+    return true;
+}
+
+static void list(struct session *session, session_visit *visit, void *arg)
+{
+    struct timings *all = session->timings;
+    pthread_mutex_lock(&all->lock);
+    for (struct trace_clock *c = all->clocks; c; c = c->next)
+        visit(&(struct session_item){.what = "clock of traced work", .context = c->context_id, .made_by = ""}, arg);
+    for (struct waiting *w = all->first; w; w = w->next)
+        visit(&(struct session_item){.what = "timing", .id = w->traced.timing.trace, .made_by = ""}, arg);
+    pthread_mutex_unlock(&all->lock);
+}
+
+/* Its work is done, and its events go with it. */
+static void end_context(struct served *c, const struct object *context)
+{
+    struct timings *all = c->session->timings;
+    pthread_mutex_lock(&all->lock);
+    for (struct waiting *w = all->first; w; w = w->next)
+        if (w->traced.clock && w->traced.clock->context == context->handle) known(c->driver, &w->traced);
+    for (struct trace_clock **p = &all->clocks; *p; p = &(*p)->next)
+        if ((*p)->context == context->handle) {
+            struct trace_clock *gone = *p;
+            *p = gone->next;
+            c->driver->cuEventDestroy_v2(gone->base);
+            free(gone);
+            break;
+        }
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void end(struct session *session)
+{
+    struct timings *all = session->timings;
+    for (struct waiting *w; (w = all->first);) {
+        all->first = w->next;
+        free(w);
+    }
+    free(all);
+    session->timings = NULL;
+}
+
+const struct session_state trace_state = {"trace", begin, list, end_context, end, NULL};

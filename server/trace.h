@@ -21,9 +21,7 @@ void trace_start(struct traced *t, struct served *c, const struct hawser_api_fun
 /* It has run. */
 void trace_end(struct traced *t, CUresult result);
 /* Puts what is known into the message; trace_sent frees it after the message has been sent. */
-void trace_attach(struct worker *w, Hawser__ToGuest *m);
+void trace_attach(struct session *session, Hawser__ToGuest *m);
 void trace_sent(Hawser__ToGuest *m);
-/* The context, whose work is done, is about to end, and its events with it. */
-void trace_forget_context(const struct cuda_driver *d, CUcontext context);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * hawser-worker: serves one guest process. The broker starts it and hands it a control descriptor with
- * the session's token; it listens, tells the broker where, waits for its guest, and ends with it.
+ * hawser-worker: serves one guest process. The broker starts it and keeps a control channel with it (control.proto), on
+ * which the session's token comes; it listens, tells the broker where, waits for its guest, and ends with it.
  */
-#include "served.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +20,12 @@
 #include "credits.h"
 #include "dump.h"
 #include "inbox.h"
+#include "layers.h"
 #include "log.h"
 #include "nvml_api.h"
 #include "opening.h"
 #include "protocol.h"
+#include "report.h"
 #include "trace.h"
 #include "waiters.h"
 
@@ -32,11 +34,10 @@
 /* ---- one call ---- */
 
 struct job {
-    struct served served;
+    struct served served; /* without api and args: no function of this release's */
     uint32_t function;
-    const struct hawser_api_function *api; /* NULL: no function of this release's */
     uint64_t seq;
-    ProtobufCMessage *args;                /* NULL for such a one */
+    ProtobufCMessage *args; /* the job's own */
     bool understood;
     struct traced traced;
     size_t args_size;
@@ -58,10 +59,31 @@ static CUresult run_in_context(struct job *j)
         CUresult r = c->driver->cuCtxSetCurrent(o.handle);
         if (r != CUDA_SUCCESS) return r;
     }
-    trace_start(&j->traced, c, j->api, j->args);
+    trace_start(&j->traced, c, c->api, j->args);
+    session_serves(c);
     CUresult r = function_of(j->function)(c, j->args);
+    session_serves(NULL);
     trace_end(&j->traced, r);
     return r;
+}
+
+/* It was to end something that is not there: it went with its context, or could not be made, which has been told. */
+static bool ends_nothing(const struct served *c)
+{
+    const struct hawser_field_role *role = c->api ? c->api->roles : NULL;
+    while (role && role->number && !(role->role & HAWSER_ROLE_GONE))
+        role++;
+    return c->unknown && role && role->number;
+}
+
+static void note_failure(struct served *c, const char *name, CUresult r)
+{
+    if (ends_nothing(c)) {
+        hawser_log(HAWSER_DEBUG, "the guest's %s names nothing that is there", name);
+        return;
+    }
+    hawser_log(HAWSER_INFO, "the guest's %s failed with %d; its next synchronizing call says so", name, r);
+    served_post_failed(c, r);
 }
 
 /* Before the reply goes, which tells of it. */
@@ -70,29 +92,26 @@ static void take(const struct job *j)
     uint64_t bulk = 0;
     for (unsigned i = 0; i < j->served.n_frames; i++)
         bulk += j->frames[i].size;
-    credits_take(j->served.worker, j->args_size, bulk);
+    credits_take(j->served.session, j->args_size, bulk);
 }
 
 static void run(void *arg)
 {
     struct job *j = arg;
     struct served *c = &j->served;
-    const char *name = j->api ? j->api->name : "function of another release";
+    const char *name = c->api ? c->api->name : "function of another release";
     char text[512];
     CUresult r = run_in_context(j);
     if (hawser_log_enabled(HAWSER_DEBUG))
-        hawser_log(HAWSER_DEBUG, "%s -> %d", j->args ? hawser_dump(text, sizeof text, j->api, j->args) : name, r);
-    if (j->seq == 0 && r != CUDA_SUCCESS) {
-        hawser_log(HAWSER_INFO, "the guest's %s failed with %d; its next synchronizing call says so", name, r);
-        served_post_failed(c, r);
-    }
+        hawser_log(HAWSER_DEBUG, "%s -> %d", j->args ? hawser_dump(text, sizeof text, c->api, j->args) : name, r);
+    if (j->seq == 0 && r != CUDA_SUCCESS) note_failure(c, name, r);
     if (j->seq != 0) {
-        if (j->api && j->api->flags & HAWSER_API_SYNCS) {
+        if (c->api && c->api->flags & HAWSER_API_SYNCS) {
             CUresult earlier = r == CUDA_SUCCESS ? served_take_post_error(c) : CUDA_SUCCESS;
             if (r == CUDA_SUCCESS) r = earlier;
-            staging_push_ready(c->worker);
-            host_memory_push(c->worker);
-            output_flush(c->worker);
+            staging_push_ready(c->session);
+            host_memory_push(c->session);
+            output_flush(c->session);
         }
         Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
         Hawser__Reply reply = HAWSER__REPLY__INIT, *list[] = {&reply};
@@ -102,10 +121,10 @@ static void run(void *arg)
         reply.out.len = c->out_size;
         m.n_replies = 1;
         m.replies = list;
-        trace_attach(c->worker, &m);
+        trace_attach(c->session, &m);
         take(j);
-        credits_attach(c->worker, &m);
-        worker_send(c->worker, &m, NULL, 0);
+        credits_attach(c->session, &m);
+        session_send(c->session, &m, NULL, 0);
         trace_sent(&m);
     } else {
         take(j);
@@ -114,6 +133,8 @@ static void run(void *arg)
     if (j->args) protobuf_c_message_free_unpacked(j->args, NULL);
     served_free_all(c);
     free(c->out);
+    c->session->calls++;
+    c->session->serving--;
     free(j);
 }
 
@@ -121,24 +142,26 @@ static void run(void *arg)
  * they make no sense. */
 static bool read_args(struct job *j, const Hawser__Call *call)
 {
+    const struct hawser_api_function *api = hawser_api_function(call->function);
     j->function = call->function;
-    j->api = hawser_api_function(call->function);
-    if (!j->api) {
+    if (!api) {
         hawser_log(HAWSER_INFO, "the guest calls function %u, which this release does not know", call->function);
         return true;
     }
-    j->args = protobuf_c_message_unpack(j->api->request, NULL, call->args.len, call->args.data);
+    j->args = protobuf_c_message_unpack(api->request, NULL, call->args.len, call->args.data);
     if (!j->args) {
-        hawser_log(HAWSER_ERROR, "broken arguments of %s", j->api->name);
+        hawser_log(HAWSER_ERROR, "broken arguments of %s", api->name);
         return false;
     }
     j->understood = hawser_api_understood(j->args);
-    if (!j->understood) hawser_log(HAWSER_INFO, "the guest asks more of %s than this release knows", j->api->name);
+    if (!j->understood) hawser_log(HAWSER_INFO, "the guest asks more of %s than this release knows", api->name);
+    j->served.api = api;
+    j->served.args = j->args;
     return true;
 }
 
 /* False when the call makes no sense: the session then ends. */
-static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser_frame *frames)
+static bool start_call(struct session *session, const Hawser__Call *call, struct hawser_frame *frames)
 {
     struct job *j = calloc(1, sizeof *j + call->frames * sizeof *frames);
     if (!j) return false;
@@ -155,9 +178,11 @@ static bool start_call(struct worker *w, const Hawser__Call *call, struct hawser
     if (call->frames) memcpy(j->frames, frames, call->frames * sizeof *frames);
     for (unsigned i = 0; i < call->frames; i++)
         frames[i].free = NULL; /* the job's now */
-    j->served = (struct served){.worker = w, .driver = &w->driver, .thread = call->thread,
-                                .context = call->context, .frames = j->frames, .n_frames = call->frames};
-    if (j->understood && j->api->flags & HAWSER_API_WAITS)
+    j->served = (struct served){.session = session, .driver = &session->driver, .api = j->served.api, .args = j->args,
+                                .thread = call->thread, .context = call->context, .frames = j->frames,
+                                .n_frames = call->frames};
+    session->serving++;
+    if (j->understood && j->served.api->flags & HAWSER_API_WAITS)
         waiters_run(run, j);
     else
         run(j);
@@ -173,7 +198,7 @@ static bool is_at_once(const Hawser__Call *call)
     return api && api->flags & HAWSER_API_AT_ONCE && !call->frames;
 }
 
-static bool handle_message(struct worker *w, struct inbox_message *in)
+static bool handle_message(struct session *session, struct inbox_message *in)
 {
     Hawser__ToHost *h = in->calls;
     bool ok = true;
@@ -181,17 +206,17 @@ static bool handle_message(struct worker *w, struct inbox_message *in)
     for (size_t i = 0; ok && i < h->n_calls; i++) {
         const Hawser__Call *call = h->calls[i];
         if (is_at_once(call)) continue;
-        ok = call->frames <= in->frames.n_frames - next && start_call(w, call, &in->frames.frame[next]);
+        ok = call->frames <= in->frames.n_frames - next && start_call(session, call, &in->frames.frame[next]);
         if (ok) next += call->frames;
     }
-    credits_tell(w);
+    credits_tell(session);
     return ok;
 }
 
-int worker_receive(struct worker *w, struct inbox_message *in)
+int session_receive(struct session *session, struct inbox_message *in)
 {
     int status;
-    while ((status = hawser_lane_recv(w->lane, &in->frames, -1)) == HAWSER_LANE_TIMEOUT) {}
+    while ((status = hawser_lane_recv(session->lane, &in->frames, -1)) == HAWSER_LANE_TIMEOUT) {}
     if (status != HAWSER_LANE_OK) return status;
     in->calls = hawser__to_host__unpack(NULL, in->frames.frame[0].size, in->frames.frame[0].data);
     if (!in->calls) {
@@ -199,63 +224,64 @@ int worker_receive(struct worker *w, struct inbox_message *in)
         hawser_message_clear(&in->frames);
         return HAWSER_LANE_BROKEN;
     }
-    if (!credits_come(w, in->calls, &in->frames)) {
+    if (!credits_come(session, in->calls, &in->frames)) {
         hawser__to_host__free_unpacked(in->calls, NULL);
         hawser_message_clear(&in->frames);
         return HAWSER_LANE_BROKEN;
     }
     for (size_t i = 0; i < in->calls->n_calls; i++)
-        if (is_at_once(in->calls->calls[i])) start_call(w, in->calls->calls[i], NULL);
+        if (is_at_once(in->calls->calls[i])) start_call(session, in->calls->calls[i], NULL);
     return HAWSER_LANE_OK;
 }
 
-/* The answer to Open. What it allocates lives as long as the process. */
-static void send_opened(struct worker *w)
+/* The answer to Open. */
+static void send_opened(struct session *session)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Opened opened = HAWSER__OPENED__INIT;
     int version = 0;
     uint32_t functions[128];
-    w->driver.cuDriverGetVersion(&version);
+    session->driver.cuDriverGetVersion(&version);
     opened.protocol_minor = HAWSER_PROTOCOL_MINOR;
     opened.version = HAWSER_VERSION;
     opened.driver_version = version;
-    opened.software = w->software;
+    opened.software = session->software;
     credits_grant(&opened);
-    struct served c = {.worker = w, .driver = &w->driver};
-    if (w->minor < HAWSER_MINOR_INITIALIZE) devices_open(&c, &opened);
-    if (w->minor >= HAWSER_MINOR_FUNCTIONS) {
+    struct served c = {.session = session, .driver = &session->driver};
+    if (session->minor < HAWSER_MINOR_INITIALIZE) devices_open(&c, &opened);
+    if (session->minor >= HAWSER_MINOR_FUNCTIONS) {
         opened.n_functions = hawser_protocol_functions(functions, sizeof functions / sizeof *functions);
         opened.functions = functions;
     }
     m.opened = &opened;
-    worker_send(w, &m, NULL, 0);
+    session_send(session, &m, NULL, 0);
+    served_free_all(&c);
 }
 
 /* The guest comes. False when none did in time. */
-static bool open_session(struct worker *w)
+static bool open_session(struct session *session)
 {
     Hawser__ToHost *first;
-    w->lane = opening_wait(w->listener, w->token, sizeof w->token, GUEST_MS, &first);
-    if (!w->lane) return false;
-    w->minor = hawser_minor_in_force(first->open->protocol_minor);
-    devices_contain(first->open->container_devices);
+    session->lane = opening_wait(session->listener, session->token, sizeof session->token, GUEST_MS, &first);
+    if (!session->lane) return false;
+    session->minor = hawser_minor_in_force(first->open->protocol_minor);
+    devices_contain(session, first->open->container_devices);
     hawser__to_host__free_unpacked(first, NULL);
-    send_opened(w);
-    output_forward(w);
+    send_opened(session);
+    output_forward(session);
     return true;
 }
 
-static int serve(struct worker *w)
+static int serve(struct session *session)
 {
-    if (!open_session(w)) {
+    if (!open_session(session)) {
         hawser_log(HAWSER_WARN, "no guest came");
         return 1;
     }
     struct inbox_message in;
     int status;
-    while ((status = inbox_next(w, &in)) == HAWSER_LANE_OK) {
-        bool ok = handle_message(w, &in);
+    while ((status = inbox_next(session, &in)) == HAWSER_LANE_OK) {
+        bool ok = handle_message(session, &in);
         hawser__to_host__free_unpacked(in.calls, NULL);
         hawser_message_clear(&in.frames);
         if (!ok) {
@@ -275,40 +301,43 @@ struct settings {
     int control;
 };
 
-static bool read_token(int fd, uint8_t *token)
+/* What hawserd says first. */
+static bool read_start(int control, struct session *session)
 {
-    size_t got = 0;
-    ssize_t n;
-    while (got < SESSION_TOKEN && (n = read(fd, token + got, SESSION_TOKEN - got)) > 0)
-        got += (size_t)n;
-    return got == SESSION_TOKEN;
+    Control__ToWorker *m = (Control__ToWorker *)control_receive(control, &control__to_worker__descriptor, true);
+    const Control__Start *start = m ? m->start : NULL;
+    bool ok = start && start->token.len == SESSION_TOKEN;
+    if (ok) {
+        memcpy(session->token, start->token.data, SESSION_TOKEN);
+        session->software = start->software;
+    }
+    if (m) control__to_worker__free_unpacked(m, NULL);
+    return ok;
 }
 
-static int start(struct worker *w, const struct settings *s)
+static int start(struct session *session, const struct settings *s)
 {
     char err[512], bound[256];
     struct hawser_listen_options options = {.ports_lo = s->ports_lo, .ports_hi = s->ports_hi};
-    if (!read_token(s->control, w->token)) {
-        hawser_log(HAWSER_ERROR, "no token on the control descriptor: hawserd starts this program");
+    fcntl(s->control, F_SETFD, FD_CLOEXEC);
+    if (!read_start(s->control, session)) {
+        hawser_log(HAWSER_ERROR, "no session's token on the control channel: hawserd starts this program");
         return -1;
     }
-    w->listener = hawser_lane_listen(s->endpoint, &options, bound, sizeof bound, err, sizeof err);
-    if (!w->listener) {
+    session->listener = hawser_lane_listen(s->endpoint, &options, bound, sizeof bound, err, sizeof err);
+    if (!session->listener) {
         hawser_log(HAWSER_ERROR, "%s", err);
         return -1;
     }
-    if (driver_load(s->library, &w->driver, &w->software, err, sizeof err) != 0) {
+    if (driver_load(s->library, &session->driver, err, sizeof err) != 0) {
         hawser_log(HAWSER_ERROR, "cannot load the driver library: %s", err);
         return -1;
     }
-    nvml_from(s->library);
-    devices_lend();
-    w->objects = objects_new();
-    w->credits = calloc(1, sizeof *w->credits);
-    if (!w->objects || !w->credits || !staging_new(w) || output_capture() != 0) return -1;
-    dprintf(s->control, "%s\n", bound);
-    close(s->control);
-    return 0;
+    layers_install(&session->driver);
+    session->credits = calloc(1, sizeof *session->credits);
+    if (!session->credits || !session_begin(session) || output_capture(session) != 0) return -1;
+    nvml_from(session, s->library);
+    return report_begin(session, s->control, bound) ? 0 : -1;
 }
 
 #ifndef HAWSER_SANITIZE
@@ -378,7 +407,7 @@ static int parse(int argc, char **argv, struct settings *s)
 
 int main(int argc, char **argv)
 {
-    static struct worker w; /* one per process: the session's */
+    static struct session session; /* the one of this process */
     struct settings s;
     hawser_log_name("hawser-worker");
     if (parse(argc, argv, &s) != 0) {
@@ -388,8 +417,13 @@ int main(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* sessions end with their broker */
     signal(SIGPIPE, SIG_IGN);
     report_crashes();
-    if (start(&w, &s) != 0) return 1;
-    int status = serve(&w);
-    /* Nothing to take down in order: the kernel frees all that the session held. */
+    if (start(&session, &s) != 0) return 1;
+    int status = serve(&session);
+    report_end(&session);
+    /* What still runs cannot be ended in order, and nobody waits for it: with the process it goes all the same. */
+    if (session_idle(&session)) {
+        session_end(&session);
+        hawser_log(HAWSER_DEBUG, "the session has ended in order");
+    }
     _exit(status);
 }

@@ -10,10 +10,11 @@
 
 #include "cuda_abi.h"
 
+/* Earlier hosts keep graphs apart, and their numbers begin with 1. */
 static uint64_t create(void)
 {
     static atomic_uint_least64_t last;
-    return ++last;
+    return shim_host()->protocol_minor >= HAWSER_MINOR_GRAPH_IDS ? shim_object_number() : ++last;
 }
 
 /* In the current context where there is one, as the program's own call is. */

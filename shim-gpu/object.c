@@ -69,6 +69,14 @@ out:
     return o;
 }
 
+uint64_t shim_object_number(void)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t number = next_id++;
+    pthread_mutex_unlock(&lock);
+    return number;
+}
+
 static struct shim_object *any_object(const void *handle)
 {
     const char *base = atomic_load_explicit(&region, memory_order_acquire), *p = handle;

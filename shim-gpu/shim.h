@@ -117,6 +117,8 @@ struct shim_object {
 
 /* A new handle made in c's context (which may be NULL), or NULL when memory is short. */
 struct shim_object *shim_object_new(enum hawser_object_kind kind, const struct shim_call *c);
+/* A number for the host that no handle has. */
+uint64_t shim_object_number(void);
 /* Frees a handle; later uses of it are refused. Accepts NULL. */
 void shim_object_gone(void *handle);
 /* The object behind a handle of this kind, or NULL. */

@@ -27,6 +27,8 @@ class Build:
         self.source = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
         cache = open(os.path.join(self.folder, "CMakeCache.txt")).read()
         self.sanitizer = re.search(r"^HAWSER_SANITIZE:\w+=(.*)$", cache, re.M).group(1)  # address, thread or none
+        if self.sanitizer == "OFF":
+            self.sanitizer = ""  # in a folder of before there was a choice
         self.sanitized = self.sanitizer == "address"
         nvcc = re.search(r"^NVCC:FILEPATH=(/.*)", cache, re.M)
         self.nvcc = nvcc and nvcc.group(1)

@@ -137,7 +137,7 @@ def emit_common(p, lock):
     out += ["    {NULL, 0}\n};\n", "static const struct hawser_retired_field retired[] = {"]
     out += [f"    {{&{Names(name).descriptor}, {f.number}}}, /* {f.name} */"
             for name in messages_of(p) for f in lock.reserved(name)]
-    out += ["    {NULL, 0}\n};\n", f"const struct hawser_api hawser_{p.api}_api = {{",
+    out += ["    {NULL, 0}\n};\n", *p.definitions(), f"const struct hawser_api hawser_{p.api}_api = {{",
             f"    HAWSER_{up}_FIRST, HAWSER_{up}_LIMIT, functions, retired", "};"]
     return "\n".join(out + p.assertions()) + "\n"
 
@@ -265,4 +265,4 @@ def files(p, lock):
     files = {".proto": emit_proto(p, lock), "_api.h": emit_header(p), "_api.c": emit_common(p, lock),
              "_guest.c": emit_guest(p), "_host.c": emit_host(p), "_serve.h": emit_serve(p),
              **({"_hooks.h": emit_hooks(p)} if hooks else {})}
-    return {p.api + end: text for end, text in files.items()}
+    return {**{p.api + end: text for end, text in files.items()}, **p.more()}

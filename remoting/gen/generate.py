@@ -91,7 +91,7 @@ def main():
             write(args.coverage, coverage.PAGES[p.api](p.spec, args.softgpu))
         if args.out:
             os.makedirs(args.out, exist_ok=True)
-            for name, text in (p.more() if args.apart else emit.files(p, lock)).items():
+            for name, text in (p.apart() if args.apart else emit.files(p, lock)).items():
                 write(os.path.join(args.out, name), text)
     except SpecError as e:
         sys.exit(str(e))

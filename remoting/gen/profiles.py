@@ -4,6 +4,7 @@ A further API is a spec, a profile here, and what its handles are made of in the
 """
 
 import cuda_header
+import layers
 
 
 MISSING = """/* Generated from nvml.spec by remoting/gen/generate.py. */
@@ -74,6 +75,10 @@ class Profile:
                 *(f"{self.result} {f.name}({f.signature});" for f in self.functions()), *self.odd,
                 "#pragma GCC visibility pop\n"]
 
+    def definitions(self):
+        """Of what `declarations` declares, in C."""
+        return []
+
     def assertions(self):
         if self.header is None:
             return []
@@ -106,6 +111,10 @@ class Profile:
 
     # ---- files of its own
 
+    def apart(self):
+        """Files that need nothing of the wire."""
+        return {}
+
     def more(self):
         return {}
 
@@ -132,7 +141,13 @@ class Cuda(Profile):
     def declarations(self):
         kinds = dict.fromkeys(self.spec.handles.values())
         return ["enum hawser_object_kind {", "    HAWSER_NO_OBJECT,", *(f"    HAWSER_{k.upper()}," for k in kinds),
-                "    HAWSER_OBJECT_KINDS", "};\n"]
+                "    HAWSER_OBJECT_KINDS", "};\n",
+                "extern const char *const hawser_object_kinds[HAWSER_OBJECT_KINDS]; /* their names */\n"]
+
+    def definitions(self):
+        kinds = dict.fromkeys(self.spec.handles.values())
+        return ["const char *const hawser_object_kinds[HAWSER_OBJECT_KINDS] = {", '    "",',
+                *(f'    "{k}",' for k in kinds), "};\n"]
 
     def parameters(self, name):
         f = self.header.get(name)
@@ -157,6 +172,13 @@ class Cuda(Profile):
 
     def handle(self, role):
         return f"served_handle(c, {role.object}, m->{role.field}, (void **)&{role.name})"
+
+    def more(self):
+        """Layers over the driver's functions, whose parameters the header names."""
+        if self.header is None:
+            return {}
+        table = {n: self.header[n].params for n in self.signatures()}
+        return {"cuda_layers.c": layers.emit(self, table), "cuda_account.h": layers.emit_header(self, table)}
 
 
 FUNCTIONS = """/* Generated from nvml.spec by remoting/gen/generate.py. */
@@ -214,7 +236,7 @@ class Nvml(Profile):
     def declarations(self):
         return ['#include "nvml_functions.h"\n']
 
-    def more(self):
+    def apart(self):
         """The functions of the API, and what the software GPU's library does not define: both without the wire."""
         names = {n: "NVML_ERROR_NOT_SUPPORTED" for n in {**self.spec.functions, **self.spec.later}}
         names |= {n: "NVML_ERROR_NO_PERMISSION" for n in self.spec.refused}

@@ -9,7 +9,8 @@ SCALARS = {"unsigned int": "uint64", "unsigned char": "uint64", "unsigned short"
            "unsigned long long": "uint64", "int": "sint64", "float": "float"}
 PLAIN = {"u64": "uint64", "i64": "sint64", "bool": "bool", "bytes": "bytes", "string": "string"}
 FIELD_WORDS = {"optional", "whole", "orders", "takes", "frees"}
-PARAMETER_WORDS = {"reads", "optional", "address", "both", "gone", "takes", "frees"}
+MEMORY_WORDS = {"plain", "pooled", "reserved", "physical"}  # kinds of memory in the ledger (server/ledger.h)
+PARAMETER_WORDS = {"reads", "optional", "address", "both", "gone", "takes", "frees", "told", *MEMORY_WORDS}
 
 
 class SpecError(Exception):
@@ -90,6 +91,7 @@ class Spec:
         self.functions, self.messages = {}, {}
         self.later, self.aliases, self.shared = {}, {}, {}
         self.versioned, self.refused, self.driver = set(), {}, []
+        self.holding, self.account = set(), set()  # kinds of handles that hold memory; functions with a written account
         self.last_message = None
         with open(path) as f:
             for number, line in enumerate(f, 1):
@@ -123,6 +125,8 @@ class Spec:
             (self.structs if word == "struct" else self.versioned).update(rest.split())
         elif word == "driver":
             self.driver += rest.split()
+        elif word == "account":
+            self.account.update(rest.split())
         else:
             self.fail(f"unknown word '{word}'")
 
@@ -131,8 +135,12 @@ class Spec:
         self.version = int(version)
 
     def read_handle(self, _, rest):
-        c_type, kind = rest.split()
+        c_type, kind, *words = rest.split()
+        if words not in ([], ["holds"]):
+            self.fail(f"unknown word {' '.join(words)} of the handle {c_type}")
         self.handles[c_type] = kind
+        if words:
+            self.holding.add(c_type)
 
     def read_scalar(self, _, rest):
         sign, _, names = rest.partition(":")
@@ -237,6 +245,17 @@ class Spec:
             for w in f.wires:
                 if w not in self.messages:
                     self.fail(f"{f.name} goes via {w}, which is no wire call", f.line)
+
+    def accounted(self, name, params):
+        """The driver's function says of all memory that it hands out what it is."""
+        f = self.functions.get(name)
+        for t, param in params:
+            base = plain_type(t)
+            if base == "CUdeviceptr*" or base.rstrip("*") in self.holding and base.endswith("*"):
+                words = f.words.get(param, set()) if f else set()
+                if name not in self.account and not words & {"told", *MEMORY_WORDS}:
+                    self.fail(f"{name} hands out {param}: say which memory it is ({', '.join(sorted(MEMORY_WORDS))}), "
+                              "'told' if it was there before, or name the function in an 'account' line", f.line if f else 0)
 
     def check_header(self, header, header_version):
         """Every signature as the header has it; no function of this header version forgotten."""

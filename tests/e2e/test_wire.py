@@ -11,6 +11,7 @@ from recording import API, FUNCTIONS, Recording
 from wire import all_of, block, call, fields, number, numbers_in, open_session, packed, parse, result, varint
 
 NOT_SUPPORTED = 801
+EMPTY_NODE = 5  # CU_GRAPH_NODE_TYPE_EMPTY
 LATER = 900  # a function number that no release has
 
 
@@ -33,7 +34,9 @@ class Session:
 
     def __init__(self, port, minor=3):
         self.worker, self.opened = open_session(port, minor)
-        self.seq = 0
+        self.seq, self.minor = 0, minor
+        if minor > 3:
+            assert self.ask("Initialize") == 0
 
     def post(self, name, args=b"", context=0):
         self.worker.send(call(name if isinstance(name, int) else function(name), 0, args, context=context))
@@ -81,12 +84,12 @@ def tests(build):
             assert host.answered > 0
         return go
 
-    def with_session(go):
+    def with_session(go, minor=3):
         def run_it():
             port = free_port()
             with Daemon(build, f"tcp://127.0.0.1:{port}") as d:
                 try:
-                    go(Session(port))
+                    go(Session(port, minor))
                 except (EOFError, TimeoutError, ConnectionError) as e:
                     raise AssertionError(f"{e!r}\n{d.log}")
         return run_it
@@ -104,6 +107,33 @@ def tests(build):
         sync = number(field("ContextSync", "context"), context)
         assert s.ask("ContextSync", sync, context) == NOT_SUPPORTED
         assert s.ask("ContextSync", sync, context) == 0, "told once"
+
+    def an_error_of_a_post_without_a_context_is_told_at_the_threads_next_synchronization(s):
+        context = s.context(300)
+        s.post(LATER)
+        sync = number(field("ContextSync", "context"), context)
+        assert s.ask("ContextSync", sync, context) == NOT_SUPPORTED
+        assert s.ask("ContextSync", sync, context) == 0, "told once"
+        s.post(LATER, context=4711)  # none that is there
+        assert s.ask("ContextSync", sync, context) == NOT_SUPPORTED
+
+    def what_ends_nothing_is_no_error(s):
+        """A handle that went with its context, or whose making has failed, which has been told."""
+        context = s.context(300)
+        for name in ("cuEventDestroy_v2", "cuStreamDestroy_v2", "cuModuleUnload"):
+            s.post(name, number(1, 4711))
+        assert s.ask("ContextSync", number(field("ContextSync", "context"), context), context) == 0
+
+    def a_graph_and_a_stream_share_no_number(s):
+        """An earlier guest's graphs may have the numbers of its handles; a later one's may not."""
+        context = s.context(300)
+        stream = packed([(field("CuStreamCreate", "phstream"), 301), (field("CuStreamCreate", "flags"), 1)])
+        node = packed([(field("GraphNode", "graph"), 301), (field("GraphNode", "kind"), EMPTY_NODE)])
+        s.post("cuStreamCreate", stream, context)
+        s.post("GraphNode", node, context)
+        ready = number(field("GraphReady", "graph"), 301)
+        assert s.ask("GraphReady", ready, context) == (0 if s.minor < 6 else NOT_SUPPORTED)
+        assert s.ask("cuStreamQuery", number(field("CuStreamQuery", "hstream"), 301), context) == 0
 
     def an_unknown_field_is_not_supported(s):
         context = s.context(300)
@@ -131,7 +161,7 @@ def tests(build):
         program = build.path("tests", "wire-session")
         if not os.path.exists(program):
             raise Skip("wire-session was not built: the toolkit's link stub of libcuda is missing")
-        recording = Recording.all()[-1]
+        recording = next(r for r in Recording.all() if r.name == "1.2")
         gone = function("cuEventElapsedTime_v2")
         opened = fields(next(frames[0] for who, way, frames in recording.messages
                              if who == "worker" and way == "<"))[3]
@@ -149,6 +179,11 @@ def tests(build):
     yield "wire/an unknown call is not supported", with_session(an_unknown_call_is_not_supported)
     yield "wire/an unknown post is told at the next synchronization", \
         with_session(an_unknown_post_is_told_at_the_next_synchronization)
+    yield "wire/an error of a post without a context is told at the thread's next synchronization", \
+        with_session(an_error_of_a_post_without_a_context_is_told_at_the_threads_next_synchronization)
+    yield "wire/what ends nothing is no error", with_session(what_ends_nothing_is_no_error)
+    for minor in (5, 6):
+        yield f"wire/a graph's number and a handle's, minor {minor}", with_session(a_graph_and_a_stream_share_no_number, minor)
     yield "wire/an unknown field is not supported", with_session(an_unknown_field_is_not_supported)
     yield "wire/a retired field is ignored", with_session(a_retired_field_is_ignored)
     yield "wire/the opening tells what is served", with_session(the_opening_tells_what_is_served)

@@ -101,6 +101,15 @@ class Spec(unittest.TestCase):
         self.refused("hArray:gone", "hArray:vanished", "vanished")
         self.refused("hArray:gone", "hMipmap:gone", "hMipmap")
 
+    def test_memory_that_is_in_no_account_is_refused(self):
+        said = "say which memory it is (physical, plain, pooled, reserved)"
+        self.refused(" dptr:plain\n", "\n", "cuMemAlloc_v2 hands out dptr", said)
+        self.refused(" pdptr:told\n", "\n", "hands out pdptr", said)
+        self.refused("size:takes handle:physical", "size:takes", "cuMemCreate hands out handle", said)
+        self.refused("account cuMemAllocPitch_v2 cuArrayCreate_v2", "account cuMemAllocPitch_v2", "cuArrayCreate_v2 hands out",
+                     said)
+        self.refused("handle CUarray      array holds", "handle CUarray      array keeps", "keeps")
+
     def test_a_signature_that_slips_through_the_generator_fails_to_compile(self):
         """The compiler checks once more: the generated assertions hold the header's types against ours."""
         status, said, folder = generate(self.spec)

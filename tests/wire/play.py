@@ -15,7 +15,7 @@ NEAR = 4096         # an address in an allocation
 # What later guests ask for besides, which costs an earlier host nothing.
 BESIDES = {("Load", "error_log")}
 TIMED = {"cuEventElapsedTime_v2", "nvmlDeviceGetMemoryInfo"}                         # other in each run
-MACHINE = {"Load", "SetAttribute", "GetKernel", "nvmlDeviceGetMaxPcieLinkGeneration"}  # the device's own affair
+MACHINE = {"Initialize", "Load", "SetAttribute", "GetKernel", "nvmlDeviceGetMaxPcieLinkGeneration"}  # the device's own affair
 
 
 def field(function, name, reply=False):
@@ -124,7 +124,8 @@ class Guest:
             assert fields(self.welcome)[1] == fields(fields(frames[0])[1])[1], "another major version"
         elif 3 in fields(frames[0]):
             self.opened = fields(self.worker.frame())[3]
-            assert len(all_of(self.opened, 5)) >= 1, "no device"
+            told = 5 in fields(fields(frames[0])[3])  # the devices; later guests ask by the call Initialize
+            assert len(all_of(self.opened, 5)) >= told, "no device"
         else:
             for kind, data, bulk in sent_by_host(frames):
                 self.wait_for(kind, data, bulk)

@@ -13,18 +13,28 @@
 #include <unistd.h>
 
 #include "broker.h"
+#include "control.h"
 #include "endpoint.h"
 #include "lane.h"
 #include "protocol.h"
 #include "spawn.h"
 
 /* What a worker does once it has been started. */
-static enum { NAMES, NAMES_IN_PIECES, DIES, CANNOT_START, DIES_WHEN_TOLD } worker;
+static enum { NAMES, TALKS_NONSENSE, DIES, CANNOT_START, DIES_WHEN_TOLD } worker;
 
 static char folder[] = "/tmp/hawser-broker-XXXXXX", endpoint[64];
 static int lifetime = -1;   /* the broker ends with it */
 static int told[2];         /* workers that wait to be told read it */
 static pid_t broker;
+
+static void tell(int control, const char *at)
+{
+    Control__ToBroker m = CONTROL__TO_BROKER__INIT;
+    Control__Ready ready = CONTROL__READY__INIT;
+    ready.endpoint = (char *)at;
+    m.ready = &ready;
+    if (!control_send(control, &m.base)) _exit(1);
+}
 
 static void be_worker(int control, const char *at)
 {
@@ -32,10 +42,8 @@ static void be_worker(int control, const char *at)
     int file = open(at + strlen("ipc://"), O_CREAT | O_WRONLY, 0600); /* in place of a socket */
     close(file);
     if (worker == DIES) _exit(1);
-    for (const char *c = at; worker == NAMES_IN_PIECES && *c; c++)
-        if (write(control, c, 1) != 1) _exit(1);
-    if (worker != NAMES_IN_PIECES && write(control, at, strlen(at)) < 0) _exit(1);
-    if (write(control, "\n", 1) != 1) _exit(1);
+    if (worker == TALKS_NONSENSE && write(control, "\xff\xff", 2) == 2) pause();
+    tell(control, at);
     close(told[1]);
     if (worker == DIES_WHEN_TOLD && read(told[0], &byte, 1) == 1) raise(SIGKILL);
     for (;;) pause();
@@ -45,7 +53,7 @@ int spawn_worker(const struct broker_settings *s, const char *at, const uint8_t 
 {
     int pair[2];
     (void)s, (void)token;
-    if (worker == CANNOT_START || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
+    if (worker == CANNOT_START || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return -1;
     *pid = fork();
     if (*pid == 0) be_worker(pair[1], at);
     close(pair[1]);
@@ -173,15 +181,15 @@ Test(broker, a_probe_starts_no_worker)
     hawser__to_guest__free_unpacked(g, NULL);
 }
 
-static void two_guests_have_workers_of_their_own(int behaviour)
+Test(broker, two_guests_have_workers_of_their_own)
 {
-    begin(behaviour);
+    begin(NAMES);
     Hawser__ToGuest *a = greet(HAWSER_PROTOCOL_MAJOR, false), *b = greet(HAWSER_PROTOCOL_MAJOR, false);
     Hawser__Welcome *x = welcomed(a), *y = welcomed(b);
     cr_expect_str_neq(x->endpoint, y->endpoint);
     cr_expect(!strncmp(x->endpoint, endpoint, strlen(endpoint)), "%s", x->endpoint);
-    cr_assert(x->token.len == SPAWN_TOKEN_SIZE && y->token.len == SPAWN_TOKEN_SIZE);
-    cr_expect(memcmp(x->token.data, y->token.data, SPAWN_TOKEN_SIZE));
+    cr_assert(x->token.len == CONTROL_TOKEN && y->token.len == CONTROL_TOKEN);
+    cr_expect(memcmp(x->token.data, y->token.data, CONTROL_TOKEN));
     cr_expect(there(x->endpoint) && there(y->endpoint));
     /* With the broker go its workers and their sockets. */
     close(lifetime);
@@ -192,14 +200,10 @@ static void two_guests_have_workers_of_their_own(int behaviour)
     hawser__to_guest__free_unpacked(b, NULL);
 }
 
-Test(broker, two_guests_have_workers_of_their_own)
+Test(broker, a_guest_whose_worker_talks_nonsense_is_refused)
 {
-    two_guests_have_workers_of_their_own(NAMES);
-}
-
-Test(broker, an_endpoint_may_come_in_pieces)
-{
-    two_guests_have_workers_of_their_own(NAMES_IN_PIECES);
+    begin(TALKS_NONSENSE);
+    expect_refused("its worker process could not start; the host's log says why");
 }
 
 Test(broker, a_guest_whose_worker_died_is_refused)

@@ -3,25 +3,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "served.h"
+#include "state.h"
 
-static struct worker worker;
+static struct session session;
 static struct served call;
 static char device[16 << 20], guest[16 << 20];
 static size_t pushed;
 static int last_result;
 static CUresult copy_result, stream_state;
 static unsigned waits; /* for events */
+static bool lane_keeps; /* what it is given to send */
+static struct hawser_frame kept[8];
+static unsigned n_kept;
 
 /* What the worker would send: pushes are applied as a guest would. */
-void worker_send(struct worker *w, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
+void session_send(struct session *to, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
 {
-    (void)w;
+    (void)to;
     for (unsigned i = 0; i < n; i++) {
         if (frames[i].size) memcpy(guest + m->pushes[i]->offset, frames[i].data, frames[i].size);
         pushed += frames[i].size;
         last_result = m->pushes[i]->result;
-        if (frames[i].free) frames[i].free(frames[i].data, frames[i].hint);
+        if (frames[i].free && lane_keeps) {
+            kept[n_kept++] = frames[i];
+        } else if (frames[i].free) {
+            frames[i].free(frames[i].data, frames[i].hint);
+        }
     }
 }
 
@@ -88,15 +95,15 @@ static CUresult rows(const CUDA_MEMCPY2D *m, CUstream s)
 
 static void start(void)
 {
-    worker.objects = objects_new();
-    worker.driver = (struct cuda_driver){.cuMemHostAlloc = host_alloc, .cuMemFreeHost = host_free,
+    cr_assert(objects_state.begin(&session));
+    session.driver = (struct cuda_driver){.cuMemHostAlloc = host_alloc, .cuMemFreeHost = host_free,
                                          .cuEventCreate = event_create, .cuEventQuery = event_ok,
                                          .cuEventSynchronize = event_wait, .cuEventRecord = event_record,
                                          .cuStreamQuery = stream_query,
                                          .cuEventDestroy_v2 = event_ok, .cuMemcpyHtoDAsync_v2 = to_device,
                                          .cuMemcpyDtoHAsync_v2 = from_device, .cuMemcpy2DAsync_v2 = rows};
-    call = (struct served){.worker = &worker, .driver = &worker.driver, .thread = 1, .context = 0x100};
-    cr_assert(staging_new(&worker));
+    call = (struct served){.session = &session, .driver = &session.driver, .thread = 1, .context = 0x100};
+    cr_assert(staging_state.begin(&session));
     for (size_t i = 0; i < sizeof device; i++)
         device[i] = (char)(i * 2654435761u >> 11);
 }
@@ -133,7 +140,7 @@ Test(copy, rows_come_packed)
 Test(copy, what_nobody_waits_for_is_there_after_push_ready)
 {
     cr_assert_eq(out_later(5 << 20, 1, 5 << 20), CUDA_SUCCESS);
-    staging_push_ready(&worker);
+    staging_push_ready(&session);
     cr_expect_eq(memcmp(guest, device, 5 << 20), 0);
 }
 
@@ -142,7 +149,7 @@ Test(copy, a_failed_copy_is_told_to_the_guest)
     copy_result = CUDA_ERROR_ILLEGAL_ADDRESS;
     cr_expect_eq(out(100, 1, 100), CUDA_ERROR_ILLEGAL_ADDRESS);
     cr_expect_eq(out_later(100, 1, 100), CUDA_SUCCESS);
-    staging_push_ready(&worker);
+    staging_push_ready(&session);
     cr_expect_eq(last_result, CUDA_ERROR_ILLEGAL_ADDRESS);
     cr_expect_eq(pushed, 0);
 }
@@ -195,6 +202,20 @@ Test(copy, into_an_idle_stream_is_made_at_once)
 Test(copy, a_context_gives_its_staging_memory_back)
 {
     out(1 << 20, 1, 1 << 20);
-    staging_forget_context(&worker, 0x100); /* the sanitizer would see what is not freed or freed twice */
+    staging_state.end_context(&call, &(struct object){.id = 0x100}); /* the sanitizer would see what is not freed or freed twice */
     cr_assert_eq(out(1 << 20, 1, 1 << 20), CUDA_SUCCESS);
+}
+
+Test(copy, what_the_lane_still_has_keeps_a_session_from_ending_in_order)
+{
+    cr_expect(staging_state.idle(&session));
+    lane_keeps = true;
+    cr_assert_eq(out(1 << 20, 1, 1 << 20), CUDA_SUCCESS);
+    cr_expect_not(staging_state.idle(&session));
+    cr_assert_eq(n_kept, 1);
+    kept[0].free(kept[0].data, kept[0].hint);
+    cr_expect(staging_state.idle(&session));
+    copy_result = CUDA_ERROR_NOT_READY;
+    cr_assert_eq(out_later(100, 1, 100), CUDA_SUCCESS);
+    cr_expect_not(staging_state.idle(&session));
 }

@@ -4,7 +4,7 @@
 #include "protocol.h"
 
 static struct credits credits;
-static struct worker worker = {.minor = HAWSER_PROTOCOL_MINOR, .credits = &credits};
+static struct session session = {.minor = HAWSER_PROTOCOL_MINOR, .credits = &credits};
 static Hawser__Opened opened;
 
 static void start(void)
@@ -31,7 +31,7 @@ static bool come(size_t n, size_t args, size_t bulk)
     call[0].args.len = args;
     h.n_calls = n;
     h.calls = calls;
-    return credits_come(&worker, &h, &m);
+    return credits_come(&session, &h, &m);
 }
 
 Test(credits, a_guest_that_keeps_to_them_is_served_for_ever)
@@ -42,7 +42,7 @@ Test(credits, a_guest_that_keeps_to_them_is_served_for_ever)
         cr_assert(come(step, 0, 0));
         under_way += step;
         while (under_way + step > opened.credit_calls) {
-            credits_take(&worker, 0, 0);
+            credits_take(&session, 0, 0);
             under_way--;
         }
     }
@@ -71,15 +71,15 @@ Test(credits, what_has_been_taken_may_come_again)
 {
     size_t all = opened.credit_bytes + HAWSER_MAX_FRAME_SIZE;
     cr_expect(come(1, 0, all));
-    credits_take(&worker, 0, all);
+    credits_take(&session, 0, all);
     cr_expect(come(1, all, 0));
-    credits_take(&worker, all, 0);
+    credits_take(&session, all, 0);
     cr_expect(come(1, all, 0));
 }
 
 Test(credits, guests_from_before_credits_are_not_held_to_them)
 {
-    worker.minor = HAWSER_MINOR_CREDITS - 1;
+    session.minor = HAWSER_MINOR_CREDITS - 1;
     for (unsigned i = 0; i < 10; i++)
         cr_expect(come(1, opened.credit_bytes, 0));
 }
@@ -87,11 +87,11 @@ Test(credits, guests_from_before_credits_are_not_held_to_them)
 Test(credits, the_guest_is_told_of_what_was_taken_in_its_protocols_fields)
 {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT, older = HAWSER__TO_GUEST__INIT;
-    credits_take(&worker, 10, 100);
-    credits_take(&worker, 1, 0);
-    credits_attach(&worker, &m);
+    credits_take(&session, 10, 100);
+    credits_take(&session, 1, 0);
+    credits_attach(&session, &m);
     cr_expect(m.taken_calls == 2 && m.taken_bytes == 111 && m.consumed == 0);
-    worker.minor = HAWSER_MINOR_CREDITS - 1;
-    credits_attach(&worker, &older);
+    session.minor = HAWSER_MINOR_CREDITS - 1;
+    credits_attach(&session, &older);
     cr_expect(older.taken_calls == 0 && older.taken_bytes == 0 && older.consumed == 100);
 }

@@ -7,16 +7,10 @@
 
 #include "cuda_abi.h"
 
-static struct worker worker;
+static struct session session;
 static struct served call;
 static struct hawser_frame frames[4];
 static int module, library, kernels[3]; /* their addresses are handles */
-
-void *served_alloc(struct served *c, size_t size)
-{
-    (void)c;
-    return calloc(1, size ? size : 1);
-}
 
 /* ---- the driver ---- */
 
@@ -135,17 +129,17 @@ static CUresult launch_with_attributes(const CUlaunchConfig *config, CUfunction 
 
 static void start(void)
 {
-    worker.driver.cuModuleLoadDataEx = load;
-    worker.driver.cuModuleGetFunctionCount = count_functions;
-    worker.driver.cuModuleEnumerateFunctions = enumerate;
-    worker.driver.cuFuncGetName = name_of;
-    worker.driver.cuFuncGetAttribute = attribute;
-    worker.driver.cuFuncGetParamInfo = param;
-    worker.driver.cuModuleGetFunction = get_function;
-    worker.driver.cuLibraryGetGlobal = library_global;
-    worker.driver.cuLibraryGetManaged = library_managed;
-    worker.driver.cuLaunchKernel = launch;
-    call = (struct served){.worker = &worker, .driver = &worker.driver, .thread = 1, .frames = frames};
+    session.driver.cuModuleLoadDataEx = load;
+    session.driver.cuModuleGetFunctionCount = count_functions;
+    session.driver.cuModuleEnumerateFunctions = enumerate;
+    session.driver.cuFuncGetName = name_of;
+    session.driver.cuFuncGetAttribute = attribute;
+    session.driver.cuFuncGetParamInfo = param;
+    session.driver.cuModuleGetFunction = get_function;
+    session.driver.cuLibraryGetGlobal = library_global;
+    session.driver.cuLibraryGetManaged = library_managed;
+    session.driver.cuLaunchKernel = launch;
+    call = (struct served){.session = &session, .driver = &session.driver, .thread = 1, .frames = frames};
 }
 
 TestSuite(module, .init = start);
@@ -302,7 +296,7 @@ Test(module, a_cooperative_launch_has_one_attribute_more)
     a.n_attributes = 1;
     a.attributes = &given;
     cr_expect_eq(serve_Launch(&call, &a), CUDA_ERROR_NOT_SUPPORTED); /* the driver has no function for it */
-    worker.driver.cuLaunchKernelEx = launch_with_attributes;
+    session.driver.cuLaunchKernelEx = launch_with_attributes;
     cr_expect_eq(serve_Launch(&call, &a), CUDA_SUCCESS);
     cr_expect(attributes_given == 2 && launches == 0);
 }

@@ -1,8 +1,8 @@
 #include <criterion/criterion.h>
 
-#include "served.h"
+#include "state.h"
 
-static struct worker worker;
+static struct session session;
 static struct served call;
 static int streams_made, streams_ended;
 
@@ -22,10 +22,11 @@ static CUresult end_stream(CUstream s)
 
 static void start(void)
 {
-    worker.objects = objects_new();
-    worker.driver.cuStreamCreate = make_stream;
-    worker.driver.cuStreamDestroy_v2 = end_stream;
-    call = (struct served){.worker = &worker, .driver = &worker.driver, .thread = 1, .context = 0x100};
+    cr_assert(objects_state.begin(&session));
+    cr_assert(post_errors_state.begin(&session));
+    session.driver.cuStreamCreate = make_stream;
+    session.driver.cuStreamDestroy_v2 = end_stream;
+    call = (struct served){.session = &session, .driver = &session.driver, .thread = 1, .context = 0x100};
     cr_assert_eq(served_bind(&call, HAWSER_CONTEXT, 0x100, &call), CUDA_SUCCESS);
 }
 
@@ -81,10 +82,10 @@ Test(objects, a_context_takes_what_was_made_in_it_along)
     served_bind(&call, HAWSER_EVENT, 0x200, &x);
     struct served other = call;
     other.context = 0;
-    served_bind(&other, HAWSER_LIBRARY, 0x201, &x);
-    served_forget_context(&call, 0x100);
+    served_bind(&other, HAWSER_POOL, 0x201, &x);
+    objects_state.end_context(&call, &(struct object){.id = 0x100});
     cr_expect_eq(served_handle(&call, HAWSER_EVENT, 0x200, &h), CUDA_ERROR_INVALID_HANDLE);
-    cr_expect_eq(served_handle(&call, HAWSER_LIBRARY, 0x201, &h), CUDA_SUCCESS);
+    cr_expect_eq(served_handle(&call, HAWSER_POOL, 0x201, &h), CUDA_SUCCESS);
     cr_expect_eq(served_handle(&call, HAWSER_CONTEXT, 0x100, &h), CUDA_SUCCESS);
 }
 
@@ -110,5 +111,36 @@ Test(objects, the_first_post_error_waits_and_is_told_once)
     served_post_failed(&call, CUDA_ERROR_INVALID_HANDLE);
     served_post_failed(&call, CUDA_ERROR_OUT_OF_MEMORY);
     cr_expect_eq(served_take_post_error(&call), CUDA_ERROR_INVALID_HANDLE);
+    cr_expect_eq(served_take_post_error(&call), CUDA_SUCCESS);
+}
+
+Test(objects, the_error_of_a_post_without_a_context_is_told_to_its_thread)
+{
+    struct served without = call, other = call;
+    without.context = 0;
+    other.thread = 2;
+    served_post_failed(&without, CUDA_ERROR_INVALID_IMAGE);
+    cr_expect_eq(served_take_post_error(&other), CUDA_SUCCESS);
+    cr_expect_eq(served_take_post_error(&call), CUDA_ERROR_INVALID_IMAGE);
+    cr_expect_eq(served_take_post_error(&call), CUDA_SUCCESS);
+    /* Also where it has no context then. */
+    served_post_failed(&without, CUDA_ERROR_INVALID_IMAGE);
+    cr_expect_eq(served_take_post_error(&without), CUDA_ERROR_INVALID_IMAGE);
+    /* And where its context is gone. */
+    struct served gone = call;
+    gone.context = 0x999;
+    served_post_failed(&gone, CUDA_ERROR_INVALID_CONTEXT);
+    cr_expect_eq(served_take_post_error(&call), CUDA_ERROR_INVALID_CONTEXT);
+}
+
+Test(objects, errors_that_nobody_asked_for_go_with_their_thread_and_context)
+{
+    struct served without = call;
+    without.context = 0;
+    served_post_failed(&without, CUDA_ERROR_INVALID_IMAGE);
+    post_errors_thread_gone(&session, 1);
+    cr_expect_eq(served_take_post_error(&without), CUDA_SUCCESS);
+    served_post_failed(&call, CUDA_ERROR_INVALID_HANDLE);
+    post_errors_state.end_context(&call, &(struct object){.id = 0x100});
     cr_expect_eq(served_take_post_error(&call), CUDA_SUCCESS);
 }

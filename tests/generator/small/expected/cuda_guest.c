@@ -66,6 +66,19 @@ CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
     return r;
 }
 
+CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
+{
+    struct shim_call c;
+    Hawser__CuMemFreeAsync m = HAWSER__CU_MEM_FREE_ASYNC__INIT;
+    CUresult r = shim_enter_stream(&c, HAWSER_FN_cuMemFreeAsync, hStream);
+    if (r != CUDA_SUCCESS) return r;
+    m.dptr = dptr;
+    r = shim_handle(HAWSER_STREAM, (const void *)(uintptr_t)hStream, &m.hstream);
+    if (r != CUDA_SUCCESS) return r;
+    r = shim_post(&c, &m.base, NULL, 0);
+    return r;
+}
+
 CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
 {
     struct shim_call c;
@@ -79,6 +92,35 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
         if (free) *free = (size_t)reply->free;
         *total = (size_t)reply->total;
     }
+    shim_free_reply(reply);
+    return r;
+}
+
+CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
+{
+    struct shim_call c;
+    Hawser__CuMemRelease m = HAWSER__CU_MEM_RELEASE__INIT;
+    CUresult r = shim_enter(&c, HAWSER_FN_cuMemRelease, false);
+    if (r != CUDA_SUCCESS) return r;
+    r = shim_handle(HAWSER_MEMORY, (const void *)(uintptr_t)handle, &m.handle);
+    if (r != CUDA_SUCCESS) return r;
+    r = shim_call(&c, &m.base, NULL, 0, NULL);
+    if (r == CUDA_SUCCESS) shim_object_gone((void *)(uintptr_t)handle);
+    return r;
+}
+
+CUresult cuTexRefGetAddress_v2(CUdeviceptr *pdptr, CUtexref hTexRef)
+{
+    struct shim_call c;
+    Hawser__CuTexRefGetAddressV2 m = HAWSER__CU_TEX_REF_GET_ADDRESS_V2__INIT;
+    Hawser__CuTexRefGetAddressV2Reply *reply = NULL;
+    CUresult r = shim_enter(&c, HAWSER_FN_cuTexRefGetAddress_v2, true);
+    if (r != CUDA_SUCCESS) return r;
+    if (!pdptr) return CUDA_ERROR_INVALID_VALUE;
+    r = shim_handle(HAWSER_TEXREF, (const void *)(uintptr_t)hTexRef, &m.htexref);
+    if (r != CUDA_SUCCESS) return r;
+    r = shim_call(&c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
+    if (r == CUDA_SUCCESS) *pdptr = (CUdeviceptr)reply->pdptr;
     shim_free_reply(reply);
     return r;
 }

@@ -197,6 +197,16 @@ static CUresult run_cuMemAlloc_v2(struct served *c, const ProtobufCMessage *msg)
     return r;
 }
 
+static CUresult run_cuMemFreeAsync(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CuMemFreeAsync *m = (const Hawser__CuMemFreeAsync *)msg;
+    CUstream hStream = {0};
+    CUresult r = c->driver->cuMemFreeAsync ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+    if (r == CUDA_SUCCESS) r = served_handle(c, HAWSER_STREAM, m->hstream, (void **)&hStream);
+    if (r == CUDA_SUCCESS) r = c->driver->cuMemFreeAsync((CUdeviceptr)m->dptr, hStream);
+    return r;
+}
+
 static CUresult run_cuMemGetInfo_v2(struct served *c, const ProtobufCMessage *msg)
 {
     const Hawser__CuMemGetInfoV2 *m = (const Hawser__CuMemGetInfoV2 *)msg;
@@ -209,6 +219,35 @@ static CUresult run_cuMemGetInfo_v2(struct served *c, const ProtobufCMessage *ms
         r = c->driver->cuMemGetInfo_v2(&free, &total);
         reply.free = free;
         reply.total = total;
+    }
+    served_reply(c, &reply.base);
+    return r;
+}
+
+static CUresult run_cuMemRelease(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CuMemRelease *m = (const Hawser__CuMemRelease *)msg;
+    CUmemGenericAllocationHandle handle = {0};
+    CUresult r = c->driver->cuMemRelease ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+    if (r == CUDA_SUCCESS) r = served_handle(c, HAWSER_MEMORY, m->handle, (void **)&handle);
+    if (r == CUDA_SUCCESS) {
+        r = c->driver->cuMemRelease(handle);
+        served_unbind(c, m->handle);
+    }
+    return r;
+}
+
+static CUresult run_cuTexRefGetAddress_v2(struct served *c, const ProtobufCMessage *msg)
+{
+    const Hawser__CuTexRefGetAddressV2 *m = (const Hawser__CuTexRefGetAddressV2 *)msg;
+    Hawser__CuTexRefGetAddressV2Reply reply = HAWSER__CU_TEX_REF_GET_ADDRESS_V2_REPLY__INIT;
+    CUdeviceptr pdptr = {0};
+    CUtexref hTexRef = {0};
+    CUresult r = c->driver->cuTexRefGetAddress_v2 ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+    if (r == CUDA_SUCCESS) r = served_handle(c, HAWSER_TEXREF, m->htexref, (void **)&hTexRef);
+    if (r == CUDA_SUCCESS) {
+        r = c->driver->cuTexRefGetAddress_v2(&pdptr, hTexRef);
+        reply.pdptr = pdptr;
     }
     served_reply(c, &reply.base);
     return r;
@@ -323,12 +362,15 @@ const serve_function hawser_cuda_serve[HAWSER_CUDA_LIMIT - HAWSER_CUDA_FIRST] = 
     [19] = run_Flush,
     [109] = run_cuMemAlloc_v2,
     [112] = run_cuMemGetInfo_v2,
+    [116] = run_cuMemFreeAsync,
     [117] = run_cuStreamCreate,
     [120] = run_cuStreamDestroy_v2,
     [123] = run_cuStreamSynchronize,
     [210] = run_cuModuleGetTexRef,
+    [227] = run_cuTexRefGetAddress_v2,
     [235] = run_cuTexRefGetBorderColor,
     [302] = run_cuMemCreate,
+    [303] = run_cuMemRelease,
     [334] = run_cuIpcOpenEventHandle,
     [345] = run_cuStreamBatchMemOp_v2,
     [352] = run_cuCapabilities,
@@ -341,13 +383,16 @@ const struct hawser_symbol cuda_driver_symbols[] = {
     {"cuLaunchKernel", offsetof(struct cuda_driver, cuLaunchKernel)},
     {"cuMemAlloc_v2", offsetof(struct cuda_driver, cuMemAlloc_v2)},
     {"cuMemCreate", offsetof(struct cuda_driver, cuMemCreate)},
+    {"cuMemFreeAsync", offsetof(struct cuda_driver, cuMemFreeAsync)},
     {"cuMemGetInfo_v2", offsetof(struct cuda_driver, cuMemGetInfo_v2)},
+    {"cuMemRelease", offsetof(struct cuda_driver, cuMemRelease)},
     {"cuModuleGetTexRef", offsetof(struct cuda_driver, cuModuleGetTexRef)},
     {"cuStreamBatchMemOp_v2", offsetof(struct cuda_driver, cuStreamBatchMemOp_v2)},
     {"cuStreamCreate", offsetof(struct cuda_driver, cuStreamCreate)},
     {"cuStreamDestroy_v2", offsetof(struct cuda_driver, cuStreamDestroy_v2)},
     {"cuStreamSynchronize", offsetof(struct cuda_driver, cuStreamSynchronize)},
     {"cuTensorMapEncode", offsetof(struct cuda_driver, cuTensorMapEncode)},
+    {"cuTexRefGetAddress_v2", offsetof(struct cuda_driver, cuTexRefGetAddress_v2)},
     {"cuTexRefGetBorderColor", offsetof(struct cuda_driver, cuTexRefGetBorderColor)},
     {NULL, 0}
 };
