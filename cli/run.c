@@ -117,6 +117,18 @@ static void append_library_folder(void)
     free(value);
 }
 
+/* AddressSanitizer's runtime, where it is a library, wants to be the first one, and LD_PRELOAD stands before it: in this
+ * program or in one that it starts. It works behind hawser's libraries too, which take no function away from it. */
+static void let_asan_stand_behind(void)
+{
+    const char *before = getenv("ASAN_OPTIONS");
+    char *value = NULL;
+    if (before && strstr(before, "verify_asan_link_order")) return;
+    if (asprintf(&value, "%s%sverify_asan_link_order=0", before ? before : "", before && *before ? ":" : "") < 0) return;
+    setenv("ASAN_OPTIONS", value, 1);
+    free(value);
+}
+
 static int set_environment(const char *endpoint, bool software, bool traced)
 {
     /* The last stands first in LD_PRELOAD. NVML's is for programs that need it by DT_NEEDED; its functions, and
@@ -135,8 +147,9 @@ static int set_environment(const char *endpoint, bool software, bool traced)
 #ifdef HAWSER_ASAN_LIBRARY
     /* A library built with AddressSanitizer wants its runtime before all others. */
     prepend_preload(HAWSER_ASAN_LIBRARY);
-    setenv("ASAN_OPTIONS", "detect_leaks=0:verify_asan_link_order=0", 0);
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 0);
 #endif
+    let_asan_stand_behind();
     setenv("HAWSER_SERVER", endpoint, 1);
     append_library_folder();
     /* Triton links what it compiles against a file, for which it asks ldconfig if it is not told. */

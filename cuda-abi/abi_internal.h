@@ -34,8 +34,22 @@ extern const unsigned hawser_abi_n_errors;
 CUstream hawser_abi_enter_per_thread(void);
 void hawser_abi_leave_per_thread(CUstream before);
 
-/* The result of a launch that returned r, after waiting for it if the program wants that (blocking.c). */
-CUresult hawser_abi_launched(CUstream stream, CUresult r);
+bool hawser_abi_in_callback(void);
+
+/* How many things there are for which layers that sleep (layers.list) must be asked. */
+extern int hawser_layers_woken;
+static inline bool hawser_layers_awake(void)
+{
+    return __builtin_expect(__atomic_load_n(&hawser_layers_woken, __ATOMIC_RELAXED) != 0, 0);
+}
+static inline void hawser_layers_wake(void)
+{
+    __atomic_add_fetch(&hawser_layers_woken, 1, __ATOMIC_RELAXED);
+}
+static inline void hawser_layers_rest(void)
+{
+    __atomic_sub_fetch(&hawser_layers_woken, 1, __ATOMIC_RELAXED);
+}
 
 /* CLS, the context-local storage of the private tables (cls.c). */
 CUresult hawser_abi_cls_set(CUcontext ctx, void *key, void *value,

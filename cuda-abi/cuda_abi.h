@@ -11,10 +11,15 @@
  *   old names such as cuCtxDestroy           as their newest revision, where that takes the same
  *                                            parameters; weak: a strong definition overrides it
  *   graphs and stream capture                see graph/
+ *   what looks at calls first                see layers.list: it names the functions that ask it
  *   what comes down to other functions       see composed/
  *   what asks little of the library          see front/
  *   every other name of cuda.h               as a weak function that returns CUDA_ERROR_NOT_SUPPORTED
  *                                            and logs its name once
+ *
+ * In written sources, of this room and of the libraries, a function's name means the library's own, behind the layers:
+ * abi_rename.h, generated, is included before everything. What must be asked as the program asks it is
+ * hawser_exported_NAME.
  *
  * Everything here is thread-safe unless it says otherwise.
  */
@@ -90,6 +95,10 @@ CUresult hawser_abi_watch(CUdevice device, int on);
 /* The stream that a NULL stream, or a call without a stream, means on the calling thread now:
  * CU_STREAM_PER_THREAD inside a *_ptds or *_ptsz call, else CU_STREAM_LEGACY. */
 CUstream hawser_abi_default_stream(void);
+
+/* Around a function of the program's that a stream calls: until it returns, the thread's own calls are refused. */
+void hawser_abi_enter_callback(void);
+void hawser_abi_leave_callback(void);
 
 /* What a software GPU of this compute capability tells the code at caller, a return address, of it. */
 void hawser_abi_capability(const void *caller, int *major, int *minor);

@@ -65,7 +65,7 @@ static CUresult cudart_load_bare(const void *fatbin, CUmodule *out, void *a, voi
 static CUresult cudart_launch(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                               unsigned bz, unsigned shared, CUstream stream, void **extra)
 {
-    return cuLaunchKernel(f, gx, gy, gz, bx, by, bz, shared, stream, NULL, extra);
+    return hawser_exported_cuLaunchKernel(f, gx, gy, gz, bx, by, bz, shared, stream, NULL, extra);
 }
 
 static void before_unload(size_t unused)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Writes from the installed cuda.h, cuda_abi.h, graph/capture.list, interop.list and newer.list:
+"""Writes from the installed cuda.h, cuda_abi.h, layers.list, interop.list and newer.list:
 
-    abi_stubs.c, abi_ptds.c, abi_procaddr.c, abi_errors.c, abi_capture.c    the room's generated objects
-    abi_direct.h    prototypes of hawser_direct_NAME, for this room
-    abi_rename.h    NAME becomes hawser_direct_NAME in the sources of the library that links the room
+    abi_stubs.c, abi_ptds.c, abi_procaddr.c, abi_errors.c, abi_layers.c    the room's generated objects
+    abi_layers.h    what the layers are asked
+    abi_direct.h    prototypes of hawser_direct_NAME, the function behind the layers, and hawser_exported_NAME, the one
+                    that asks them
+    abi_rename.h    NAME becomes hawser_direct_NAME in written sources, of this room and of the library that links it
 
     gen_abi.py --cc CC --include DIR --out DIR
 """
@@ -14,6 +16,7 @@ import os
 import re
 
 import cuda_header
+import gen_layers
 
 HEAD = '/* Generated from cuda.h by cuda-abi/gen_abi.py. */\n#include "abi_internal.h"\n\n'
 
@@ -22,23 +25,13 @@ OWN = {"cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTable", "cuGetErro
 
 
 def declared(f):
-    return ", ".join(f"{t}{'' if t.endswith('*') else ' '}{n}" for t, n in f.params) or "void"
+    return gen_layers.declared(f.params)
 
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CAPTURE = os.path.join(HERE, "graph", "capture.list")
+LAYERS = os.path.join(HERE, "layers.list")
 INTEROP = os.path.join(HERE, "interop.list")
 NEWER = os.path.join(HERE, "newer.list")
-
-
-def capture_list(functions):
-    """name -> class, of the functions that capture.c is asked about first."""
-    out = {}
-    with open(CAPTURE) as f:
-        for line in f:
-            kind, *names = line.split("#")[0].split() or [""]
-            out.update((n, kind) for n in names if n in functions)
-    return out
 
 
 def is_variant(name):
@@ -80,7 +73,7 @@ def narrowed(f, functions):
     return g
 
 
-def narrow(f, g):
+def narrow(f, g, name):
     """An old function in terms of its second revision: a size that does not fit is cut to the largest that does, an
     address that does not fit is an error."""
     before, after, arguments = "", "", []
@@ -107,84 +100,48 @@ def narrow(f, g):
             arguments.append(f"{n} ? &wide_{n} : NULL")
         else:
             arguments.append(n)
-    return (f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n{before}"
+    return (f"__attribute__((weak)) CUresult {name}({declared(f)})\n{{\n{before}"
             f"    CUresult r = {g.name}({', '.join(arguments)});\n{after}    return r;\n}}\n")
 
 
-def stubs(functions, captured):
+def comes_down(f, functions):
+    """Whether a function is another one's old name."""
+    return is_variant(f.name) or newest_alike(f, functions) or narrowed(f, functions)
+
+
+def stubs(functions, layered):
     """Weak definitions: an old name as its newest revision where the parameters are the same, or as the second
     where they only became wider; all others as not supported."""
     out = [HEAD]
     for f in functions.values():
         if is_variant(f.name) or f.name in OWN:
             continue
+        name = f"hawser_direct_{f.name}" if f.name in layered else f.name
         newest = newest_alike(f, functions)
         if newest:
-            out.append(f"__attribute__((weak)) CUresult {f.name}({declared(f)})\n{{\n"
+            out.append(f"__attribute__((weak)) CUresult {name}({declared(f)})\n{{\n"
                        f"    return {newest.name}({', '.join(n for _, n in f.params)});\n}}\n")
             continue
         wide = narrowed(f, functions)
         if wide:
-            out.append(narrow(f, wide))
+            out.append(narrow(f, wide, name))
             continue
         unused = "".join(f"    (void){n};\n" for _, n in f.params)
-        name = f"hawser_direct_{f.name}" if f.name in captured else f.name
         out.append(f"__attribute__((weak)) CUresult {name}({declared(f)})\n{{\n{unused}"
                    f'    return hawser_abi_not_supported("{f.name}");\n}}\n')
     return "\n".join(out)
 
 
-def first(f, of_type):
-    return next(n for t, n in f.params if t == of_type)
-
-
-def question(f, kind):
-    """What capture.c is asked, and whether only while something is captured."""
-    arguments = "".join(n + ", " for _, n in f.params)
-    asked = {"op": lambda: f"hawser_capture_{f.name}({arguments}&r)",
-             "launch": lambda: f"hawser_capture_{f.name}({arguments}&r)",
-             "always": lambda: f"hawser_capture_{f.name}({arguments}&r)",
-             "own": lambda: f"hawser_first_{f.name}({arguments}&r)",
-             "implicit": lambda: "hawser_capture_implicit(&r)",
-             "unsafe": lambda: "hawser_capture_unsafe(&r)",
-             "context": lambda: "hawser_capture_context(&r)",
-             "stream": lambda: f"hawser_capture_waits({first(f, 'CUstream')}, &r)",
-             "refused": lambda: f"hawser_capture_refused({first(f, 'CUstream')}, &r)",
-             "event": lambda: f"hawser_capture_event({first(f, 'CUevent')}, &r)"}[kind]()
-    return asked if kind in ("always", "own") else f"hawser_capture_on() && {asked}"
-
-
-def launch_stream(f):
-    configs = [n for t, n in f.params if plain(t) == "CUlaunchConfig*"]
-    return f"{configs[0]} ? {configs[0]}->hStream : NULL" if configs else first(f, "CUstream")
-
-
-def capture(functions, captured):
-    out = [HEAD + '#include "graph/capture.h"\n']
-    for name, kind in captured.items():
-        f = functions[name]
-        ask = ""
-        if kind in ("op", "launch", "always", "own"):
-            prefix = "first" if kind == "own" else "capture"
-            out.append(f"bool hawser_{prefix}_{name}({declared(f)}, CUresult *r);\n")
-        if kind != "direct":
-            ask = f"    CUresult r;\n    if ({question(f, kind)}) return r;\n"
-        call = f"hawser_direct_{name}({', '.join(n for _, n in f.params)})"
-        if kind == "launch":
-            call = f"hawser_abi_launched({launch_stream(f)}, {call})"
-        out.append(f"CUresult {name}({declared(f)})\n{{\n{ask}    return {call};\n}}\n")
-    return "\n".join(out)
-
-
-def direct(functions, captured):
+def direct(functions, layered):
     return ("/* Generated by cuda-abi/gen_abi.py. */\n"
-            + "".join(f"CUresult hawser_direct_{n}({declared(functions[n])});\n" for n in captured))
+            + "".join(f"CUresult hawser_direct_{n}({declared(functions[n])});\n"
+                      f"CUresult hawser_exported_{n}({declared(functions[n])});\n" for n in layered))
 
 
-def rename(captured):
+def rename(layered):
     """cuda.h has macros of some of these names, so it comes first."""
     return (HEAD
-            + "".join(f"#undef {n}\n#define {n} hawser_direct_{n}\n" for n in captured))
+            + "".join(f"#undef {n}\n#define {n} hawser_direct_{n}\n" for n in layered))
 
 
 def variant(f, functions):
@@ -272,9 +229,11 @@ def main():
     ap.add_argument("--out", required=True)
     args = ap.parse_args()
     functions = cuda_header.load(args.cc, args.include)
-    captured = capture_list(functions)
-    files = {"abi_stubs.c": stubs(functions, captured), "abi_capture.c": capture(functions, captured),
-             "abi_direct.h": direct(functions, captured), "abi_rename.h": rename(captured),
+    newest = {n for n, f in functions.items() if not comes_down(f, functions)}
+    layered = gen_layers.table(gen_layers.read(LAYERS), functions, newest)
+    files = {"abi_stubs.c": stubs(functions, layered), "abi_layers.c": gen_layers.source(layered, functions),
+             "abi_layers.h": gen_layers.prototypes(layered, functions),
+             "abi_direct.h": direct(functions, layered), "abi_rename.h": rename(layered),
              "abi_ptds.c": variants(functions),
              "abi_procaddr.c": procaddr(functions, cuda_header.typedefs(args.cc, args.include)),
              "abi_errors.c": errors(cuda_header.results(args.cc, args.include))}

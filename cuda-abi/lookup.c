@@ -1,4 +1,4 @@
-/* cuGetProcAddress, the error names, the default stream, and the answer of what is not supported. */
+/* cuGetProcAddress, the error names, and the answer of what is not supported. */
 #include "abi_internal.h"
 
 #include <pthread.h>
@@ -39,6 +39,7 @@ static void *select_symbol(const struct abi_symbol *s, int version, bool per_thr
     return per_thread && variant ? variant : plain;
 }
 
+/* Success also for what is unknown or newer than the version asked for: then the pointer is null and the status says why. */
 CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags,
                              CUdriverProcAddressQueryResult *status)
 {
@@ -50,12 +51,19 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cu
         *status = *pfn ? CU_GET_PROC_ADDRESS_SUCCESS
                   : s  ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
                        : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-    return *pfn ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+    return CUDA_SUCCESS;
 }
 
+/* Has no status, so that the result says it and the pointer is left alone. */
 CUresult cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags)
 {
-    return cuGetProcAddress_v2(symbol, pfn, cudaVersion, flags, NULL);
+    void *found = NULL;
+    if (!pfn) return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cuGetProcAddress_v2(symbol, &found, cudaVersion, flags, NULL);
+    if (r != CUDA_SUCCESS) return r;
+    if (!found) return CUDA_ERROR_NOT_FOUND;
+    *pfn = found;
+    return CUDA_SUCCESS;
 }
 
 /* ---- errors ---- */
@@ -86,28 +94,6 @@ CUresult cuGetErrorString(CUresult error, const char **pStr)
     const struct abi_error *e = find_error(error);
     *pStr = e ? e->text : NULL;
     return e ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* ---- the default stream ---- */
-
-/* initial-exec: reading it never allocates, whatever thread or signal handler it is in. */
-static __thread CUstream default_stream __attribute__((tls_model("initial-exec")));
-
-CUstream hawser_abi_default_stream(void)
-{
-    return default_stream ? default_stream : CU_STREAM_LEGACY;
-}
-
-CUstream hawser_abi_enter_per_thread(void)
-{
-    CUstream before = default_stream;
-    default_stream = CU_STREAM_PER_THREAD;
-    return before;
-}
-
-void hawser_abi_leave_per_thread(CUstream before)
-{
-    default_stream = before;
 }
 
 /* ---- what is not supported ---- */

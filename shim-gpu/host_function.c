@@ -5,11 +5,12 @@
 #include "shim.h"
 
 #include <pthread.h>
-
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "cuda_abi.h"
 
 #define CHECK_MS 100 /* after which it is asked whether what is waited for can still come */
 
@@ -31,7 +32,6 @@ static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
 static struct host_function *waiting, *due, **due_end = &due;
 static uint64_t next_id = 1;
 static bool started, lost;
-static __thread bool on_runner;
 static unsigned running; /* 1 while a function runs */
 
 static void tell_done(uint64_t turn)
@@ -47,7 +47,6 @@ static void tell_done(uint64_t turn)
 static void *runner(void *unused)
 {
     (void)unused;
-    on_runner = true;
     pthread_mutex_lock(&lock);
     for (;;) {
         while (!due)
@@ -57,10 +56,12 @@ static void *runner(void *unused)
         if (!due) due_end = &due;
         running = 1;
         pthread_mutex_unlock(&lock);
+        hawser_abi_enter_callback();
         if (f->fn)
             f->fn(f->data);
         else
             f->callback(f->stream, f->status, f->data);
+        hawser_abi_leave_callback();
         tell_done(f->turn);
         free(f);
         pthread_mutex_lock(&lock);
@@ -118,7 +119,7 @@ static bool changed_in_time(void)
 void shim_host_functions_settle(void)
 {
     pthread_mutex_lock(&lock);
-    while (!lost && !on_runner && (waiting || due || running)) {
+    while (!lost && (waiting || due || running)) {
         if (changed_in_time() || due || running || !waiting) continue;
         struct shim_object *context = waiting->context;
         pthread_mutex_unlock(&lock);

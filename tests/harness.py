@@ -1,6 +1,8 @@
 """What the end-to-end tests share: where things are, running programs, daemons, and counting."""
 
 import os
+import random
+import socket
 import re
 import shutil
 import signal
@@ -139,7 +141,12 @@ def until(condition, seconds):
 
 
 def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Of those that the kernel gives to nobody by itself, so that none is taken between now and its use."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass

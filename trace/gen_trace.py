@@ -106,7 +106,7 @@ def function(api, name, params, types, result):
         rows.append(f'{{"{n}", TRACE_{kind}, {int(out)}, {"names_" + enum if enum else "NULL"}}}')
         cast = f"(uint64_t)(uintptr_t){n}" if out or t.rstrip().endswith("*") else value(kind, n)
         values.append(cast)
-    after = f"    hawser_trace_replace({', '.join(n for _, n in params[:2])});\n" \
+    after = f"    if (status == CUDA_SUCCESS) hawser_trace_replace({', '.join(n for _, n in params[:2])});\n" \
         if name.startswith("cuGetProcAddress") else ""
     table = f"    static const struct trace_param shown[] = {{{', '.join(rows)}}};\n" if rows else ""
     given = f"shown, {len(rows)}, (const uint64_t[]){{{', '.join(values)}}}" if rows else "NULL, 0, NULL"

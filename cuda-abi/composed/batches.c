@@ -14,7 +14,7 @@ CUresult cuMemPrefetchBatchAsync(CUdeviceptr *dptrs, size_t *sizes, size_t count
     CUresult r = CUDA_SUCCESS;
     for (size_t i = 0, at = 0; i < count && r == CUDA_SUCCESS; i++) {
         if (at + 1 < numPrefetchLocs && prefetchLocIdxs[at + 1] == i) at++;
-        r = cuMemPrefetchAsync_v2(dptrs[i], sizes[i], prefetchLocs[at], 0, hStream);
+        r = hawser_exported_cuMemPrefetchAsync_v2(dptrs[i], sizes[i], prefetchLocs[at], 0, hStream);
     }
     return r;
 }

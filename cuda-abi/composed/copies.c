@@ -58,7 +58,7 @@ static CUresult copy(struct end dst, struct end src, size_t bytes, CUstream stre
             m.dstHost = dst.host ? (char *)dst.host + dst.offset : NULL;
             m.dstDevice = dst.device + dst.offset;
         }
-        r = async ? cuMemcpy2DAsync_v2(&m, stream) : cuMemcpy2D_v2(&m);
+        r = async ? hawser_exported_cuMemcpy2DAsync_v2(&m, stream) : hawser_exported_cuMemcpy2D_v2(&m);
         dst.offset += n;
         src.offset += n;
         bytes -= n;
@@ -148,14 +148,14 @@ CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)
 {
     CUDA_MEMCPY3D box;
     CUresult r = peer_box(pCopy, &box);
-    return r == CUDA_SUCCESS ? cuMemcpy3D_v2(&box) : r;
+    return r == CUDA_SUCCESS ? hawser_exported_cuMemcpy3D_v2(&box) : r;
 }
 
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *pCopy, CUstream hStream)
 {
     CUDA_MEMCPY3D box;
     CUresult r = peer_box(pCopy, &box);
-    return r == CUDA_SUCCESS ? cuMemcpy3DAsync_v2(&box, hStream) : r;
+    return r == CUDA_SUCCESS ? hawser_exported_cuMemcpy3DAsync_v2(&box, hStream) : r;
 }
 
 /* ---- batches: CUDA promises no order within one, so one after the other is right ---- */
@@ -186,7 +186,7 @@ CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr *srcs, size_t *siz
     for (size_t i = 0; i < count; i++)
         if (!dsts[i] || !srcs[i] || !sizes[i]) return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
-        r = cuMemcpyAsync(dsts[i], srcs[i], sizes[i], hStream);
+        r = hawser_exported_cuMemcpyAsync(dsts[i], srcs[i], sizes[i], hStream);
     return r;
 }
 
@@ -241,7 +241,7 @@ static CUresult copy_operation(const CUDA_MEMCPY3D_BATCH_OP *op, CUstream stream
         m.dstPitch = op->dst.op.ptr.rowLength * size;
         m.dstHeight = op->dst.op.ptr.layerHeight;
     }
-    return cuMemcpy3DAsync_v2(&m, stream);
+    return hawser_exported_cuMemcpy3DAsync_v2(&m, stream);
 }
 
 CUresult cuMemcpy3DBatchAsync_v2(size_t numOps, CUDA_MEMCPY3D_BATCH_OP *opList, unsigned long long flags,

@@ -117,8 +117,8 @@ CUresult cuMemAdvise(CUdeviceptr devPtr, size_t count, CUmem_advise advice, CUde
     return cuMemAdvise_v2(devPtr, count, advice, location_of(device));
 }
 
-CUresult hawser_direct_cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t count, CUmemLocation location,
-                                             unsigned int flags, CUstream hStream)
+CUresult cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t count, CUmemLocation location, unsigned int flags,
+                               CUstream hStream)
 {
     CUdeviceptr base;
     unsigned stream_flags;
@@ -134,9 +134,9 @@ CUresult hawser_direct_cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t count, C
     return a ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-CUresult hawser_direct_cuMemPrefetchAsync(CUdeviceptr devPtr, size_t count, CUdevice dstDevice, CUstream hStream)
+CUresult cuMemPrefetchAsync(CUdeviceptr devPtr, size_t count, CUdevice dstDevice, CUstream hStream)
 {
-    return hawser_direct_cuMemPrefetchAsync_v2(devPtr, count, location_of(dstDevice), 0, hStream);
+    return cuMemPrefetchAsync_v2(devPtr, count, location_of(dstDevice), 0, hStream);
 }
 
 /* The device number that the older attributes speak of. */
@@ -226,7 +226,7 @@ void hawser_abi_managed_freed(CUdeviceptr base)
 }
 
 /* Which stream may use the memory while the CPU does: every stream may here. */
-CUresult hawser_direct_cuStreamAttachMemAsync(CUstream hStream, CUdeviceptr dptr, size_t length, unsigned int flags)
+CUresult cuStreamAttachMemAsync(CUstream hStream, CUdeviceptr dptr, size_t length, unsigned int flags)
 {
     CUdeviceptr base;
     size_t size;

@@ -102,8 +102,8 @@ CUresult cuLaunchGridAsync(CUfunction f, int grid_width, int grid_height, CUstre
     if (grid_width <= 0 || grid_height <= 0) return CUDA_ERROR_INVALID_VALUE;
     void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, p->params, CU_LAUNCH_PARAM_BUFFER_SIZE, &p->size,
                      CU_LAUNCH_PARAM_END};
-    return cuLaunchKernel(f, (unsigned)grid_width, (unsigned)grid_height, 1, p->block[0], p->block[1], p->block[2],
-                          p->shared, hStream, NULL, p->size ? extra : NULL);
+    return hawser_exported_cuLaunchKernel(f, (unsigned)grid_width, (unsigned)grid_height, 1, p->block[0], p->block[1],
+                                          p->block[2], p->shared, hStream, NULL, p->size ? extra : NULL);
 }
 
 CUresult cuLaunchGrid(CUfunction f, int grid_width, int grid_height)

@@ -1,7 +1,6 @@
-/* Pools by location: a device's are those that the device's own functions name. */
+/* Pools by location: a device's are those that the device's own functions name. Others are answered by a layer
+ * (layers/host_pools.c). */
 #include "../abi_internal.h"
-
-#include "host_pools.h"
 
 static CUresult device_of(const CUmemLocation *location, CUmemAllocationType type, CUdevice *device)
 {
@@ -15,7 +14,7 @@ CUresult cuMemGetDefaultMemPool(CUmemoryPool *pool_out, CUmemLocation *location,
 {
     CUdevice device;
     CUresult r = hawser_abi_ready();
-    if (r != CUDA_SUCCESS || (location && hawser_host_pool_of(location, type, true, pool_out, &r))) return r;
+    if (r != CUDA_SUCCESS) return r;
     r = device_of(location, type, &device);
     return r == CUDA_SUCCESS ? cuDeviceGetDefaultMemPool(pool_out, device) : r;
 }
@@ -24,7 +23,7 @@ CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAlloc
 {
     CUdevice device;
     CUresult r = hawser_abi_ready();
-    if (r != CUDA_SUCCESS || (location && hawser_host_pool_of(location, type, false, pool, &r))) return r;
+    if (r != CUDA_SUCCESS) return r;
     r = device_of(location, type, &device);
     return r == CUDA_SUCCESS ? cuDeviceGetMemPool(pool, device) : r;
 }
@@ -33,7 +32,7 @@ CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUme
 {
     CUdevice device;
     CUresult r = hawser_abi_ready();
-    if (r != CUDA_SUCCESS || (location && hawser_host_pool_choose(location, type, pool, &r))) return r;
+    if (r != CUDA_SUCCESS) return r;
     r = device_of(location, type, &device);
     return r == CUDA_SUCCESS ? cuDeviceSetMemPool(device, pool) : r;
 }

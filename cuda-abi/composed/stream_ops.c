@@ -2,11 +2,11 @@
 #include "../abi_internal.h"
 
 #define MEM_OP(name, bits, op, member, field)                                                                  \
-    CUresult hawser_direct_##name(CUstream stream, CUdeviceptr addr, cuuint##bits##_t value, unsigned int flags) \
+    CUresult name(CUstream stream, CUdeviceptr addr, cuuint##bits##_t value, unsigned int flags)               \
     {                                                                                                          \
         CUstreamBatchMemOpParams o = {.member = {.operation = op, .address = addr, .field = value,             \
                                                  .flags = flags}};                                             \
-        return hawser_direct_cuStreamBatchMemOp_v2(stream, 1, &o, 0);                                          \
+        return cuStreamBatchMemOp_v2(stream, 1, &o, 0);                                                        \
     }
 
 MEM_OP(cuStreamWaitValue32_v2, 32, CU_STREAM_MEM_OP_WAIT_VALUE_32, waitValue, value)

@@ -37,7 +37,7 @@ static void value_free(struct graph_value *v)
     if (v->address && v->far)
         hawser_abi_far_graphs()->handle_gone(v->address);
     else if (v->address)
-        hawser_direct_cuMemFree_v2(v->address);
+        cuMemFree_v2(v->address);
     free(v);
 }
 
@@ -55,7 +55,7 @@ CUresult graph_conditionals_assign(const struct graph *g, CUstream stream)
 {
     CUresult r = CUDA_SUCCESS;
     for (struct graph_conditional *c = g->conditionals; c && r == CUDA_SUCCESS; c = c->next)
-        if (c->value->assign) r = hawser_direct_cuMemsetD32Async(c->value->address, c->value->initial, 1, stream);
+        if (c->value->assign) r = cuMemsetD32Async(c->value->address, c->value->initial, 1, stream);
     return r;
 }
 
@@ -76,8 +76,8 @@ static CUresult make_far(CUgraph hGraph, CUcontext context, unsigned flags, stru
 
 static CUresult make_here(struct graph_value *v)
 {
-    CUresult r = hawser_direct_cuMemAlloc_v2(&v->address, sizeof(unsigned));
-    return r == CUDA_SUCCESS ? hawser_direct_cuMemsetD32_v2(v->address, 0, 1) : r;
+    CUresult r = cuMemAlloc_v2(&v->address, sizeof(unsigned));
+    return r == CUDA_SUCCESS ? cuMemsetD32_v2(v->address, 0, 1) : r;
 }
 
 CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *pHandle_out, CUgraph hGraph, CUcontext ctx,

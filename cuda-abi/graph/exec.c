@@ -14,12 +14,11 @@ static CUresult run_kernel(const struct graph_node *n, CUstream stream)
     const CUDA_KERNEL_NODE_PARAMS_v3 *k = &n->p.kernel;
     CUfunction f = k->func ? k->func : (CUfunction)k->kern;
     if (n->cooperative)
-        return hawser_direct_cuLaunchCooperativeKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX,
-                                                       k->blockDimY, k->blockDimZ, k->sharedMemBytes, stream,
-                                                       k->kernelParams);
+        return cuLaunchCooperativeKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX, k->blockDimY,
+                                         k->blockDimZ, k->sharedMemBytes, stream, k->kernelParams);
     CUlaunchConfig c = {k->gridDimX,  k->gridDimY,       k->gridDimZ, k->blockDimX,  k->blockDimY,
                         k->blockDimZ, k->sharedMemBytes, stream,      n->attributes, n->n_attributes};
-    return hawser_direct_cuLaunchKernelEx(&c, f, k->kernelParams, NULL);
+    return cuLaunchKernelEx(&c, f, k->kernelParams, NULL);
 }
 
 static CUresult run_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *m, CUstream stream)
@@ -27,11 +26,11 @@ static CUresult run_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *m, CUstream stream)
     size_t pitch = m->height > 1 ? m->pitch : m->width * m->elementSize;
     switch (m->elementSize) {
     case 1:
-        return hawser_direct_cuMemsetD2D8Async(m->dst, pitch, (unsigned char)m->value, m->width, m->height, stream);
+        return cuMemsetD2D8Async(m->dst, pitch, (unsigned char)m->value, m->width, m->height, stream);
     case 2:
-        return hawser_direct_cuMemsetD2D16Async(m->dst, pitch, (unsigned short)m->value, m->width, m->height, stream);
+        return cuMemsetD2D16Async(m->dst, pitch, (unsigned short)m->value, m->width, m->height, stream);
     default:
-        return hawser_direct_cuMemsetD2D32Async(m->dst, pitch, m->value, m->width, m->height, stream);
+        return cuMemsetD2D32Async(m->dst, pitch, m->value, m->width, m->height, stream);
     }
 }
 
@@ -41,12 +40,12 @@ static CUresult run_memcpy(const CUDA_MEMCPY3D *m, CUstream stream, bool *host_w
 {
     bool from_host = m->srcMemoryType == CU_MEMORYTYPE_HOST || m->srcMemoryType == CU_MEMORYTYPE_UNIFIED;
     if (from_host && *host_written) {
-        CUresult r = hawser_direct_cuStreamSynchronize(stream);
+        CUresult r = cuStreamSynchronize(stream);
         if (r != CUDA_SUCCESS) return r;
         *host_written = false;
     }
     if (m->dstMemoryType == CU_MEMORYTYPE_HOST || m->dstMemoryType == CU_MEMORYTYPE_UNIFIED) *host_written = true;
-    return hawser_direct_cuMemcpy3DAsync_v2(m, stream);
+    return cuMemcpy3DAsync_v2(m, stream);
 }
 
 static CUresult run_conditional(const struct graph_node *n, CUstream stream);
@@ -62,23 +61,21 @@ static CUresult run_node(const struct graph_node *n, CUstream stream, bool *host
         return run_memset(&n->p.memset, stream);
     case CU_GRAPH_NODE_TYPE_HOST:
         *host_written = true;
-        return hawser_direct_cuLaunchHostFunc(stream, n->p.host.fn, n->p.host.userData);
+        return cuLaunchHostFunc(stream, n->p.host.fn, n->p.host.userData);
     case CU_GRAPH_NODE_TYPE_GRAPH:
         return graph_replay((struct graph *)n->p.graph.graph, stream, host_written);
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
-        return hawser_direct_cuStreamWaitEvent(stream, n->p.eventWait.event, 0);
+        return cuStreamWaitEvent(stream, n->p.eventWait.event, 0);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
-        return hawser_direct_cuEventRecord(n->p.eventRecord.event, stream);
+        return cuEventRecord(n->p.eventRecord.event, stream);
     case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
-        return hawser_direct_cuSignalExternalSemaphoresAsync(n->p.extSemSignal.extSemArray,
-                                                             n->p.extSemSignal.paramsArray,
-                                                             n->p.extSemSignal.numExtSems, stream);
+        return cuSignalExternalSemaphoresAsync(n->p.extSemSignal.extSemArray, n->p.extSemSignal.paramsArray,
+                                               n->p.extSemSignal.numExtSems, stream);
     case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
-        return hawser_direct_cuWaitExternalSemaphoresAsync(n->p.extSemWait.extSemArray, n->p.extSemWait.paramsArray,
-                                                           n->p.extSemWait.numExtSems, stream);
+        return cuWaitExternalSemaphoresAsync(n->p.extSemWait.extSemArray, n->p.extSemWait.paramsArray,
+                                             n->p.extSemWait.numExtSems, stream);
     case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
-        return hawser_direct_cuStreamBatchMemOp_v2(stream, n->p.memOp.count, n->p.memOp.paramArray,
-                                                   n->p.memOp.flags);
+        return cuStreamBatchMemOp_v2(stream, n->p.memOp.count, n->p.memOp.paramArray, n->p.memOp.flags);
     case CU_GRAPH_NODE_TYPE_CONDITIONAL:
         return run_conditional(n, stream);
     default: /* empty; allocations and frees are marks, set before */
@@ -116,7 +113,7 @@ static CUresult decide(void *arg)
     const struct graph_node *n = d->node;
     for (;;) {
         unsigned value;
-        CUresult r = hawser_direct_cuMemcpyDtoHAsync_v2(&value, n->p.conditional.handle, sizeof value, d->stream);
+        CUresult r = cuMemcpyDtoHAsync_v2(&value, n->p.conditional.handle, sizeof value, d->stream);
         if (r != CUDA_SUCCESS) return r;
         switch (n->p.conditional.type) {
         case CU_GRAPH_COND_TYPE_IF:
@@ -338,15 +335,10 @@ CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
     if (r != CUDA_SUCCESS) return r;
     graph_enter();
     struct graph_exec *e = graph_exec_of(hGraph);
-    if (!e)
-        r = CUDA_ERROR_INVALID_VALUE;
-    else if (graph_capture_launch(hStream, e->graph, &r))
-        e = NULL; /* it has become a node of another graph */
-    else
-        r = mark_memory(e);
-    if (e && r == CUDA_SUCCESS) e->references++;
+    r = e ? mark_memory(e) : CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS) e->references++;
     graph_leave();
-    if (!e || r != CUDA_SUCCESS) return r;
+    if (r != CUDA_SUCCESS) return r;
     unsigned flags;
     bool whole = false;
     r = cuStreamGetFlags(hStream, &flags); /* an empty graph's stream must be good too */
@@ -356,7 +348,7 @@ CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
     if (whole || !e->graph->conditionals ||
         hawser_abi_run_in_stream(hStream, release, &e, sizeof e) != CUDA_SUCCESS)
         release(&e);
-    return hawser_abi_launched(hStream, r);
+    return r;
 }
 
 /* Nothing is kept on the device between launches. */

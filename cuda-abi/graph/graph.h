@@ -155,7 +155,7 @@ void graph_memory_unref(struct graph_memory *m);
 /* The memory of some graph that begins there, or NULL. */
 struct graph_memory *graph_memory_at(CUdeviceptr address);
 /* Whether the program frees memory of a graph there; *r is the result then. */
-bool hawser_graph_memory_freed(CUdeviceptr address, CUresult *r);
+bool graph_memory_freed(CUdeviceptr address, CUresult *r);
 void graph_memory_set_live(struct graph_memory *m, bool live);
 
 /* ---- user objects (user_object.c) ---- */
@@ -197,10 +197,5 @@ CUresult graph_replay(struct graph *g, CUstream stream, bool *host_written);
 /* Under the lock. Gives an executable graph, or one inside it, the parameters of another of the same shape; what
  * forbids that is told in *info, and then nothing has changed. */
 CUresult graph_update(struct graph *old, struct graph *new, CUgraphExecUpdateResultInfo *info);
-
-/* ---- capture (capture.c) ---- */
-
-/* Under the lock: true when the launch of a graph on this stream was captured, or *r says why not. */
-bool graph_capture_launch(CUstream stream, struct graph *g, CUresult *r);
 
 #endif

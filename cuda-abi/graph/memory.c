@@ -52,7 +52,7 @@ CUresult graph_memory_new(CUgraphNodeParams *p, struct graph_memory **out)
     struct graph_memory *m = calloc(1, sizeof *m);
     if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
     *m = (struct graph_memory){.size = a->bytesize, .device = a->poolProps.location.id, .references = 1};
-    CUresult r = hawser_direct_cuMemAlloc_v2(&m->address, m->size);
+    CUresult r = cuMemAlloc_v2(&m->address, m->size);
     if (r != CUDA_SUCCESS) {
         free(m);
         return r;
@@ -69,7 +69,7 @@ CUresult graph_memory_new(CUgraphNodeParams *p, struct graph_memory **out)
     }
     graph_leave();
     if (!room) {
-        hawser_direct_cuMemFree_v2(m->address);
+        cuMemFree_v2(m->address);
         free(m);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
@@ -91,11 +91,11 @@ void graph_memory_unref(struct graph_memory *m)
         if (all[s] == m) all[s] = NULL;
     struct usage *u = &usage[(unsigned)m->device % DEVICES];
     count(&u->reserved, &u->reserved_high, m->size, false);
-    hawser_direct_cuMemFree_v2(m->address);
+    cuMemFree_v2(m->address);
     free(m);
 }
 
-bool hawser_graph_memory_freed(CUdeviceptr address, CUresult *r)
+bool graph_memory_freed(CUdeviceptr address, CUresult *r)
 {
     graph_enter();
     struct graph_memory *m = graph_memory_at(address);

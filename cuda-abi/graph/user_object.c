@@ -26,7 +26,9 @@ void graph_leave(void)
     while (list) {
         struct graph_user_object *o = list;
         list = o->next_dead;
+        hawser_abi_enter_callback();
         o->destroy(o->ptr);
+        hawser_abi_leave_callback();
         free(o);
     }
 }

@@ -4,9 +4,10 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <string.h>
 
-#include "nvml_api.h"
+#include "nvml_functions.h"
 #include "visible.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

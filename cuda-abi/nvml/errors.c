@@ -1,5 +1,5 @@
 /* The words are NVML's own: programs compare them. */
-#include "nvml_api.h"
+#include "nvml_functions.h"
 
 const char *nvmlErrorString(nvmlReturn_t result)
 {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "nvml_api.h"
+#include "nvml_functions.h"
 
 struct nvmlEventSet_st {
     struct nvmlEventSet_st *next;

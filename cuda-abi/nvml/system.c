@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "nvml_api.h"
+#include "nvml_functions.h"
 
 nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *cudaDriverVersion)
 {

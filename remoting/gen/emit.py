@@ -265,4 +265,4 @@ def files(p, lock):
     files = {".proto": emit_proto(p, lock), "_api.h": emit_header(p), "_api.c": emit_common(p, lock),
              "_guest.c": emit_guest(p), "_host.c": emit_host(p), "_serve.h": emit_serve(p),
              **({"_hooks.h": emit_hooks(p)} if hooks else {})}
-    return {**{p.api + end: text for end, text in files.items()}, **p.more()}
+    return {p.api + end: text for end, text in files.items()}

@@ -73,6 +73,7 @@ def main():
     ap.add_argument("--spec")
     ap.add_argument("--proto")
     ap.add_argument("--lock", action="store_true", help="bring the lock file up to date")
+    ap.add_argument("--apart", action="store_true", help="write only what needs nothing of the wire")
     ap.add_argument("--cc", default="cc")
     ap.add_argument("--include")
     ap.add_argument("--out")
@@ -90,7 +91,7 @@ def main():
             write(args.coverage, coverage.PAGES[p.api](p.spec, args.softgpu))
         if args.out:
             os.makedirs(args.out, exist_ok=True)
-            for name, text in emit.files(p, lock).items():
+            for name, text in (p.more() if args.apart else emit.files(p, lock)).items():
                 write(os.path.join(args.out, name), text)
     except SpecError as e:
         sys.exit(str(e))

@@ -159,6 +159,18 @@ class Cuda(Profile):
         return f"served_handle(c, {role.object}, m->{role.field}, (void **)&{role.name})"
 
 
+FUNCTIONS = """/* Generated from nvml.spec by remoting/gen/generate.py. */
+
+#ifndef HAWSER_NVML_FUNCTIONS_H
+#define HAWSER_NVML_FUNCTIONS_H
+
+#include "nvml_abi.h"
+
+{}
+#endif
+"""
+
+
 class Nvml(Profile):
     """Its functions have no contexts, streams or posts, and tell things even when they fail."""
 
@@ -199,11 +211,16 @@ class Nvml(Profile):
     def handle(self, role):
         return f"served_nvml_device(c, m->{role.field}, &{role.name})"
 
+    def declarations(self):
+        return ['#include "nvml_functions.h"\n']
+
     def more(self):
-        """What the software GPU's library does not define."""
+        """The functions of the API, and what the software GPU's library does not define: both without the wire."""
         names = {n: "NVML_ERROR_NOT_SUPPORTED" for n in {**self.spec.functions, **self.spec.later}}
         names |= {n: "NVML_ERROR_NO_PERMISSION" for n in self.spec.refused}
-        return {"nvml_missing.c": MISSING + "".join(f"MISSING({n}, {error})\n" for n, error in sorted(names.items()))}
+        declared = "\n".join(super().declarations())
+        return {"nvml_functions.h": FUNCTIONS.format(declared),
+                "nvml_missing.c": MISSING + "".join(f"MISSING({n}, {error})\n" for n, error in sorted(names.items()))}
 
 
 PROFILES = {p.api: p for p in (Cuda, Nvml)}

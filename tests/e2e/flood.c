@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     getchar();
     for (; *count < n; ++*count)
         need(cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL), "cuLaunchKernel");
-    need(cuCtxSynchronize(), "cuCtxSynchronize");
+    need(cuStreamSynchronize(NULL), "cuStreamSynchronize");
     puts("done");
     return 0;
 }

@@ -27,6 +27,16 @@ def tests(build):
                 r = run([*command, build.program("cuda-linked")], env=env)
                 assert r.returncode == 0 and "linked: PASS: hawser software GPU" in r.stdout, r
 
+    def sanitized(name):
+        def go():
+            if build.sanitized:
+                raise Skip("hawser's own sanitizers are in the same process")
+            program = build.program(f"linked-{name}")
+            for command in ([program], ["sh", "-c", f"{program}; exit $?"]):
+                r = run([build.bin("hawser"), "run", "--device", "soft", *command], env=build.env())
+                assert r.returncode == 0 and "linked: PASS: hawser software GPU" in r.stdout and not r.stderr, r
+        return go
+
     def childs_child():
         with Daemon(build) as d:
             r = run([build.bin("hawser"), "run", "--server", d.endpoint, "sh", "-c",
@@ -127,6 +137,8 @@ def tests(build):
                     "/nonexistent/libcuda.so.1"):
         yield f"ways in/dlopen {library}", asks_for(library)
     yield "ways in/linked with -lcuda", linked
+    for name in "address", "undefined", "leak":
+        yield f"ways in/linked with -lcuda and the sanitizer of {name}", sanitized(name)
     yield "ways in/from a library's constructor", a_constructor_that_asks_early
     yield "ways in/from a library opened with RTLD_DEEPBIND", deep
     yield "ways in/linked at run time", linked_at_run_time

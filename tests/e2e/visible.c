@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nvml_api.h"
+#include "nvml_functions.h"
 
 static unsigned bus_of(CUdevice device)
 {

@@ -133,6 +133,12 @@ class Spec(unittest.TestCase):
                 with open(fresh) as a, open(os.path.join(ROOT, "docs", page)) as b:
                     self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
 
+    def test_the_ptx_coverage_page_is_current(self):
+        fresh = subprocess.run([os.path.join(os.environ["HAWSER_BUILD"], "server", "softgpu", "ptx", "ptx-coverage")],
+                               capture_output=True, text=True, check=True).stdout
+        with open(os.path.join(ROOT, "docs", "coverage-ptx.md")) as page:
+            self.assertEqual(fresh, page.read(), "run: ninja -C build coverage")
+
     def test_nvml_is_as_its_header_says(self):
         """Signatures and sizes, by the nvml.h of CUDA 13.0 or what is in $NVML_INCLUDE."""
         try:
@@ -172,13 +178,14 @@ class Output(unittest.TestCase):
         folder = new_folder()
         for api in ("cuda", "nvml"):
             command = [sys.executable, GENERATOR, "--spec", os.path.join(small, api + ".spec"), "--include", small, "--out"]
-            r = subprocess.run([*command, folder], capture_output=True, text=True)
-            self.assertEqual(r.returncode, 0, r.stderr)
+            for apart in [], ["--apart"]:
+                r = subprocess.run([*command, folder, *apart], capture_output=True, text=True)
+                self.assertEqual(r.returncode, 0, r.stderr)
         self.assertEqual(sorted(os.listdir(folder)), sorted(os.listdir(expected)))
         for name in sorted(os.listdir(folder)):
             fresh, committed = (read(os.path.join(d, name)).splitlines() for d in (folder, expected))
             difference = "\n".join(difflib.unified_diff(committed, fresh, f"expected/{name}", "now", lineterm=""))
-            self.assertEqual(difference, "", f"if this is meant, once for each spec: {' '.join(command)} {expected}")
+            self.assertEqual(difference, "", f"if this is meant, for each spec, and with --apart: {' '.join(command)} {expected}")
 
 
 class Wire(unittest.TestCase):

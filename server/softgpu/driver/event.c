@@ -258,10 +258,13 @@ struct host_call {
 static void host_run(struct sd_task *t)
 {
     struct host_call *h = (struct host_call *)t;
+    CUresult status = sd_context_error(t->context);
+    hawser_abi_enter_callback();
     if (h->fn)
         h->fn(h->data);
     else
-        h->callback(h->stream, sd_context_error(t->context), h->data);
+        h->callback(h->stream, status, h->data);
+    hawser_abi_leave_callback();
 }
 
 static void task_free(struct sd_task *t)

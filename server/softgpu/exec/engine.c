@@ -1,28 +1,31 @@
 // Engines: worker threads, launches, ranges of memory.
-#include "ops.h"
+#include "tier.h"
 
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define GRID_WORKSPACE_BYTES 64
 #define LAUNCH_HEAP_BYTES ((size_t)16 << 20)
 
-static const struct isa_ops *choose_isa(void) {
+static enum sg_isa choose_isa(void) {
     __builtin_cpu_init();
     const char *limit = getenv("HAWSER_SOFTGPU_ISA"); // for tests: results must not depend on it
-    if (limit && !strcmp(limit, "baseline")) return &sg_ops_table_baseline;
+    if (limit && !strcmp(limit, "baseline")) return SG_ISA_BASELINE;
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                 __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (avx512 && !(limit && !strcmp(limit, "avx2"))) return &sg_ops_table_avx512;
-    return avx2 ? &sg_ops_table_avx2 : &sg_ops_table_baseline;
+    if (avx512 && !(limit && !strcmp(limit, "avx2"))) return SG_ISA_AVX512;
+    return avx2 ? SG_ISA_AVX2 : SG_ISA_BASELINE;
 }
 
 const char *sg_engine_isa(const struct sg_engine *engine) {
-    return engine->ops->name;
+    static const char *const names[] = {
+        [SG_ISA_BASELINE] = "baseline", [SG_ISA_AVX2] = "avx2", [SG_ISA_AVX512] = "avx512"};
+    return names[engine->isa];
 }
 
 unsigned sg_engine_threads(const struct sg_engine *engine) {
@@ -97,7 +100,7 @@ struct sg_engine *sg_engine_create(const struct sg_engine_config *config) {
     engine->config = *config;
     sg_heap_init(&engine->malloc_heap, config->heap_bytes ? config->heap_bytes : (size_t)8 << 20);
     sg_heap_init(&engine->launch_heap, LAUNCH_HEAP_BYTES);
-    engine->ops = choose_isa();
+    engine->isa = choose_isa();
     pthread_mutex_init(&engine->lock, NULL);
     pthread_mutex_init(&engine->print_lock, NULL);
     pthread_mutex_init(&engine->cooperative_lock, NULL);
@@ -302,8 +305,8 @@ enum sg_fault_kind sg_launch(struct sg_engine *engine, struct sg_kernel *kernel,
     return fault->kind;
 }
 
-enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kernel, const struct sg_launch_params *params,
-                               struct child **tails, struct sg_fault *fault) {
+enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kernel,
+                               const struct sg_launch_params *params, struct child **tails, struct sg_fault *fault) {
     memset(fault, 0, sizeof *fault);
     struct launch launch = {.engine = engine, .kernel = kernel, .p = *params};
     if (check(&launch, fault) != SG_FAULT_NONE) return fault->kind;

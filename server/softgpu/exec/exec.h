@@ -1,4 +1,5 @@
-// The executor of the software GPU: tier 0, an interpreter whose unit is a warp of 32 lanes.
+// The executor of the software GPU. What runs kernels stands behind tier.h: an interpreter whose unit is a warp of 32
+// lanes.
 //
 // An engine owns worker threads and knows which memory kernels may touch. A module from the PTX
 // front end is instantiated in an engine (its variables get device memory), its kernels are looked

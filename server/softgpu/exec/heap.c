@@ -1,5 +1,5 @@
 // Heaps in device memory: of kernels' malloc, and of the parameters of kernels that kernels launch.
-#include "warp.h"
+#include "engine.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 // Modules in device memory: variables, initializers, kernels.
-#include "warp.h"
+#include "tier.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,8 +98,7 @@ struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_modul
 }
 
 static void free_kernel(struct sg_kernel *kernel) {
-    for (uint32_t i = 0; i < kernel->ncodes; i++) sg_code_free(kernel->codes[i]);
-    free(kernel->codes);
+    kernel->tier->discard(kernel);
     free(kernel);
 }
 
@@ -188,7 +187,8 @@ static struct sg_kernel *kernel_of(struct sg_instance *instance, struct sg_funct
         if (kernel) {
             kernel->instance = instance;
             kernel->fn = fn;
-            if (sg_decode_kernel(kernel, diag)) {
+            kernel->tier = &sg_interpreter;
+            if (kernel->tier->prepare(kernel, diag)) {
                 describe(kernel);
                 kernel->next = instance->kernels;
                 instance->kernels = kernel;

@@ -1,6 +1,6 @@
 // An engine's table of textures. Readers take no lock: places never move, and a handle holds a place's
 // lifetime number, which changes when its texture goes.
-#include "textures.h"
+#include "engine.h"
 
 #include <stdlib.h>
 
@@ -86,21 +86,4 @@ void sg_textures_init(struct textures *t) {
 void sg_textures_destroy(struct textures *t) {
     for (uint32_t i = 0; i < SG_MAX_TEXTURES / TEXTURE_CHUNK; i++) free(t->chunks[i]);
     pthread_mutex_destroy(&t->lock);
-}
-
-// ---- texels -------------------------------------------------------------------------------------
-
-const struct sg_texture *sg_texture_of(struct warp *w, const struct op *op, uint32_t lane, enum sg_texture_kind kind) {
-    uint64_t handle = ((const uint64_t *)(w->R + op->a))[lane];
-    const struct sg_texture *t = sg_texture_find(w->blk->launch->engine, handle);
-    if (t && t->kind == kind) return t;
-    const char *why = !t || t->kind != SG_UNBOUND ? kind == SG_TEXTURE ? "no texture object of that value"
-                                                                       : "no surface object of that value"
-                                                  : "a texture or surface reference to which nothing is bound";
-    sg_raise(w, op, SG_FAULT_ADDRESS, lane, handle, why);
-}
-
-void *sg_texel(struct warp *w, const struct op *op, uint32_t lane, uint64_t address, unsigned bytes) {
-    if (__builtin_expect(address - w->lo < w->hi - w->lo - 16, 1)) return (void *)address;
-    return sg_translate(w, op, lane, address, bytes, 1);
 }

@@ -10,7 +10,7 @@
 
 #include "cpu.h"
 #include "figures.h"
-#include "nvml_api.h"
+#include "nvml_functions.h"
 #include "nvml_room.h"
 
 #define ROOT "" /* of /proc and /sys */

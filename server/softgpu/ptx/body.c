@@ -161,6 +161,9 @@ static void resolve_labels(struct sg_parser *p) {
             (name->kind != SG_NAME_LABEL && name->kind != SG_NAME_TARGETS))
             sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s'", (int)fixup->name.length,
                      fixup->name.text);
+        if (fixup->list != (name->kind == SG_NAME_TARGETS))
+            sgp_fail(p, SG_INVALID_PTX, "'%.*s' is %s", (int)fixup->name.length, fixup->name.text,
+                     fixup->list ? "no list of branch targets" : "a list of branch targets, not a label");
         if (name->kind == SG_NAME_LABEL) {
             fixup->operand->block = name->insn;
         } else {

@@ -21,6 +21,10 @@ static struct sg_operand *parse_list(struct sg_parser *p, uint16_t *count) {
 
 static void check_argument(struct sg_parser *p, struct sg_operand *argument,
                            const struct sg_param *formal, bool is_return) {
+    argument->type = formal->type;
+    bool value = argument->kind == SG_OPND_REG || argument->kind == SG_OPND_IMM;
+    if (value && formal->size && formal->size != sg_type_bytes(formal->type))
+        sgp_fail(p, SG_INVALID_PTX, "a register or constant where '%s' is an array", formal->name);
     switch (argument->kind) {
     case SG_OPND_REG:
         sgp_check_reg(p, argument->reg, formal->type, false);
@@ -98,6 +102,7 @@ void sgp_parse_call(struct sg_parser *p, struct sg_insn *insn) {
     } else if (target.kind == SG_OPND_REG) {
         if (!insn->proto) sgp_fail(p, SG_INVALID_PTX, "an indirect call wants a prototype");
         sgp_check_reg(p, target.reg, SG_B64, false);
+        target.type = SG_B64;
         check_arguments(p, results, nresults, insn->proto->returns, insn->proto->nreturns, true);
         check_arguments(p, arguments, narguments, insn->proto->params, insn->proto->nparams, false);
         p->fn->has_indirect_call = true;

@@ -4,12 +4,12 @@
 // inside each its head first and then, with the edges to the head cut, the rest in the same manner.
 // So every loop is contiguous, whether the graph is reducible or not.
 #include "parser.h"
+#include "table.h"
 
 enum { MAX_LOOP_DEPTH = 256, NO_BLOCK = UINT32_MAX };
 
 static bool ends_block(const struct sg_insn *insn) {
-    return insn->op == SG_OP_BRA || insn->op == SG_OP_BRX || insn->op == SG_OP_RET ||
-           insn->op == SG_OP_EXIT;
+    return insn->is & SG_P_ENDS_BLOCK;
 }
 
 // A body may run off its end, or have a label there: both mean ret.
@@ -22,7 +22,8 @@ static void close_body(struct sg_parser *p) {
                p->fixups[i].operand->block == fn->ninsns;
     if (!open) return;
     fn->insns = sgp_grow(p, fn->insns, fn->ninsns, &p->insn_capacity, sizeof *fn->insns);
-    fn->insns[fn->ninsns] = (struct sg_insn){.op = SG_OP_RET, .guard = -1, .vec = 1};
+    uint16_t is = (uint16_t)sg_rows[SG_OP_RET].is;
+    fn->insns[fn->ninsns] = (struct sg_insn){.op = SG_OP_RET, .is = is, .guard = -1, .vec = 1};
     fn->insns[fn->ninsns].line = fn->ninsns ? fn->insns[fn->ninsns - 1].line : fn->line;
     fn->ninsns++;
 }
@@ -66,11 +67,13 @@ static void connect(struct sg_parser *p, struct layout *layout) {
     for (uint32_t b = 0; b < layout->n; b++) {
         struct sg_block *block = &layout->blocks[b];
         const struct sg_insn *last = &fn->insns[block->first + block->count - 1];
-        uint32_t targets = last->op == SG_OP_BRX ? last->src[1].n : 1;
+        // Labels are the last operand of those that have some.
+        const struct sg_operand *to = last->nsrc ? &last->src[last->nsrc - 1] : NULL;
+        bool list = to && ends_block(last) && to->kind == SG_OPND_VEC;
+        uint32_t targets = list ? to->n : to && to->kind == SG_OPND_LABEL;
         block->succ = sgp_alloc(p, targets + 1, sizeof *block->succ);
-        if (last->op == SG_OP_BRA) add_succ(block, layout->block_at[last->src[0].block]);
-        for (uint32_t t = 0; last->op == SG_OP_BRX && t < targets; t++)
-            add_succ(block, layout->block_at[last->src[1].vec[t].block]);
+        for (uint32_t t = 0; t < targets; t++)
+            add_succ(block, layout->block_at[list ? to->vec[t].block : to->block]);
         bool falls_through = !ends_block(last) || last->guard >= 0;
         if (falls_through && b + 1 < layout->n) add_succ(block, b + 1);
     }
@@ -192,7 +195,7 @@ static uint32_t sort_blocks(struct sg_parser *p, const struct layout *layout, ui
 static bool only_leaves(const struct sg_function *fn, const struct sg_block *block) {
     const struct sg_insn *insn = &fn->insns[block->first];
     return block->count == 1 && insn->guard < 0 &&
-           (insn->op == SG_OP_RET || insn->op == SG_OP_EXIT);
+           (insn->is & SG_P_ENDS_BLOCK) && (insn->is & SG_P_LEAVES);
 }
 
 // Blocks that only leave come right behind the entry. Lanes that fail a kernel's bounds check then

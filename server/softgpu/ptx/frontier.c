@@ -43,11 +43,8 @@ static bool spread(struct frontiers *f, uint32_t certain) {
 
 // Lanes may leave for good inside the block, so that its successors may stay empty.
 static bool may_exit(const struct sg_function *fn, const struct sg_block *block) {
-    for (uint32_t i = 0; i < block->count; i++) {
-        uint16_t op = fn->insns[block->first + i].op;
-        if (op == SG_OP_CALL || op == SG_OP_EXIT || op == SG_OP_RET || op == SG_OP_TRAP)
-            return true;
-    }
+    for (uint32_t i = 0; i < block->count; i++)
+        if (fn->insns[block->first + i].is & SG_P_LEAVES) return true;
     return false;
 }
 

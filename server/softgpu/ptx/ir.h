@@ -60,12 +60,32 @@ struct sg_diag {
 
 // ---- vocabulary -----------------------------------------------------------------------------
 
+// The operations, in no particular order. A test builds all of this with another one.
+#ifndef SG_OPS_DEF
+#define SG_OPS_DEF "ops.def"
+#endif
 enum sg_op {
     SG_OP_NONE,
 #define SG_OP(id, ...) SG_OP_##id,
-#include "ops.def"
+#include SG_OPS_DEF
 #undef SG_OP
     SG_OP_COUNT
+};
+
+// insn.is: what an operation does, beside what its guard and its operands say.
+enum sg_property {
+    SG_P_PURE = 1 << 0,         // gives results that its operands alone decide, and does nothing else; see SG_F_CC
+    SG_P_UNIFORM = 1 << 1,      // results are the same in all lanes where its operands are; see sg_is_uniform
+    SG_P_READS = 1 << 2,        // memory
+    SG_P_WRITES = 1 << 3,       // memory
+    SG_P_WAITS = 1 << 4,        // may wait for other threads
+    SG_P_BARRIER = 1 << 5,      // arrives at a barrier of the block; with SG_P_WAITS it waits there
+    SG_P_OF_CLUSTER = 1 << 6,   // the barrier is the cluster's
+    SG_P_DIVERGES = 1 << 7,     // lanes may go different ways from it
+    SG_P_ENDS_BLOCK = 1 << 8,   // the last of its basic block
+    SG_P_LEAVES = 1 << 9,       // lanes may end in it
+    SG_P_COLLECTIVE = 1 << 10,  // the lanes of a warp execute it together, unless it names members
+    SG_P_SYNCHRONIZES = 1 << 11 // a loop around it may be one that waits for what another thread does
 };
 
 enum sg_type {
@@ -230,9 +250,8 @@ enum sg_mode {
     SG_SHF_R, // with SG_F_CLAMP or (SG_F_WRAP)
     SG_VMAD_SHR7,
     SG_VMAD_SHR15,
-    SG_LOP3_PLAIN,
     SG_LOP3_OR,
-    SG_LOP3_AND, // the latter two have a predicate destination too
+    SG_LOP3_AND, // these have a predicate destination too
     SG_CP_ASYNC,
     SG_CP_COMMIT_GROUP,
     SG_CP_WAIT_GROUP,
@@ -435,12 +454,14 @@ enum { SG_PARTS_HALVES = 8 };
 
 struct sg_operand {
     uint8_t kind;  // enum sg_operand_kind
+    uint8_t type;  // enum sg_type: as what the instruction takes or gives it; .b where bits are only passed on. Of
+                   // SG_OPND_VEC that of each element; SG_NONE of addresses, labels and what has none
+    uint8_t sreg;  // enum sg_sreg
     bool neg;      // logical negation of a predicate register
     bool generic;  // SG_OPND_SYM: generic(sym)
     uint8_t parts; // SG_OPND_REG of a video instruction: how many bytes or, with SG_PARTS_HALVES, halves of it are
                    // chosen; 0 if none are named
     uint16_t n;    // SG_OPND_VEC: elements. With `parts`: which, four bits each, the first named on top
-    uint16_t sreg; // enum sg_sreg
     int32_t reg;   // index into fn->regs, or -1
     uint32_t block;
     union {
@@ -492,6 +513,8 @@ struct sg_insn {
     bool guard_neg;
     bool blend;      // in a block with a non-empty frontier: some destination is live in a frontier
                      // block, so lanes outside the execution mask must keep their old values
+    uint8_t members; // sources up to the one that names the lanes that take part; 0: there is none
+    uint16_t is;     // enum sg_property
     uint8_t m, n, k; // mma, wmma, ldmatrix shapes (k in elements, cut to 8 bits: 256 is kept as 0)
     uint16_t nsrc;
     int32_t guard;  // predicate register index, or -1

@@ -66,6 +66,7 @@ struct sg_names {
 // A label named before it may be known.
 struct sg_fixup {
     struct sg_operand *operand;
+    bool list; // a list of branch targets is wanted
     struct sg_names *scope;
     struct sg_token name;
 };

@@ -1,5 +1,5 @@
 // Cooperative groups of relocatable device code: what NVIDIA's device runtime (libcudadevrt, which programs carry as PTX)
-// asks of the device, see docs/private-abi.md. Dynamic parallelism, the other half, is exec/dynamic.c.
+// asks of the device, see docs/private-abi.md. Dynamic parallelism, the other half, is exec/interp/dynamic.c.
 #include "parser.h"
 
 // The workspace of a cooperative launch is at {%envreg1, %envreg2}; its second word is the grid's barrier, which

@@ -21,22 +21,12 @@ static const struct {
     [SG_U4] = {"u4", 1},           [SG_S4] = {"s4", 1},
 };
 
-static const char *const op_names[SG_OP_COUNT] = {
-#define SG_OP(id, name, ...) [SG_OP_##id] = name,
-#include "ops.def"
-#undef SG_OP
-};
-
 unsigned sg_type_bytes(enum sg_type type) {
     return (unsigned)type < SG_TYPE_COUNT ? type_table[type].bytes : 0;
 }
 
 const char *sg_type_name(enum sg_type type) {
     return (unsigned)type < SG_TYPE_COUNT && type_table[type].name ? type_table[type].name : "";
-}
-
-const char *sg_op_name(enum sg_op op) {
-    return (unsigned)op < SG_OP_COUNT && op_names[op] ? op_names[op] : "";
 }
 
 bool sg_type_is_float(enum sg_type type) {

@@ -4,47 +4,23 @@
 // frontiers. A register stays uniform if every definition of it runs where no lane can be elsewhere
 // (empty frontier), under a uniform guard, and computes the same from uniform operands.
 #include "parser.h"
+#include "table.h"
 
 static bool varying_sreg(unsigned sreg) {
     return (sreg >= SG_SREG_TID_X && sreg <= SG_SREG_TID_Z) || sreg == SG_SREG_LANEID ||
            (sreg >= SG_SREG_LANEMASK_EQ && sreg <= SG_SREG_LANEMASK_GT);
 }
 
-// Instructions whose result may differ by lane though their operands do not.
+// The result may differ by lane though the operands do not.
 static bool varying_op(const struct sg_insn *insn) {
-    switch (insn->op) {
-    case SG_OP_ATOM:
-    case SG_OP_SHFL:
-    case SG_OP_VOTE:
-    case SG_OP_MATCH:
-    case SG_OP_ACTIVEMASK:
-    case SG_OP_REDUX:
-    case SG_OP_ELECT:
-    case SG_OP_CALL:
-    case SG_OP_ALLOCA:
-    case SG_OP_STACKSAVE:
-    case SG_OP_ADDC:
-    case SG_OP_SUBC:
-    case SG_OP_MADC:
-    case SG_OP_MBARRIER:
-    case SG_OP_LDMATRIX:
-    case SG_OP_MOVMATRIX:
-    case SG_OP_MMA:
-    case SG_OP_WMMA:
-    case SG_OP_BAR:
-    case SG_OP_BARRIER:
-        return true;
-    case SG_OP_CVTA:
-        return insn->space == SG_LOCAL || insn->space == SG_PARAM;
-    case SG_OP_LD:
-    case SG_OP_LDU: // each lane has its own frame; a kernel's parameters are common
-        // Lanes may be served one after another, and another thread may write in between.
-        if (insn->space == SG_LOCAL || insn->sem != SG_WEAK) return true;
-        if (insn->src[0].sym && insn->src[0].sym->entry_param) return false;
-        return insn->space == SG_PARAM || insn->space == SG_GENERIC;
-    default:
-        return false;
-    }
+    if (!(insn->is & SG_P_UNIFORM)) return true;
+    uint16_t varying_in = sg_rows[insn->op].varying_in;
+    if (!varying_in) return false;
+    // Lanes may be served one after another, and another thread may write in between.
+    if (insn->sem != SG_WEAK) return true;
+    // Each lane has its own frame; a kernel's parameters are common.
+    if (insn->src[0].sym && insn->src[0].sym->entry_param) return false;
+    return varying_in >> insn->space & 1;
 }
 
 static void check_uniform(void *context, int32_t reg) {
@@ -77,8 +53,8 @@ static void lower(void *context, int32_t reg) {
 static bool uniform_branch(const struct sg_function *fn, const struct sg_insn *last) {
     if (last->flags & SG_F_UNI) return true;
     if (last->guard >= 0 && !fn->regs[last->guard].uniform) return false;
-    if (last->op != SG_OP_BRX) return true;
-    return last->src[0].kind != SG_OPND_REG || fn->regs[last->src[0].reg].uniform;
+    if (!(last->is & SG_P_ENDS_BLOCK)) return true;
+    return !last->nsrc || last->src[0].kind != SG_OPND_REG || fn->regs[last->src[0].reg].uniform;
 }
 
 bool sgp_lower_uniformity(struct sg_function *fn) {

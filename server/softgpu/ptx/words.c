@@ -1,135 +1,137 @@
 // The dotted words behind a mnemonic.
-#include "table.h"
+#include "words.h"
+
+#include <stdio.h>
 
 #define FIELD(name) offsetof(struct sg_insn, name)
 enum { DROPPED = 0xffff };
 
 static const struct {
-    char letter;
+    uint32_t set;
     const char *word;
     uint16_t field;
     uint8_t value;
 } words[] = {
-    {'r', "rn", FIELD(rnd), SG_RN},
-    {'r', "rz", FIELD(rnd), SG_RZ},
-    {'r', "rm", FIELD(rnd), SG_RM},
-    {'r', "rp", FIELD(rnd), SG_RP},
-    {'r', "rni", FIELD(rnd), SG_RNI},
-    {'r', "rzi", FIELD(rnd), SG_RZI},
-    {'r', "rmi", FIELD(rnd), SG_RMI},
-    {'r', "rpi", FIELD(rnd), SG_RPI},
-    {'r', "rna", FIELD(rnd), SG_RNA},
-    {'r', "rs", FIELD(rnd), SG_RS},
-    {'c', "eq", FIELD(cmp), SG_EQ},
-    {'c', "ne", FIELD(cmp), SG_NE},
-    {'c', "lt", FIELD(cmp), SG_LT},
-    {'c', "le", FIELD(cmp), SG_LE},
-    {'c', "gt", FIELD(cmp), SG_GT},
-    {'c', "ge", FIELD(cmp), SG_GE},
-    {'c', "lo", FIELD(cmp), SG_LO},
-    {'c', "ls", FIELD(cmp), SG_LS},
-    {'c', "hi", FIELD(cmp), SG_HI},
-    {'c', "hs", FIELD(cmp), SG_HS},
-    {'c', "equ", FIELD(cmp), SG_EQU},
-    {'c', "neu", FIELD(cmp), SG_NEU},
-    {'c', "ltu", FIELD(cmp), SG_LTU},
-    {'c', "leu", FIELD(cmp), SG_LEU},
-    {'c', "gtu", FIELD(cmp), SG_GTU},
-    {'c', "geu", FIELD(cmp), SG_GEU},
-    {'c', "num", FIELD(cmp), SG_NUM},
-    {'c', "nan", FIELD(cmp), SG_NAN},
-    {'o', "and", FIELD(boolop), SG_BOOL_AND},
-    {'o', "or", FIELD(boolop), SG_BOOL_OR},
-    {'o', "xor", FIELD(boolop), SG_BOOL_XOR},
-    {'s', "global", FIELD(space), SG_GLOBAL},
-    {'s', "shared", FIELD(space), SG_SHARED},
-    {'s', "shared::cta", FIELD(space), SG_SHARED},
-    {'s', "shared::cluster", FIELD(space), SG_SHARED_CLUSTER},
-    {'s', "local", FIELD(space), SG_LOCAL},
-    {'s', "const", FIELD(space), SG_CONST},
-    {'s', "param", FIELD(space), SG_PARAM},
-    {'s', "param::entry", FIELD(space), SG_PARAM},
-    {'s', "param::func", FIELD(space), SG_PARAM},
-    {'m', "weak", FIELD(sem), SG_WEAK},
-    {'m', "relaxed", FIELD(sem), SG_RELAXED},
-    {'m', "acquire", FIELD(sem), SG_ACQUIRE},
-    {'m', "release", FIELD(sem), SG_RELEASE},
-    {'m', "acq_rel", FIELD(sem), SG_ACQ_REL},
-    {'m', "sc", FIELD(sem), SG_SC},
-    {'m', "volatile", FIELD(sem), SG_VOLATILE},
-    {'m', "mmio", FIELD(sem), SG_MMIO},
-    {'S', "cta", FIELD(scope), SG_SCOPE_CTA},
-    {'S', "cluster", FIELD(scope), SG_SCOPE_CLUSTER},
-    {'S', "gpu", FIELD(scope), SG_SCOPE_GPU},
-    {'S', "gl", FIELD(scope), SG_SCOPE_GPU},
-    {'S', "sys", FIELD(scope), SG_SCOPE_SYS},
-    {'a', "add", FIELD(atom), SG_ATOM_ADD},
-    {'a', "popc", FIELD(atom), SG_ATOM_ADD},
-    {'a', "min", FIELD(atom), SG_ATOM_MIN},
-    {'a', "max", FIELD(atom), SG_ATOM_MAX},
-    {'a', "and", FIELD(atom), SG_ATOM_AND},
-    {'a', "or", FIELD(atom), SG_ATOM_OR},
-    {'a', "xor", FIELD(atom), SG_ATOM_XOR},
-    {'a', "exch", FIELD(atom), SG_ATOM_EXCH},
-    {'a', "cas", FIELD(atom), SG_ATOM_CAS},
-    {'a', "inc", FIELD(atom), SG_ATOM_INC},
-    {'a', "dec", FIELD(atom), SG_ATOM_DEC},
-    {'v', "v2", FIELD(vec), 2},
-    {'v', "v4", FIELD(vec), 4},
-    {'v', "v8", FIELD(vec), 8},
-    {'v', "x1", FIELD(vec), 1},
-    {'v', "x2", FIELD(vec), 2},
-    {'v', "x4", FIELD(vec), 4},
-    {'h', "ca", DROPPED, 0},
-    {'h', "cg", DROPPED, 0},
-    {'h', "cs", DROPPED, 0},
-    {'h', "lu", DROPPED, 0},
-    {'h', "cv", DROPPED, 0},
-    {'h', "wb", DROPPED, 0},
-    {'h', "wt", DROPPED, 0},
-    {'h', "range", DROPPED, 0},
-    {'h', "fractional", DROPPED, 0},
-    {'y', "sync", DROPPED, 0},
-    {'y', "idx", DROPPED, 0},
-    {'y', "mask", DROPPED, 0},
-    {'y', "inc", DROPPED, 0},
-    {'y', "dec", DROPPED, 0},
-    {'y', "cvt", DROPPED, 0},
-    {'y', "L2", DROPPED, 0},
-    {'G', "1d", FIELD(geom), SG_GEOM_1D},
-    {'G', "2d", FIELD(geom), SG_GEOM_2D},
-    {'G', "3d", FIELD(geom), SG_GEOM_3D},
-    {'G', "a1d", FIELD(geom), SG_GEOM_A1D},
-    {'G', "a2d", FIELD(geom), SG_GEOM_A2D},
-    {'G', "cube", FIELD(geom), SG_GEOM_CUBE},
-    {'G', "acube", FIELD(geom), SG_GEOM_ACUBE},
-    {'Z', "trap", FIELD(bounds), SG_BOUNDS_TRAP},
-    {'Z', "clamp", FIELD(bounds), SG_BOUNDS_CLAMP},
-    {'Z', "zero", FIELD(bounds), SG_BOUNDS_ZERO},
-    {'Q', "width", FIELD(query), SG_QUERY_WIDTH},
-    {'Q', "height", FIELD(query), SG_QUERY_HEIGHT},
-    {'Q', "depth", FIELD(query), SG_QUERY_DEPTH},
-    {'Q', "channel_data_type", FIELD(query), SG_QUERY_CHANNEL_DATA_TYPE},
-    {'Q', "channel_order", FIELD(query), SG_QUERY_CHANNEL_ORDER},
-    {'Q', "normalized_coords", FIELD(query), SG_QUERY_NORMALIZED_COORDS},
-    {'Q', "array_size", FIELD(query), SG_QUERY_ARRAY_SIZE},
-    {'Q', "num_mipmap_levels", FIELD(query), SG_QUERY_NUM_MIPMAP_LEVELS},
-    {'Q', "num_samples", FIELD(query), SG_QUERY_NUM_SAMPLES},
-    {'Q', "memory_layout", FIELD(query), SG_QUERY_MEMORY_LAYOUT},
-    {'Q', "force_unnormalized_coords", FIELD(query), SG_QUERY_FORCE_UNNORMALIZED_COORDS},
-    {'Q', "filter_mode", FIELD(query), SG_QUERY_FILTER_MODE},
-    {'Q', "addr_mode_0", FIELD(query), SG_QUERY_ADDR_MODE_0},
-    {'Q', "addr_mode_1", FIELD(query), SG_QUERY_ADDR_MODE_1},
-    {'Q', "addr_mode_2", FIELD(query), SG_QUERY_ADDR_MODE_2},
-    {'f', "proxy", DROPPED, 0},
-    {'f', "alias", DROPPED, 0},
-    {'f', "async", DROPPED, 0},
-    {'f', "async::generic", DROPPED, 0},
-    {'f', "async.global", DROPPED, 0},
-    {'f', "tensormap::generic", DROPPED, 0},
-    {'f', "mbarrier_init", DROPPED, 0},
-    {'f', "sync_restrict::shared::cta", DROPPED, 0},
-    {'f', "sync_restrict::shared::cluster", DROPPED, 0},
+    {ROUNDING, "rn", FIELD(rnd), SG_RN},
+    {ROUNDING, "rz", FIELD(rnd), SG_RZ},
+    {ROUNDING, "rm", FIELD(rnd), SG_RM},
+    {ROUNDING, "rp", FIELD(rnd), SG_RP},
+    {ROUNDING, "rni", FIELD(rnd), SG_RNI},
+    {ROUNDING, "rzi", FIELD(rnd), SG_RZI},
+    {ROUNDING, "rmi", FIELD(rnd), SG_RMI},
+    {ROUNDING, "rpi", FIELD(rnd), SG_RPI},
+    {ROUNDING, "rna", FIELD(rnd), SG_RNA},
+    {ROUNDING, "rs", FIELD(rnd), SG_RS},
+    {COMPARED, "eq", FIELD(cmp), SG_EQ},
+    {COMPARED, "ne", FIELD(cmp), SG_NE},
+    {COMPARED, "lt", FIELD(cmp), SG_LT},
+    {COMPARED, "le", FIELD(cmp), SG_LE},
+    {COMPARED, "gt", FIELD(cmp), SG_GT},
+    {COMPARED, "ge", FIELD(cmp), SG_GE},
+    {COMPARED, "lo", FIELD(cmp), SG_LO},
+    {COMPARED, "ls", FIELD(cmp), SG_LS},
+    {COMPARED, "hi", FIELD(cmp), SG_HI},
+    {COMPARED, "hs", FIELD(cmp), SG_HS},
+    {COMPARED, "equ", FIELD(cmp), SG_EQU},
+    {COMPARED, "neu", FIELD(cmp), SG_NEU},
+    {COMPARED, "ltu", FIELD(cmp), SG_LTU},
+    {COMPARED, "leu", FIELD(cmp), SG_LEU},
+    {COMPARED, "gtu", FIELD(cmp), SG_GTU},
+    {COMPARED, "geu", FIELD(cmp), SG_GEU},
+    {COMPARED, "num", FIELD(cmp), SG_NUM},
+    {COMPARED, "nan", FIELD(cmp), SG_NAN},
+    {COMBINED, "and", FIELD(boolop), SG_BOOL_AND},
+    {COMBINED, "or", FIELD(boolop), SG_BOOL_OR},
+    {COMBINED, "xor", FIELD(boolop), SG_BOOL_XOR},
+    {SPACE | TWO_SPACES, "global", FIELD(space), SG_GLOBAL},
+    {SPACE | TWO_SPACES, "shared", FIELD(space), SG_SHARED},
+    {SPACE | TWO_SPACES, "shared::cta", FIELD(space), SG_SHARED},
+    {SPACE | TWO_SPACES, "shared::cluster", FIELD(space), SG_SHARED_CLUSTER},
+    {SPACE | TWO_SPACES, "local", FIELD(space), SG_LOCAL},
+    {SPACE | TWO_SPACES, "const", FIELD(space), SG_CONST},
+    {SPACE | TWO_SPACES, "param", FIELD(space), SG_PARAM},
+    {SPACE | TWO_SPACES, "param::entry", FIELD(space), SG_PARAM},
+    {SPACE | TWO_SPACES, "param::func", FIELD(space), SG_PARAM},
+    {SEMANTICS, "weak", FIELD(sem), SG_WEAK},
+    {SEMANTICS, "relaxed", FIELD(sem), SG_RELAXED},
+    {SEMANTICS, "acquire", FIELD(sem), SG_ACQUIRE},
+    {SEMANTICS, "release", FIELD(sem), SG_RELEASE},
+    {SEMANTICS, "acq_rel", FIELD(sem), SG_ACQ_REL},
+    {SEMANTICS, "sc", FIELD(sem), SG_SC},
+    {SEMANTICS, "volatile", FIELD(sem), SG_VOLATILE},
+    {SEMANTICS, "mmio", FIELD(sem), SG_MMIO},
+    {SCOPE, "cta", FIELD(scope), SG_SCOPE_CTA},
+    {SCOPE, "cluster", FIELD(scope), SG_SCOPE_CLUSTER},
+    {SCOPE, "gpu", FIELD(scope), SG_SCOPE_GPU},
+    {SCOPE, "gl", FIELD(scope), SG_SCOPE_GPU},
+    {SCOPE, "sys", FIELD(scope), SG_SCOPE_SYS},
+    {OPERATION, "add", FIELD(atom), SG_ATOM_ADD},
+    {OPERATION, "popc", FIELD(atom), SG_ATOM_ADD},
+    {OPERATION, "min", FIELD(atom), SG_ATOM_MIN},
+    {OPERATION, "max", FIELD(atom), SG_ATOM_MAX},
+    {OPERATION, "and", FIELD(atom), SG_ATOM_AND},
+    {OPERATION, "or", FIELD(atom), SG_ATOM_OR},
+    {OPERATION, "xor", FIELD(atom), SG_ATOM_XOR},
+    {OPERATION, "exch", FIELD(atom), SG_ATOM_EXCH},
+    {OPERATION, "cas", FIELD(atom), SG_ATOM_CAS},
+    {OPERATION, "inc", FIELD(atom), SG_ATOM_INC},
+    {OPERATION, "dec", FIELD(atom), SG_ATOM_DEC},
+    {LENGTH, "v2", FIELD(vec), 2},
+    {LENGTH, "v4", FIELD(vec), 4},
+    {LENGTH, "v8", FIELD(vec), 8},
+    {LENGTH, "x1", FIELD(vec), 1},
+    {LENGTH, "x2", FIELD(vec), 2},
+    {LENGTH, "x4", FIELD(vec), 4},
+    {CACHE, "ca", DROPPED, 0},
+    {CACHE, "cg", DROPPED, 0},
+    {CACHE, "cs", DROPPED, 0},
+    {CACHE, "lu", DROPPED, 0},
+    {CACHE, "cv", DROPPED, 0},
+    {CACHE, "wb", DROPPED, 0},
+    {CACHE, "wt", DROPPED, 0},
+    {CACHE, "range", DROPPED, 0},
+    {CACHE, "fractional", DROPPED, 0},
+    {EMPTY, "sync", DROPPED, 0},
+    {EMPTY, "idx", DROPPED, 0},
+    {EMPTY, "mask", DROPPED, 0},
+    {EMPTY, "inc", DROPPED, 0},
+    {EMPTY, "dec", DROPPED, 0},
+    {EMPTY, "cvt", DROPPED, 0},
+    {EMPTY, "L2", DROPPED, 0},
+    {GEOMETRY, "1d", FIELD(geom), SG_GEOM_1D},
+    {GEOMETRY, "2d", FIELD(geom), SG_GEOM_2D},
+    {GEOMETRY, "3d", FIELD(geom), SG_GEOM_3D},
+    {GEOMETRY, "a1d", FIELD(geom), SG_GEOM_A1D},
+    {GEOMETRY, "a2d", FIELD(geom), SG_GEOM_A2D},
+    {GEOMETRY, "cube", FIELD(geom), SG_GEOM_CUBE},
+    {GEOMETRY, "acube", FIELD(geom), SG_GEOM_ACUBE},
+    {BOUNDS, "trap", FIELD(bounds), SG_BOUNDS_TRAP},
+    {BOUNDS, "clamp", FIELD(bounds), SG_BOUNDS_CLAMP},
+    {BOUNDS, "zero", FIELD(bounds), SG_BOUNDS_ZERO},
+    {QUERY, "width", FIELD(query), SG_QUERY_WIDTH},
+    {QUERY, "height", FIELD(query), SG_QUERY_HEIGHT},
+    {QUERY, "depth", FIELD(query), SG_QUERY_DEPTH},
+    {QUERY, "channel_data_type", FIELD(query), SG_QUERY_CHANNEL_DATA_TYPE},
+    {QUERY, "channel_order", FIELD(query), SG_QUERY_CHANNEL_ORDER},
+    {QUERY, "normalized_coords", FIELD(query), SG_QUERY_NORMALIZED_COORDS},
+    {QUERY, "array_size", FIELD(query), SG_QUERY_ARRAY_SIZE},
+    {QUERY, "num_mipmap_levels", FIELD(query), SG_QUERY_NUM_MIPMAP_LEVELS},
+    {QUERY, "num_samples", FIELD(query), SG_QUERY_NUM_SAMPLES},
+    {QUERY, "memory_layout", FIELD(query), SG_QUERY_MEMORY_LAYOUT},
+    {QUERY, "force_unnormalized_coords", FIELD(query), SG_QUERY_FORCE_UNNORMALIZED_COORDS},
+    {QUERY, "filter_mode", FIELD(query), SG_QUERY_FILTER_MODE},
+    {QUERY, "addr_mode_0", FIELD(query), SG_QUERY_ADDR_MODE_0},
+    {QUERY, "addr_mode_1", FIELD(query), SG_QUERY_ADDR_MODE_1},
+    {QUERY, "addr_mode_2", FIELD(query), SG_QUERY_ADDR_MODE_2},
+    {FENCED, "proxy", DROPPED, 0},
+    {FENCED, "alias", DROPPED, 0},
+    {FENCED, "async", DROPPED, 0},
+    {FENCED, "async::generic", DROPPED, 0},
+    {FENCED, "async.global", DROPPED, 0},
+    {FENCED, "tensormap::generic", DROPPED, 0},
+    {FENCED, "mbarrier_init", DROPPED, 0},
+    {FENCED, "sync_restrict::shared::cta", DROPPED, 0},
+    {FENCED, "sync_restrict::shared::cluster", DROPPED, 0},
 };
 
 static const struct {
@@ -167,29 +169,19 @@ static const struct {
     {"po", SG_F_PO},
 };
 
-static const struct {
-    uint16_t op;
-    uint8_t from, mode;
-    const char *word, *dst, *src;
-} modes[] = {
-#define SG_WORD(op, from, word, mode, dst, src) {SG_OP_##op, SG_##from, SG_##mode, word, dst, src},
-#include "modes.def"
-#undef SG_WORD
-};
-
 static bool same(const char *word, uint32_t length, const char *name) {
     return strlen(name) == length && !memcmp(word, name, length);
 }
 
 static bool apply_mode(struct sg_words *state, const char *word, uint32_t length) {
     struct sg_insn *insn = state->insn;
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (modes[i].op == insn->op && modes[i].from == insn->mode &&
-            same(word, length, modes[i].word)) {
-            insn->mode = modes[i].mode;
-            if (modes[i].src) state->dst = modes[i].dst, state->src = modes[i].src;
-            return true;
-        }
+    for (size_t i = 0; i < sg_mode_row_count; i++) {
+        const struct sg_mode_row *row = &sg_mode_rows[i];
+        if (row->op != insn->op || row->from != insn->mode || !same(word, length, row->word)) continue;
+        insn->mode = row->mode;
+        state->mode = row;
+        return true;
+    }
     return false;
 }
 
@@ -213,22 +205,24 @@ static bool apply_type(struct sg_words *state, const char *word, uint32_t length
 
 static bool apply_word(struct sg_words *state, const char *word, uint32_t length) {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!strchr(state->row->words, words[i].letter) || !same(word, length, words[i].word))
-            continue;
-        if (words[i].field == DROPPED) return true;
+        uint32_t set = state->row->words & words[i].set;
+        if (!set || !same(word, length, words[i].word)) continue;
+        if (words[i].field == DROPPED) {
+            state->sync |= same(word, length, "sync");
+            return true;
+        }
         uint8_t *field = (uint8_t *)state->insn + words[i].field;
-        // cp.async names two spaces, destination first; nothing else may say a thing twice.
-        bool again = *field != 0 && words[i].field != FIELD(sem);
-        if (again && !(words[i].letter == 's' && state->insn->op == SG_OP_CP_ASYNC)) return false;
-        if (!again) *field = words[i].value;
-        else if (words[i].letter == 's') state->insn->space2 = words[i].value;
+        // Nothing may be said twice, but for the semantics, and for the space of who has two.
+        if (*field == 0 || set == SEMANTICS) *field = words[i].value;
+        else if (set == TWO_SPACES) state->insn->space2 = words[i].value;
+        else return false;
         return true;
     }
     return false;
 }
 
 static bool apply_shape(struct sg_words *state, const char *word, uint32_t length) {
-    if (!strchr(state->row->words, 'g') || word[0] != 'm') return false;
+    if (!(state->row->words & SHAPE) || word[0] != 'm') return false;
     uint8_t *fields[] = {&state->insn->m, &state->insn->n, &state->insn->k};
     static const char names[] = "mnk";
     uint32_t i = 0;
@@ -244,7 +238,7 @@ static bool apply_shape(struct sg_words *state, const char *word, uint32_t lengt
 
 static bool apply_layout(struct sg_words *state, const char *word, uint32_t length) {
     bool col = same(word, length, "col");
-    if (!strchr(state->row->words, 'l') || (!col && !same(word, length, "row"))) return false;
+    if (!(state->row->words & LAYOUT) || (!col && !same(word, length, "row"))) return false;
     if (state->nlayouts == 2) return false;
     if (col) state->insn->flags |= state->nlayouts ? SG_F_B_COL : SG_F_A_COL;
     state->nlayouts++;
@@ -252,7 +246,7 @@ static bool apply_layout(struct sg_words *state, const char *word, uint32_t leng
 }
 
 static bool apply_hint(struct sg_words *state, const char *word, uint32_t length) {
-    if (!strchr(state->row->words, 'h') || length < 2) return false;
+    if (!(state->row->words & CACHE) || length < 2) return false;
     if (word[0] != 'L' || (word[1] != '1' && word[1] != '2')) return false;
     if (length > 2 && word[2] != ':') return false;
     if (same(word, length, "L2::cache_hint")) state->policy = true;
@@ -264,4 +258,21 @@ bool sgp_apply_word(struct sg_words *state, const char *word, uint32_t length) {
            apply_type(state, word, length) || apply_word(state, word, length) ||
            apply_shape(state, word, length) || apply_layout(state, word, length) ||
            apply_hint(state, word, length);
+}
+
+void sgp_name_flags(uint32_t wanted, char *text, size_t size, const char *between, const char *last) {
+    size_t used = 0;
+    *text = 0;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags && used < size; i++) {
+        if (!(flags[i].flag & wanted)) continue;
+        wanted &= ~flags[i].flag;
+        const char *before = !used ? "" : wanted ? between : last;
+        used += (size_t)snprintf(text + used, size - used, "%s.%s", before, flags[i].word);
+    }
+}
+
+const char *sgp_word_of_set(uint32_t set, size_t i) {
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        if ((words[k].set & set) && i-- == 0) return words[k].word;
+    return NULL;
 }

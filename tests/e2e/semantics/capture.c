@@ -130,3 +130,170 @@ void capture_and_the_legacy_stream(void)
     OK(cuStreamDestroy(s));
     OK(cuMemFree(x));
 }
+
+/* ---- modes: calls that are unsafe beside a capture ---- */
+
+static struct {
+    CUstream beside; /* not captured */
+    CUevent reached;
+    CUdeviceptr memory;
+} idle;
+
+static CUresult allocate(void)
+{
+    CUdeviceptr p;
+    CUresult r = cuMemAlloc(&p, 64);
+    return r == CUDA_SUCCESS ? cuMemFree(p) : r;
+}
+
+static CUresult allocate_host(void)
+{
+    void *p;
+    CUresult r = cuMemHostAlloc(&p, 64, 0);
+    return r == CUDA_SUCCESS ? cuMemFreeHost(p) : r;
+}
+
+static CUresult load(void)
+{
+    CUmodule m;
+    CUresult r = cuModuleLoadData(&m, ptx);
+    return r == CUDA_SUCCESS ? cuModuleUnload(m) : r;
+}
+
+static CUresult copy(void)
+{
+    unsigned v = 0;
+    return cuMemcpyHtoD(idle.memory, &v, sizeof v);
+}
+
+static CUresult query_event(void)
+{
+    return cuEventQuery(idle.reached);
+}
+
+static CUresult wait_for_event(void)
+{
+    return cuEventSynchronize(idle.reached);
+}
+
+static CUresult query_stream(void)
+{
+    return cuStreamQuery(idle.beside);
+}
+
+static CUresult wait_for_stream(void)
+{
+    return cuStreamSynchronize(idle.beside);
+}
+
+struct attempt {
+    CUresult (*call)(void);
+    CUstreamCaptureMode thread_mode;
+    CUresult answer;
+};
+
+/* On whichever thread; its mode is as before afterwards. */
+static void *try(void *arg)
+{
+    struct attempt *a = arg;
+    CUstreamCaptureMode mode = a->thread_mode;
+    a->answer = cuCtxSetCurrent(context);
+    if (a->answer == CUDA_SUCCESS) a->answer = cuThreadExchangeStreamCaptureMode(&mode);
+    CUresult r = a->answer == CUDA_SUCCESS ? a->call() : a->answer;
+    if (a->answer == CUDA_SUCCESS) a->answer = cuThreadExchangeStreamCaptureMode(&mode);
+    if (a->answer == CUDA_SUCCESS) a->answer = mode == a->thread_mode ? r : CUDA_ERROR_UNKNOWN;
+    return NULL;
+}
+
+/* Whether a call that is unsafe is refused, as cuda.h tells of cuThreadExchangeStreamCaptureMode. */
+static bool forbidden(CUstreamCaptureMode capture, CUstreamCaptureMode thread, bool other_thread)
+{
+    if (thread == CU_STREAM_CAPTURE_MODE_RELAXED || capture == CU_STREAM_CAPTURE_MODE_RELAXED) return false;
+    if (!other_thread) return true;
+    return thread == CU_STREAM_CAPTURE_MODE_GLOBAL && capture == CU_STREAM_CAPTURE_MODE_GLOBAL;
+}
+
+static bool mode_holds(CUstream s, struct attempt a, CUstreamCaptureMode capture, bool other_thread)
+{
+    bool wrong = forbidden(capture, a.thread_mode, other_thread);
+    pthread_t thread;
+    CUgraph graph = NULL;
+    if (cuStreamBeginCapture(s, capture) != CUDA_SUCCESS) return false;
+    if (!other_thread)
+        try(&a);
+    else if (pthread_create(&thread, NULL, try, &a) || pthread_join(thread, NULL))
+        return false;
+    CUresult ended = cuStreamEndCapture(s, &graph);
+    if (graph) cuGraphDestroy(graph);
+    return a.answer == (wrong ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS) &&
+           ended == (wrong ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS);
+}
+
+void capture_modes(void)
+{
+    static CUresult (*const calls[])(void) = {allocate,    allocate_host,  load,         copy,
+                                              query_event, wait_for_event, query_stream, wait_for_stream};
+    CUstream s;
+    idle.memory = zeros();
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&idle.beside, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&idle.reached, CU_EVENT_DISABLE_TIMING));
+    OK(cuEventRecord(idle.reached, idle.beside));
+    OK(cuStreamSynchronize(idle.beside));
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        for (int capture = 0; capture < 3; capture++)
+            for (int thread = 0; thread < 3; thread++) {
+                CHECK(mode_holds(s, (struct attempt){.call = calls[i], .thread_mode = thread}, capture, false));
+                CHECK(mode_holds(s, (struct attempt){.call = calls[i], .thread_mode = thread}, capture, true));
+            }
+    OK(cuStreamDestroy(s));
+    OK(cuStreamDestroy(idle.beside));
+    OK(cuEventDestroy(idle.reached));
+    OK(cuMemFree(idle.memory));
+}
+
+/* A wait for the context is one for the captured stream: refused in every mode. */
+void capture_and_waits_for_its_context(void)
+{
+    CUstream s;
+    CUgraph graph;
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    for (int mode = 0; mode < 3; mode++) {
+        OK(cuStreamBeginCapture(s, mode));
+        IS(cuCtxSynchronize(), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+        OK(cuStreamBeginCapture(s, mode));
+        IS(cuCtxSynchronize_v2(NULL), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+        OK(cuStreamBeginCapture(s, mode));
+        IS(cuCtxSynchronize_v2(context), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    }
+    OK(cuStreamDestroy(s));
+    OK(cuCtxSynchronize());
+    OK(cuCtxSynchronize_v2(context));
+}
+
+/* Its blocks are no graph's, and what is refused leaves the capture and the block as they were. */
+void capture_with_a_pool_of_host_memory(void)
+{
+    const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_HOST, 0}};
+    CUmemoryPool pool;
+    CUstream s;
+    CUgraph graph;
+    CUdeviceptr x, y;
+    if (!software()) return; /* NVIDIA's can be captured */
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuMemPoolCreate(&pool, &props));
+    OK(cuMemAllocFromPoolAsync(&x, 64, pool, s));
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    IS(cuMemAllocFromPoolAsync(&y, 64, pool, s), CUDA_ERROR_NOT_SUPPORTED);
+    IS(cuMemFreeAsync(x, s), CUDA_ERROR_NOT_SUPPORTED);
+    OK(cuMemFreeAsync(0, s));
+    OK(cuStreamEndCapture(s, &graph));
+    OK(cuGraphDestroy(graph));
+    *(unsigned *)x = 3;
+    OK(cuMemFreeAsync(x, s));
+    OK(cuStreamDestroy(s));
+    OK(cuMemPoolDestroy(pool));
+}

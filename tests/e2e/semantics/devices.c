@@ -74,6 +74,13 @@ void several_devices(void)
     CHECK(all_are(host, 42));
     OK(cuCtxDisablePeerAccess(here));
     IS(cuCtxDisablePeerAccess(here), CUDA_ERROR_PEER_ACCESS_NOT_ENABLED);
+    /* what one captures does not stand in the other's way */
+    CUgraph graph;
+    OK(cuStreamBeginCapture(s0, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cuStreamSynchronize(s1));
+    OK(cuCtxSynchronize());
+    OK(cuStreamEndCapture(s0, &graph));
+    OK(cuGraphDestroy(graph));
     /* pinned memory is both devices' */
     OK(add_there(other_add, (CUdeviceptr)pinned, 3, s1));
     OK(cuStreamSynchronize(s1));

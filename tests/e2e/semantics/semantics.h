@@ -61,7 +61,12 @@ int pool_child(int fd, const char *text);
     X("host functions", host_functions, false) \
     X("capture: fork and join", capture_fork_join, false) \
     X("capture: errors", capture_errors, false) \
+    X("calls in callbacks", calls_in_callbacks, false) \
+    X("calls beside a callback", calls_beside_a_callback, false) \
     X("capture and the legacy stream", capture_and_the_legacy_stream, false) \
+    X("capture modes", capture_modes, false) \
+    X("capture and waits for its context", capture_and_waits_for_its_context, false) \
+    X("capture with a pool of host memory", capture_with_a_pool_of_host_memory, false) \
     X("host pools", host_pools, false) \
     X("graph pictures", graph_pictures, false) \
     X("graph of all kinds", graph_of_all_kinds, false) \

@@ -78,14 +78,14 @@ CUresult cuCtxGetCurrent(CUcontext *ctx)
     return CUDA_SUCCESS;
 }
 
-CUresult hawser_direct_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
+CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
 {
     (void)dst, (void)src, (void)size;
     seen_default_stream = hawser_abi_default_stream();
     return CUDA_SUCCESS;
 }
 
-CUresult hawser_direct_cuMemsetD8Async(CUdeviceptr dst, unsigned char value, size_t n, CUstream stream)
+CUresult cuMemsetD8Async(CUdeviceptr dst, unsigned char value, size_t n, CUstream stream)
 {
     (void)dst, (void)value, (void)n;
     seen_stream = stream;

@@ -99,6 +99,23 @@ Test(exec_ops, integers_wrap_divide_and_shift_as_ptx_says) {
     CHECK32("cvt.sat.u8.s32 %d, %a;", (int32_t)x < 0 ? 0 : (int32_t)x > 255 ? 255 : x);
 }
 
+static uint32_t halves_of(uint32_t x, uint32_t y, bool most) {
+    uint32_t r = 0;
+    for (int k = 0; k < 32; k += 16) {
+        int16_t p = (int16_t)(x >> k), q = (int16_t)(y >> k), v = (p < q) == most ? q : p;
+        r |= (uint32_t)(uint16_t)(v > 0 ? v : 0) << k;
+    }
+    return r;
+}
+
+Test(exec_ops, relu_makes_no_negative_integers) {
+    fill(false);
+    CHECK32("max.relu.s32 %d, %a, %b;", (int32_t)x > (int32_t)y ? ((int32_t)x > 0 ? x : 0) : (int32_t)y > 0 ? y : 0);
+    CHECK32("min.s32.relu %d, %a, %b;", (int32_t)x < (int32_t)y ? ((int32_t)x > 0 ? x : 0) : (int32_t)y > 0 ? y : 0);
+    CHECK32("max.s16x2.relu %d, %a, %b;", halves_of(x, y, true));
+    CHECK32("min.relu.s16x2 %d, %a, %b;", halves_of(x, y, false));
+}
+
 static int64_t limit(int64_t v, int64_t least, int64_t most) { return v < least ? least : v > most ? most : v; }
 
 Test(exec_ops, video_instructions_take_parts_saturate_and_merge) {
@@ -188,6 +205,12 @@ static uint32_t extreme3(uint32_t x, uint32_t y, uint32_t z, bool greatest, bool
         if (!nan && (best == 0x7fffffff || (greatest ? order(v) > order(best) : order(v) < order(best)))) best = v;
     }
     return best;
+}
+
+Test(exec_ops, values_that_are_chosen_from_stay_as_they_are_under_ftz) {
+    fill(true);
+    CHECK32("slct.ftz.f32.f32 %d, %a, %b, %c;", f(z) >= 0 || (z << 1) < 0x1000000 ? x : y);
+    CHECK32("slct.ftz.b32.f32 %d, %a, %b, %c;", f(z) >= 0 || (z << 1) < 0x1000000 ? x : y);
 }
 
 Test(exec_ops, single_precision_rounds_in_every_direction) {

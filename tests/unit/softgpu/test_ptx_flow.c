@@ -148,3 +148,15 @@ Test(ptx_flow, values_that_leave_a_divergent_loop_are_not_uniform) {
     cr_expect_not(k->regs[k->insns[7].dst[0].reg].uniform);
     sg_module_free(module);
 }
+
+Test(ptx_flow, what_is_told_of_a_threads_own_memory_is_not_uniform) {
+    struct sg_module *module;
+    struct sg_function *k = flow(&module, ".reg .b64 %d<9>; .local .b32 mine;\n"
+                                          "ld.param.u32 %r1, [a]; cvt.u64.u32 %d1, %r1;\n"
+                                          "isspacep.local %p1, %d1; isspacep.global %p2, %d1; cvta.local.u64 %d2, mine;\n"
+                                          "cvta.param.u64 %d3, a; ld.local.u32 %r2, [mine]; ret;");
+    const bool uniform[] = {true, true, false, true, false, true, false};
+    for (size_t i = 0; i < sizeof uniform; i++)
+        cr_expect_eq(k->regs[k->insns[i].dst[0].reg].uniform, uniform[i], "instruction %zu", i);
+    sg_module_free(module);
+}
