@@ -126,6 +126,9 @@ enum { HAWSER_PORTABLE_CLUSTER = 8, HAWSER_MAX_CLUSTER = 16 };
  * one. CUDA_ERROR_INVALID_CLUSTER_SIZE where the kernel forbids it or the grid is not made of such. */
 CUresult hawser_abi_cluster(const struct hawser_clusters *k, const CUlaunchConfig *l, unsigned cluster[3], bool *fits);
 
+/* Room for one more than there is, the nth element, in an array of *capacity; false when memory is short. */
+bool hawser_abi_grow(void **array, size_t *capacity, size_t n, size_t element);
+
 /* Bytes of an array's channel, 0 for formats whose texels have no plain type. */
 unsigned hawser_abi_format_bytes(CUarray_format format);
 

@@ -7,7 +7,6 @@
 #include "shim.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* One table per process; lock guards it. */
@@ -40,15 +39,9 @@ CUresult shim_range_add(struct shim_range range)
         r = range.kind == HAWSER_ON_DEVICE ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
         goto out;
     }
-    if (n_ranges == capacity) {
-        size_t more = capacity ? capacity * 2 : 64;
-        struct shim_range *p = realloc(ranges, more * sizeof *p);
-        if (!p) {
-            r = CUDA_ERROR_OUT_OF_MEMORY;
-            goto out;
-        }
-        ranges = p;
-        capacity = more;
+    if (!hawser_abi_grow((void **)&ranges, &capacity, n_ranges + 1, sizeof *ranges)) {
+        r = CUDA_ERROR_OUT_OF_MEMORY;
+        goto out;
     }
     memmove(&ranges[i + 1], &ranges[i], (n_ranges - i) * sizeof *ranges);
     n_ranges++;

@@ -12,7 +12,7 @@
 /* ---- the stack ---- */
 
 static __thread struct {
-    unsigned depth, capacity;
+    size_t depth, capacity;
     CUcontext *items;
 } stack;
 static pthread_key_t key;
@@ -32,13 +32,10 @@ static void make_key(void) {
 
 static CUresult push(CUcontext c) {
     if (stack.depth == stack.capacity) {
-        unsigned n = stack.capacity ? 2 * stack.capacity : 8;
-        CUcontext *p = realloc(stack.items, n * sizeof *p);
-        if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
-        stack.items = p;
-        stack.capacity = n;
+        if (!hawser_abi_grow((void **)&stack.items, &stack.capacity, stack.depth + 1, sizeof *stack.items))
+            return CUDA_ERROR_OUT_OF_MEMORY;
         pthread_once(&key_once, make_key);
-        pthread_setspecific(key, p);
+        pthread_setspecific(key, stack.items);
     }
     stack.items[stack.depth++] = c;
     return CUDA_SUCCESS;

@@ -38,13 +38,7 @@ struct graph *graph_new(void)
 
 static bool edges_add(struct graph_edges *e, struct graph_node *node, const CUgraphEdgeData *data)
 {
-    if (e->n == e->capacity) {
-        size_t more = e->capacity ? e->capacity * 2 : 4;
-        struct graph_edge *p = realloc(e->edge, more * sizeof *p);
-        if (!p) return false;
-        e->edge = p;
-        e->capacity = more;
-    }
+    if (!hawser_abi_grow((void **)&e->edge, &e->capacity, e->n + 1, sizeof *e->edge)) return false;
     e->edge[e->n++] = (struct graph_edge){node, *data};
     return true;
 }

@@ -1,22 +1,12 @@
 #include "extents.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-bool sd_grow(void **array, size_t *capacity, size_t n, size_t element)
-{
-    if (n <= *capacity) return true;
-    size_t more = *capacity ? *capacity * 2 : 64;
-    void *p = realloc(*array, more * element);
-    if (!p) return false;
-    *array = p;
-    *capacity = more;
-    return true;
-}
+#include "cuda_abi.h"
 
 static bool insert(struct sd_extents *x, size_t i, struct sd_extent e)
 {
-    if (!sd_grow((void **)&x->at, &x->capacity, x->n + 1, sizeof e)) return false;
+    if (!hawser_abi_grow((void **)&x->at, &x->capacity, x->n + 1, sizeof e)) return false;
     memmove(&x->at[i + 1], &x->at[i], (x->n++ - i) * sizeof e);
     x->at[i] = e;
     return true;

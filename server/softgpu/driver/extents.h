@@ -22,7 +22,5 @@ struct sd_extents { /* all 0: none */
 uintptr_t sd_extents_take(struct sd_extents *x, size_t size, size_t align);
 /* Adds a range, which touches none of them or joins its neighbours; false when memory is short. */
 bool sd_extents_give(struct sd_extents *x, uintptr_t base, size_t size);
-/* Room for n elements in an array of *capacity; false when memory is short. */
-bool sd_grow(void **array, size_t *capacity, size_t n, size_t element);
 
 #endif

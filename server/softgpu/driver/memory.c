@@ -79,7 +79,7 @@ static size_t upper(uintptr_t address)
 
 static bool add(struct sd_allocation a)
 {
-    if (!sd_grow((void **)&allocations, &cap_allocations, n_allocations + 1, sizeof *allocations)) return false;
+    if (!hawser_abi_grow((void **)&allocations, &cap_allocations, n_allocations + 1, sizeof *allocations)) return false;
     size_t i = upper(a.base);
     memmove(&allocations[i + 1], &allocations[i], (n_allocations - i) * sizeof *allocations);
     n_allocations++;
@@ -285,7 +285,7 @@ bool sd_note_managed(uintptr_t address, size_t size)
     size_t i = 0;
     while (i < n_managed && managed_variables[i].base != address)
         i++;
-    bool ok = i < n_managed || sd_grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct sd_extent));
+    bool ok = i < n_managed || hawser_abi_grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct sd_extent));
     if (ok && i == n_managed) managed_variables[n_managed++] = (struct sd_extent){address, size};
     pthread_rwlock_unlock(&lock);
     return ok;
