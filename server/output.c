@@ -34,6 +34,7 @@ static void send_what_is_there(struct session *session)
     uint8_t text[64 << 10];
     ssize_t n;
     struct output *o = session->output;
+    if (!o) return;
     pthread_mutex_lock(&o->lock);
     for (int i = 0; i < CHANNELS; i++)
         while ((n = read(o->pipes[i], text, sizeof text)) > 0) {

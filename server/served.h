@@ -54,7 +54,7 @@ struct session {
     /* Of the connection, which ends before the rest. */
     struct credits *credits;
     struct inbox *inbox; /* NULL while the dispatcher receives itself */
-    struct output *output;
+    struct output *output; /* NULL while none is captured */
     struct report *report; /* to the broker */
     /* Of the guest: the rows of state.c. */
     struct devices *devices;

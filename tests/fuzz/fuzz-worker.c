@@ -39,51 +39,50 @@ static CUresult makes_current(CUcontext context)
 }
 
 /* In place of inbox.c and waiters.c: one thread does all, so that an input does the same each time. */
-int inbox_next(struct worker *w, struct inbox_message *out)
+int inbox_next(struct session *session, struct inbox_message *out)
 {
-    return worker_receive(w, out);
+    return session_receive(session, out);
 }
-void worker_receive_apart(struct worker *w)
+void session_receive_apart(struct session *session)
 {
-    (void)w;
+    (void)session;
 }
 void waiters_run(void (*run)(void *), void *arg)
 {
     run(arg);
 }
 
-static struct worker *new_worker(void)
+static struct session *new_session(void)
 {
     static const struct hawser_lane_ops ops = {.recv = input_recv, .send = drop_answer};
     static struct hawser_lane lane = {&ops};
-    static struct worker w;
+    static struct session s;
     void (*function)(void) = (void (*)(void))refuses;
-    if (w.lane) return &w;
-    for (size_t at = 0; at + sizeof function <= sizeof w.driver; at += sizeof function)
-        memcpy((char *)&w.driver + at, &function, sizeof function);
-    w.driver.cuCtxSetCurrent = makes_current;
-    w.lane = &lane;
-    w.minor = HAWSER_PROTOCOL_MINOR;
-    w.objects = objects_new();
-    w.credits = calloc(1, sizeof *w.credits);
-    staging_new(&w);
-    nvml_from("/nonexistent/libcuda.so.1");
-    devices_lend();
-    struct served c = {.worker = &w, .driver = &w.driver, .thread = 1, .context = 0x100};
+    if (s.lane) return &s;
+    for (size_t at = 0; at + sizeof function <= sizeof s.driver; at += sizeof function)
+        memcpy((char *)&s.driver + at, &function, sizeof function);
+    s.driver.cuCtxSetCurrent = makes_current;
+    s.lane = &lane;
+    s.minor = HAWSER_PROTOCOL_MINOR;
+    s.credits = calloc(1, sizeof *s.credits);
+    layers_install(&s.driver);
+    if (!s.credits || !session_begin(&s)) abort();
+    nvml_from(&s, "/nonexistent/libcuda.so.1");
+    struct served c = {.session = &s, .driver = &s.driver, .thread = 1, .context = 0x100};
     served_bind(&c, HAWSER_CONTEXT, 0x100, &c);
     served_bind(&c, HAWSER_STREAM, 0x101, &c);
     served_bind(&c, HAWSER_MODULE, 0x102, &c);
-    return &w;
+    return &s;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct worker *w = new_worker();
+    struct session *session = new_session();
     struct inbox_message in;
     if (!input_message(data, size, &input)) return 0;
     there = true;
-    if (worker_receive(w, &in) != HAWSER_LANE_OK) return 0;
-    handle_message(w, &in);
+    if (session_receive(session, &in) != HAWSER_LANE_OK) return 0;
+    handle_message(session, &in);
     hawser__to_host__free_unpacked(in.calls, NULL);
     hawser_message_clear(&in.frames);
     return 0;
