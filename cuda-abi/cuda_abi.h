@@ -2,7 +2,7 @@
  * cuda-abi: what makes a shared library look like NVIDIA's libcuda.so.1 to closed CUDA programs.
  *
  * Two libraries of hawser have the CUDA driver ABI: the guest's (shim-gpu) and the software GPU
- * (server/softgpu). Both link this room's objects, which define
+ * (softgpu). Both link this room's objects, which define
  *
  *   cuGetProcAddress, cuGetProcAddress_v2    version-exact lookup over the library's own functions
  *   cuGetExportTable                         the private tables that cudart and its libraries ask for

@@ -9,7 +9,7 @@ SCALARS = {"unsigned int": "uint64", "unsigned char": "uint64", "unsigned short"
            "unsigned long long": "uint64", "int": "sint64", "float": "float"}
 PLAIN = {"u64": "uint64", "i64": "sint64", "bool": "bool", "bytes": "bytes", "string": "string"}
 FIELD_WORDS = {"optional", "whole", "orders", "takes", "frees"}
-MEMORY_WORDS = {"plain", "pooled", "reserved", "physical"}  # kinds of memory in the ledger (server/ledger.h)
+MEMORY_WORDS = {"plain", "pooled", "reserved", "physical"}  # kinds of memory in the ledger (server/worker/ledger.h)
 PARAMETER_WORDS = {"reads", "optional", "address", "both", "gone", "takes", "frees", "told", *MEMORY_WORDS}
 
 

@@ -8,7 +8,7 @@ import tempfile
 
 from harness import Daemon, free_port, start, until
 
-CALLS = 8192      # that may be under way (server/credits.c), and
+CALLS = 8192      # that may be under way (server/worker/credits.c), and
 MORE = 4096       # of the message that uses them up, at most
 LAUNCHES = 20000
 

@@ -15,9 +15,9 @@ PLACES = {"guest": ["hawser_session_post", "hawser_session_call", "session.c:tak
                      "stream.c:hawser_direct_cuStreamSynchronize", "credits.c:credits_come"]}
 # Files that must be among those seen, or the debugger saw too little.
 SEEN = {"cuda-abi/front/launch.c", "shim-gpu/launch.c", "shim-gpu/link.c", "remoting/session.c", "remoting/lane.c", "remoting/lane_zmq.c",
-        "server/worker.c", "server/module.c", "server/send.c", "server/waiters.c", "cuda_guest.c", "cuda_host.c"}
+        "server/worker/worker.c", "server/worker/module.c", "server/worker/send.c", "server/worker/waiters.c", "cuda_guest.c", "cuda_host.c"}
 # The device's side of the driver's table is one room, and the program is no part of ours.
-NOT_NAMED = ("server/softgpu/", "tests/")
+NOT_NAMED = ("softgpu/", "tests/")
 
 SCRIPT = """
 import gdb

@@ -1,5 +1,5 @@
 /* What the broker hears before anybody has shown who he is. No worker is started. */
-#include "../../server/broker.c"
+#include "../../server/daemon/broker.c"
 
 #include <assert.h>
 

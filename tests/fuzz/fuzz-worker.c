@@ -3,7 +3,7 @@
  * current. A context, a stream and a module are there for the calls to name.
  */
 #define main worker_main
-#include "../../server/worker.c"
+#include "../../server/worker/worker.c"
 #undef main
 
 #include "input.h"

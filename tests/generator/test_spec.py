@@ -131,8 +131,8 @@ class Spec(unittest.TestCase):
 
     def test_coverage_pages_are_current(self):
         build = os.environ["HAWSER_BUILD"]
-        pages = {"cuda": ("coverage.md", ["server/softgpu/driver", "cuda-abi/CMakeFiles/cuda-front.dir"]),
-                 "nvml": ("coverage-nvml.md", ["server/softgpu/nvml", "cuda-abi/CMakeFiles/nvml-room.dir"])}
+        pages = {"cuda": ("coverage.md", ["softgpu/driver", "cuda-abi/CMakeFiles/cuda-front.dir"]),
+                 "nvml": ("coverage-nvml.md", ["softgpu/nvml", "cuda-abi/CMakeFiles/nvml-room.dir"])}
         with tempfile.TemporaryDirectory() as folder:
             for api, (page, soft) in pages.items():
                 fresh = os.path.join(folder, page)
@@ -143,7 +143,7 @@ class Spec(unittest.TestCase):
                     self.assertEqual(a.read(), b.read(), "run: ninja -C build coverage")
 
     def test_the_ptx_coverage_page_is_current(self):
-        fresh = subprocess.run([os.path.join(os.environ["HAWSER_BUILD"], "server", "softgpu", "ptx", "ptx-coverage")],
+        fresh = subprocess.run([os.path.join(os.environ["HAWSER_BUILD"], "softgpu", "ptx", "ptx-coverage")],
                                capture_output=True, text=True, check=True).stdout
         with open(os.path.join(ROOT, "docs", "coverage-ptx.md")) as page:
             self.assertEqual(fresh, page.read(), "run: ninja -C build coverage")

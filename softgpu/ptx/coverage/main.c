@@ -215,7 +215,7 @@ static void print_legend(void) {
 static const char head[] =
     "# The PTX operations that the software GPU knows\n"
     "\n"
-    "Generated from [ops.def and modes.def](../server/softgpu/ptx/ops.def); a test holds it current. %u operations,\n"
+    "Generated from [ops.def and modes.def](../softgpu/ptx/ops.def); a test holds it current. %u operations,\n"
     "below each the words that choose among its modes. What stands in parentheses may be left out. A form that is read\n"
     "here and that nothing can run (rounding of halves in a direction, the narrowest types) fails its kernel's loading,\n"
     "and the log names instruction and line.\n"
