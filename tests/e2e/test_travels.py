@@ -11,11 +11,12 @@ from harness import TEXT, Daemon, Skip, start, until
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Where the deepest frames of a call's way are; what called them is on the stack.
 PLACES = {"guest": ["hawser_session_post", "hawser_session_call", "session.c:take_in", "lane_zmq.c:port_send", "lane_zmq.c:port_take"],
-          "worker": ["lane_zmq.c:port_take", "lane_zmq.c:port_send", "module.c:serve_Launch", "kernel.c:hawser_front_launch",
-                     "stream.c:hawser_direct_cuStreamSynchronize", "credits.c:credits_come"]}
+          "worker": ["lane_zmq.c:port_take", "lane_zmq.c:port_send", "module.c:serve_Launch",
+                     "kernel.c:hawser_front_launch", "stream.c:hawser_direct_cuStreamSynchronize", "credits.c:credits_come"]}
 # Files that must be among those seen, or the debugger saw too little.
-SEEN = {"cuda-abi/front/launch.c", "shim-gpu/launch.c", "shim-gpu/link.c", "remoting/session.c", "remoting/lane.c", "remoting/lane_zmq.c",
-        "server/worker/worker.c", "server/worker/module.c", "server/worker/send.c", "server/worker/waiters.c", "cuda_guest.c", "cuda_host.c"}
+SEEN = {"cuda-abi/front/launch.c", "shim-gpu/launch.c", "shim-gpu/link.c", "remoting/session.c", "remoting/lane.c",
+        "remoting/lane_zmq.c", "server/worker/worker.c", "server/worker/module.c", "server/worker/send.c",
+        "server/worker/waiters.c", "cuda_guest.c", "cuda_host.c"}
 # The device's side of the driver's table is one room, and the program is no part of ours.
 NOT_NAMED = ("softgpu/", "tests/")
 
