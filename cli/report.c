@@ -150,7 +150,6 @@ static void work_out(struct process *p)
 {
     uint64_t best = UINT64_MAX;
     qsort(p->calls, p->n_calls, sizeof *p->calls, by_start);
-    qsort(p->calls, p->n_calls, sizeof *p->calls, by_start);
     if (p->n_hosts) qsort(p->hosts, p->n_hosts, sizeof *p->hosts, by_id);
     for (size_t i = 0; i < p->n_calls; i++) {
         struct call *c = &p->calls[i];

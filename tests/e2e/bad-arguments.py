@@ -12,6 +12,7 @@ and the count of cases; exit status 1 if there was a mismatch.
 import ctypes
 import os
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cuda-abi"))
 import cuda_header
@@ -182,6 +183,8 @@ def bad_values(driver, c_type, name):
 def main():
     driver = Driver()
     functions = cuda_header.load("cc", sys.argv[1])
+    folder = tempfile.TemporaryDirectory() # for what functions write
+    os.chdir(folder.name)
     driver.start()
     cases = mismatches = 0
     for name, f in sorted(functions.items()):
