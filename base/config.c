@@ -20,8 +20,7 @@ struct reader {
 
 /* The configuration file in force; false when there is none. What $HAWSER_CONFIG names counts even if it is missing,
  * and so does a file that may not be read. */
-static bool find_file(char *out, size_t size)
-{
+static bool find_file(char *out, size_t size) {
     const char *named = getenv("HAWSER_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     if (named && *named) {
         snprintf(out, size, "%s", named);
@@ -36,8 +35,7 @@ static bool find_file(char *out, size_t size)
     return access(out, F_OK) == 0;
 }
 
-static char *trim(char *s)
-{
+static char *trim(char *s) {
     while (isspace((unsigned char)*s))
         s++;
     char *end = s + strlen(s);
@@ -47,8 +45,7 @@ static char *trim(char *s)
 }
 
 static bool wrong(const struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool wrong(const struct reader *r, const char *fmt, ...)
-{
+static bool wrong(const struct reader *r, const char *fmt, ...) {
     char text[512];
     va_list ap;
     va_start(ap, fmt);
@@ -58,8 +55,7 @@ static bool wrong(const struct reader *r, const char *fmt, ...)
     return false;
 }
 
-static bool take_server(struct reader *r, const char *value)
-{
+static bool take_server(struct reader *r, const char *value) {
     struct hawser_endpoint e;
     char why[400];
     if (r->server_line) return wrong(r, "server is set in line %u already", r->server_line);
@@ -69,8 +65,7 @@ static bool take_server(struct reader *r, const char *value)
     return true;
 }
 
-static bool take_line(struct reader *r, char *line)
-{
+static bool take_line(struct reader *r, char *line) {
     if (!strchr(line, '\n') && strlen(line) == MAX_LINE - 1)
         return wrong(r, "the line is longer than %d bytes", MAX_LINE - 2);
     line[strcspn(line, "#")] = 0;
@@ -85,8 +80,7 @@ static bool take_line(struct reader *r, char *line)
     return take_server(r, value);
 }
 
-static enum hawser_config read_file(const char *path, char *out, char *err, size_t err_size)
-{
+static enum hawser_config read_file(const char *path, char *out, char *err, size_t err_size) {
     struct reader r = {.path = path, .out = out, .err = err, .err_size = err_size};
     char line[MAX_LINE];
     bool right = true;
@@ -105,8 +99,7 @@ static enum hawser_config read_file(const char *path, char *out, char *err, size
     return !right ? HAWSER_CONFIG_WRONG : r.server_line ? HAWSER_CONFIG_NAMED : HAWSER_CONFIG_NONE;
 }
 
-enum hawser_config hawser_config_server(char out[HAWSER_ENDPOINT_MAX], char *err, size_t err_size)
-{
+enum hawser_config hawser_config_server(char out[HAWSER_ENDPOINT_MAX], char *err, size_t err_size) {
     const char *named = getenv("HAWSER_SERVER");
     char path[4096];
     if (!named || !*named)

@@ -14,7 +14,7 @@
 #include "endpoint.h"
 
 enum hawser_config {
-    HAWSER_CONFIG_NONE,  /* no server is named */
+    HAWSER_CONFIG_NONE, /* no server is named */
     HAWSER_CONFIG_NAMED,
     HAWSER_CONFIG_WRONG, /* err has one line that names the file and the line in it */
 };

@@ -11,9 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int parse_tcp(const char *text, const char *rest, struct hawser_endpoint *out, char *err,
-                     size_t err_size)
-{
+static int parse_tcp(const char *text, const char *rest, struct hawser_endpoint *out, char *err, size_t err_size) {
     const char *colon = strrchr(rest, ':');
     size_t host_size = colon ? (size_t)(colon - rest) : 0;
     if (host_size == 0 || strlen(colon + 1) == 0 || strlen(colon + 1) >= sizeof out->port) {
@@ -36,8 +34,7 @@ static int parse_tcp(const char *text, const char *rest, struct hawser_endpoint 
     return 0;
 }
 
-int hawser_endpoint_parse(const char *text, struct hawser_endpoint *out, char *err, size_t err_size)
-{
+int hawser_endpoint_parse(const char *text, struct hawser_endpoint *out, char *err, size_t err_size) {
     memset(out, 0, sizeof *out);
     if (strlen(text) >= HAWSER_ENDPOINT_MAX) {
         snprintf(err, err_size, "endpoint longer than %d bytes", HAWSER_ENDPOINT_MAX - 1);
@@ -61,8 +58,7 @@ int hawser_endpoint_parse(const char *text, struct hawser_endpoint *out, char *e
 }
 
 /* A connect that gives up in time. The descriptor is closed again: only the answer counts. */
-static int try_connect(int family, const struct sockaddr *addr, socklen_t size, int timeout_ms)
-{
+static int try_connect(int family, const struct sockaddr *addr, socklen_t size, int timeout_ms) {
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return errno;
     int code = 0;
@@ -80,9 +76,7 @@ static int try_connect(int family, const struct sockaddr *addr, socklen_t size, 
     return code;
 }
 
-int hawser_endpoint_reachable(const struct hawser_endpoint *e, int timeout_ms, char *err,
-                              size_t err_size)
-{
+int hawser_endpoint_reachable(const struct hawser_endpoint *e, int timeout_ms, char *err, size_t err_size) {
     if (e->kind == HAWSER_IPC) {
         struct sockaddr_un un = {.sun_family = AF_UNIX};
         memcpy(un.sun_path, e->path, strnlen(e->path, sizeof un.sun_path - 1));

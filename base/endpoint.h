@@ -20,7 +20,6 @@ struct hawser_endpoint {
 int hawser_endpoint_parse(const char *text, struct hawser_endpoint *out, char *err, size_t err_size);
 
 /* 0 when something accepts connections there within timeout_ms, else -1 with a reason in err. */
-int hawser_endpoint_reachable(const struct hawser_endpoint *e, int timeout_ms, char *err,
-                              size_t err_size);
+int hawser_endpoint_reachable(const struct hawser_endpoint *e, int timeout_ms, char *err, size_t err_size);
 
 #endif

@@ -13,23 +13,19 @@ static const char *const level_names[] = {"off", "error", "warn", "info", "debug
 /* Read once; process-wide because the environment variable is. -1: not read yet. */
 static atomic_int threshold = -1;
 
-void hawser_log_name(const char *name)
-{
+void hawser_log_name(const char *name) {
     log_name = name;
 }
 
-void hawser_log_to(int fd)
-{
+void hawser_log_to(int fd) {
     log_fd = fd;
 }
 
-int hawser_log_fd(void)
-{
+int hawser_log_fd(void) {
     return log_fd;
 }
 
-int hawser_log_enabled(enum hawser_log_level level)
-{
+int hawser_log_enabled(enum hawser_log_level level) {
     int limit = atomic_load_explicit(&threshold, memory_order_relaxed);
     if (limit < 0) {
         const char *want = getenv("HAWSER_LOG");
@@ -41,8 +37,7 @@ int hawser_log_enabled(enum hawser_log_level level)
     return (int)level <= limit;
 }
 
-void hawser_vlog(enum hawser_log_level level, const char *fmt, va_list ap)
-{
+void hawser_vlog(enum hawser_log_level level, const char *fmt, va_list ap) {
     if (!hawser_log_enabled(level)) return;
     char line[2048];
     int n = snprintf(line, sizeof line, "%s[%d] %s: ", log_name, (int)getpid(), level_names[level]);
@@ -54,8 +49,7 @@ void hawser_vlog(enum hawser_log_level level, const char *fmt, va_list ap)
     if (write(log_fd, line, size) < 0) return; /* nowhere left to say it */
 }
 
-void hawser_log(enum hawser_log_level level, const char *fmt, ...)
-{
+void hawser_log(enum hawser_log_level level, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     hawser_vlog(level, fmt, ap);

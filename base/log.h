@@ -7,8 +7,6 @@
 
 #include <stdarg.h>
 
-
-
 enum hawser_log_level { HAWSER_OFF, HAWSER_ERROR, HAWSER_WARN, HAWSER_INFO, HAWSER_DEBUG };
 
 /* The name that stands at the head of each line; default "hawser". The string must live on. */
@@ -20,8 +18,7 @@ int hawser_log_fd(void);
 
 int hawser_log_enabled(enum hawser_log_level level);
 
-void hawser_log(enum hawser_log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void hawser_log(enum hawser_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void hawser_vlog(enum hawser_log_level level, const char *fmt, va_list ap);
 
 #endif

@@ -10,8 +10,7 @@
 
 #define GIB (double)(1 << 30)
 
-bool hawser_number(const char *text, long least, long most, long *out)
-{
+bool hawser_number(const char *text, long least, long most, long *out) {
     char *end;
     errno = 0;
     long n = strtol(text, &end, 10);
@@ -21,8 +20,7 @@ bool hawser_number(const char *text, long least, long most, long *out)
 }
 
 /* Bytes, with a unit or without: "4G", "1.5GiB", "512M". 0 when it is no size. */
-static double size_of(const char *text)
-{
+static double size_of(const char *text) {
     static const char units[] = "KMGT";
     char *end;
     if (!isdigit((unsigned char)*text)) return 0;
@@ -36,15 +34,13 @@ static double size_of(const char *text)
     return *end || !isfinite(value) ? 0 : value;
 }
 
-static bool check_device(const char *value, char *why, size_t size)
-{
+static bool check_device(const char *value, char *why, size_t size) {
     if (!strcmp(value, "cuda") || !strcmp(value, "soft") || !strcmp(value, "auto")) return true;
     snprintf(why, size, "expected cuda, soft or auto");
     return false;
 }
 
-static bool check_mem(const char *value, char *why, size_t size)
-{
+static bool check_mem(const char *value, char *why, size_t size) {
     double want = size_of(value), there = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     if (want >= 1 << 20 && want <= there) return true;
     if (want > there)
@@ -54,8 +50,7 @@ static bool check_mem(const char *value, char *why, size_t size)
     return false;
 }
 
-static bool check_threads(const char *value, char *why, size_t size)
-{
+static bool check_threads(const char *value, char *why, size_t size) {
     long n;
     if (hawser_number(value, 1, HAWSER_MAX_THREADS, &n)) return true;
     snprintf(why, size, "expected a number from 1 to %d", HAWSER_MAX_THREADS);
@@ -67,8 +62,7 @@ static const struct {
     bool (*check)(const char *value, char *why, size_t size);
 } checks[] = {{"--device", check_device}, {"--mem", check_mem}, {"--threads", check_threads}};
 
-bool hawser_value_check(const char *option, const char *value, char *err, size_t err_size)
-{
+bool hawser_value_check(const char *option, const char *value, char *err, size_t err_size) {
     char why[100];
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         if (strcmp(checks[i].option, option) != 0 || checks[i].check(value, why, sizeof why)) continue;

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-char *hawser_beside(const char *name, char *out)
-{
+char *hawser_beside(const char *name, char *out) {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n < 0) return NULL;

@@ -25,8 +25,7 @@ static int failures;
 enum verdict { OK, WARN, FAIL };
 
 static void report(enum verdict v, const char *what, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void report(enum verdict v, const char *what, const char *fmt, ...)
-{
+static void report(enum verdict v, const char *what, const char *fmt, ...) {
     static const char *const words[] = {"ok", "warn", "FAIL"};
     va_list ap;
     printf("%-5s %-16s ", words[v], what);
@@ -37,17 +36,15 @@ static void report(enum verdict v, const char *what, const char *fmt, ...)
     failures += v == FAIL;
 }
 
-static void check_versions(void)
-{
+static void check_versions(void) {
     int major, minor, patch;
     zmq_version(&major, &minor, &patch);
-    report(OK, "versions", "hawser %s, libzmq %d.%d.%d, protobuf-c %s, glibc %s, CUDA headers %d.%d",
-           HAWSER_VERSION, major, minor, patch, protobuf_c_version(), gnu_get_libc_version(),
-           CUDA_VERSION / 1000, CUDA_VERSION % 1000 / 10);
+    report(OK, "versions", "hawser %s, libzmq %d.%d.%d, protobuf-c %s, glibc %s, CUDA headers %d.%d", HAWSER_VERSION,
+           major, minor, patch, protobuf_c_version(), gnu_get_libc_version(), CUDA_VERSION / 1000,
+           CUDA_VERSION % 1000 / 10);
 }
 
-static void check_files(void)
-{
+static void check_files(void) {
     static const char *const files[] = {"hawserd", "hawser-worker", "../lib/libhawser-preload.so",
                                         "../lib/libhawser-cuda.so.1", "../lib/softgpu/libcuda.so.1"};
     char path[PATH_MAX];
@@ -59,8 +56,7 @@ static void check_files(void)
     report(OK, "installation", "programs and libraries are in their places");
 }
 
-static void check_toolkit(void)
-{
+static void check_toolkit(void) {
     FILE *p = popen("nvcc --version 2>/dev/null | sed -n 's/.*release \\([0-9.]*\\).*/\\1/p'", "re");
     char version[32] = "";
     if (p && fgets(version, sizeof version, p)) version[strcspn(version, "\n")] = 0;
@@ -72,8 +68,7 @@ static void check_toolkit(void)
 }
 
 /* What a driver library says of itself, asked in a child: a driver once loaded stays, and may crash. */
-static void check_driver(const char *what, const char *library, enum verdict if_missing, const char *advice)
-{
+static void check_driver(const char *what, const char *library, enum verdict if_missing, const char *advice) {
     int fds[2], status;
     char line[300] = "";
     unsetenv("LD_PRELOAD"); /* the machine's own driver is meant */
@@ -113,8 +108,7 @@ static void check_driver(const char *what, const char *library, enum verdict if_
         report(if_missing, what, "%s: %s", *line ? line : "it crashed", advice);
 }
 
-static void check_permissions(void)
-{
+static void check_permissions(void) {
     static const char *const nodes[] = {"/dev/nvidiactl", "/dev/nvidia0", "/dev/nvidia-uvm"};
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
         if (access(nodes[i], F_OK) == 0 && access(nodes[i], R_OK | W_OK) != 0)
@@ -126,8 +120,7 @@ static void check_permissions(void)
         report(FAIL, "permissions", "%s cannot be written: set XDG_RUNTIME_DIR or TMPDIR to a folder that can", base);
 }
 
-static void check_endpoint(void)
-{
+static void check_endpoint(void) {
     char server[HAWSER_ENDPOINT_MAX], err[512];
     enum hawser_config told = hawser_config_server(server, err, sizeof err);
     if (told == HAWSER_CONFIG_WRONG)
@@ -140,16 +133,14 @@ static void check_endpoint(void)
         report(FAIL, "server", "%s: start hawserd there, or correct HAWSER_SERVER or the configuration file", err);
 }
 
-static void check_memory(void)
-{
+static void check_memory(void) {
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     double gib = (double)pages * (double)size / (1 << 30);
     report(gib < 1 ? WARN : OK, "memory", "%.1f GiB free, %ld CPU(s) for the software GPU", gib,
            sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-int cmd_doctor(int argc, char **argv)
-{
+int cmd_doctor(int argc, char **argv) {
     char soft[PATH_MAX];
     if (argc > 1) {
         bool help = !strcmp(argv[1], "--help");

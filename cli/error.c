@@ -5,13 +5,11 @@
 
 static const char *command = "hawser"; /* set before threads start */
 
-void hawser_error_begin(const char *name)
-{
+void hawser_error_begin(const char *name) {
     command = name;
 }
 
-void hawser_error(const char *fmt, ...)
-{
+void hawser_error(const char *fmt, ...) {
     char line[4096 + 512];
     va_list ap;
     va_start(ap, fmt);

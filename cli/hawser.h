@@ -48,17 +48,20 @@ int private_start(const struct private_options *o, struct private_server *out);
 struct run_options {
     const char *server; /* NULL: the configuration's, else a private one */
     struct private_options private;
-    unsigned wait_ms;    /* for a server that is just starting */
-    bool traced; /* with libhawser-trace.so, and always as a child */
+    unsigned wait_ms; /* for a server that is just starting */
+    bool traced;      /* with libhawser-trace.so, and always as a child */
 };
 
 /* For getopt_long, and what to do with them: false for options of others. Ends the program after a line on stderr for a
  * value that is none. */
-#define RUN_OPTIONS \
-    {"server", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'}, \
-        {"mem", required_argument, NULL, 'm'}, {"threads", required_argument, NULL, 't'}, \
-        {"wait", required_argument, NULL, 'w'}, {"version", no_argument, NULL, 'v'}
-#define RUN_DEFAULTS {.wait_ms = 2000}
+#define RUN_OPTIONS                                                                                                    \
+    {"server", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},                                \
+        {"mem", required_argument, NULL, 'm'}, {"threads", required_argument, NULL, 't'},                              \
+        {"wait", required_argument, NULL, 'w'}, {                                                                      \
+        "version", no_argument, NULL, 'v'                                                                              \
+    }
+#define RUN_DEFAULTS                                                                                                   \
+    { .wait_ms = 2000 }
 bool run_option(struct run_options *o, int c);
 
 /* 0 with the program's wait status; or an exit status of ours after a line on stderr. Does not return where hawser

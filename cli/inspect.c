@@ -39,8 +39,7 @@ static const struct {
 };
 
 /* The function, and its API in *api; NULL when it is none that hawser knows. */
-static const struct hawser_api_name *api_function(const char *name, int *api)
-{
+static const struct hawser_api_name *api_function(const char *name, int *api) {
     static size_t counts[N_APIS];
     for (*api = 0; *api < N_APIS && strncmp(name, apis[*api].prefix, strlen(apis[*api].prefix)) != 0;)
         *api += 1;
@@ -82,14 +81,12 @@ struct file {
     unsigned kernels, kernels_bad;
 };
 
-static void add_missing(struct needs *needs, const char *name)
-{
+static void add_missing(struct needs *needs, const char *name) {
     size_t n = strlen(needs->missing);
     if (!strstr(needs->missing, name)) snprintf(needs->missing + n, sizeof needs->missing - n, " %s", name);
 }
 
-static void needs_symbol(void *user, const char *name)
-{
+static void needs_symbol(void *user, const char *name) {
     struct file *f = user;
     int api;
     if (!strncmp(name, "cuda", 4) && name[4] >= 'A' && name[4] <= 'Z') f->runtime++;
@@ -103,8 +100,7 @@ static void needs_symbol(void *user, const char *name)
 }
 
 /* Names among the strings: cudart and others look functions up one by one. */
-static void scan_strings(struct file *f, const char *data, size_t size)
-{
+static void scan_strings(struct file *f, const char *data, size_t size) {
     for (const char *at = data, *end = data + size; at < end;) {
         size_t left = (size_t)(end - at), n = strnlen(at, left);
         int api;
@@ -129,8 +125,7 @@ static void scan_strings(struct file *f, const char *data, size_t size)
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
-static bool load_software_gpu(void)
-{
+static bool load_software_gpu(void) {
     static int state; /* 1: there, 2: not */
     char path[PATH_MAX];
     if (state) return state == 1;
@@ -143,8 +138,7 @@ static bool load_software_gpu(void)
     return state == 1;
 }
 
-static void check_kernel(struct file *f, CUlibrary library, const char *name)
-{
+static void check_kernel(struct file *f, CUlibrary library, const char *name) {
     CUkernel kernel;
     const char *error = "?";
     CUresult r = p_cuLibraryGetKernel(&kernel, library, name);
@@ -157,8 +151,7 @@ static void check_kernel(struct file *f, CUlibrary library, const char *name)
         printf("    runs         %s\n", name);
 }
 
-static void check_image(struct file *f, const void *fatbin)
-{
+static void check_image(struct file *f, const void *fatbin) {
     struct sg_image image = {0};
     struct sg_diag diag = {0};
     CUlibrary library;
@@ -179,8 +172,7 @@ static void check_image(struct file *f, const void *fatbin)
 
 /* ---- GPU code ---- */
 
-static void count_code(struct file *f, const struct sg_fat_entry *e)
-{
+static void count_code(struct file *f, const struct sg_fat_entry *e) {
     unsigned version = e->kind == 1 ? e->version : 0; /* machine code has none that means something */
     for (unsigned i = 0; i < f->n_code; i++)
         if (f->code[i].kind == e->kind && f->code[i].sm == e->sm && f->code[i].version == version) {
@@ -192,8 +184,7 @@ static void count_code(struct file *f, const struct sg_fat_entry *e)
 
 /* A section of fat binaries, one after the other, with padding between them. Relocatable ones are one program when
  * they are linked, and that is how the runtime hands them over. */
-static void look_at_fatbins(struct file *f, const uint8_t *data, size_t size, bool relocatable)
-{
+static void look_at_fatbins(struct file *f, const uint8_t *data, size_t size, bool relocatable) {
     const void *parts[MAX_PARTS] = {0};
     unsigned n_parts = 0;
     for (size_t at = 0; at + 16 <= size;) {
@@ -223,21 +214,18 @@ static void look_at_fatbins(struct file *f, const uint8_t *data, size_t size, bo
     if (n_parts && f->check_kernels) check_image(f, &linked);
 }
 
-static void section(void *user, const char *name, const void *data, size_t size)
-{
+static void section(void *user, const char *name, const void *data, size_t size) {
     struct file *f = user;
     if (!strcmp(name, ".nv_fatbin") || !strcmp(name, "__nv_relfatbin"))
         look_at_fatbins(f, data, size, !strcmp(name, "__nv_relfatbin"));
     if (!strncmp(name, ".rodata", 7) || !strncmp(name, ".data", 5)) scan_strings(f, data, size);
 }
 
-static bool looks_up(const struct needs *needs)
-{
+static bool looks_up(const struct needs *needs) {
     return needs->by_name && needs->opens;
 }
 
-static void print_needs(const struct needs *needs, const char *title, const char *library)
-{
+static void print_needs(const struct needs *needs, const char *title, const char *library) {
     if (needs->linked)
         printf("    %s linked against %u functions, %u not carried\n", title, needs->linked, needs->linked_missing);
     if (looks_up(needs))
@@ -246,15 +234,17 @@ static void print_needs(const struct needs *needs, const char *title, const char
     if (*needs->missing && (needs->linked_missing || looks_up(needs))) printf("    not carried %s\n", needs->missing);
 }
 
-static void print_file(const struct file *f)
-{
+static void print_file(const struct file *f) {
     for (int i = 0; i < N_APIS; i++)
         print_needs(&f->needs[i], apis[i].title, apis[i].library);
     if (f->runtime) printf("    CUDA runtime %u functions (the runtime asks the driver)\n", f->runtime);
     if (f->opencl) printf("    OpenCL       %u functions, none carried\n", f->opencl);
     for (unsigned i = 0; i < f->n_code; i++) {
         const struct code *c = &f->code[i];
-        printf("    GPU code     %s%u%s: %u image%s", c->kind == 1 ? "PTX for compute_" : c->kind == 2 ? "sm_" : "LTO-IR for ",
+        printf("    GPU code     %s%u%s: %u image%s",
+               c->kind == 1   ? "PTX for compute_"
+               : c->kind == 2 ? "sm_"
+                              : "LTO-IR for ",
                c->sm, c->kind == 2 ? " machine code" : "", c->count, c->count == 1 ? "" : "s");
         if (c->kind == 1) printf(", PTX %u.%u", c->version / 10, c->version % 10);
         putchar('\n');
@@ -263,15 +253,13 @@ static void print_file(const struct file *f)
 
 enum check { NO_KERNELS, COUNT_KERNELS, NAME_KERNELS };
 
-static bool is_fatbin(const char *data, size_t size)
-{
+static bool is_fatbin(const char *data, size_t size) {
     const uint32_t magic = SG_FATBIN_MAGIC;
     return size >= sizeof magic && !memcmp(data, &magic, sizeof magic);
 }
 
 /* A file of GPU code by itself, as nvcc -fatbin and nvcc -ptx write them, with a NUL behind; NULL if it is none. */
-static char *read_gpu_code(const char *path, size_t *size)
-{
+static char *read_gpu_code(const char *path, size_t *size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     char *data = fd >= 0 && fstat(fd, &st) == 0 ? malloc((size_t)st.st_size + 1) : NULL;
@@ -285,8 +273,7 @@ static char *read_gpu_code(const char *path, size_t *size)
     return NULL;
 }
 
-static void inspect_gpu_code(struct file *f, const char *path)
-{
+static void inspect_gpu_code(struct file *f, const char *path) {
     size_t size;
     char *data = read_gpu_code(path, &size);
     if (data && is_fatbin(data, size))
@@ -297,8 +284,7 @@ static void inspect_gpu_code(struct file *f, const char *path)
 }
 
 /* Whether it has anything to do with what hawser carries. Adds to *bad what the software GPU cannot run. */
-static bool inspect_file(const char *path, enum check check, unsigned *bad)
-{
+static bool inspect_file(const char *path, enum check check, unsigned *bad) {
     struct file f = {.path = path, .check_kernels = check != NO_KERNELS, .all_kernels = check == NAME_KERNELS};
     struct hawser_elf_visitor v = {needs_symbol, section, &f};
     if (f.check_kernels) printf("%s\n", path);
@@ -322,21 +308,21 @@ static bool inspect_file(const char *path, enum check check, unsigned *bad)
 
 /* ---- what cannot be inspected ---- */
 
-static const char *machine_name(const struct hawser_elf *elf)
-{
+static const char *machine_name(const struct hawser_elf *elf) {
     static const struct {
         unsigned machine;
         const char *name;
-    } names[] = {{EM_386, "32-bit x86"}, {EM_X86_64, "x86-64 with 32-bit addresses"}, {EM_AARCH64, "AArch64"},
-                 {EM_ARM, "32-bit ARM"}, {EM_PPC64, "POWER"}, {EM_RISCV, "RISC-V"}, {EM_S390, "s390"}};
+    } names[] = {{EM_386, "32-bit x86"},  {EM_X86_64, "x86-64 with 32-bit addresses"},
+                 {EM_AARCH64, "AArch64"}, {EM_ARM, "32-bit ARM"},
+                 {EM_PPC64, "POWER"},     {EM_RISCV, "RISC-V"},
+                 {EM_S390, "s390"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].machine == elf->machine) return names[i].name;
     return "another machine";
 }
 
 /* Whether a file that is no ELF file is GPU code; else says what it is. */
-static bool is_gpu_code(const char *path)
-{
+static bool is_gpu_code(const char *path) {
     size_t size;
     char *data = read_gpu_code(path, &size), head[256] = "";
     bool code = data != NULL;
@@ -354,8 +340,7 @@ static bool is_gpu_code(const char *path)
 }
 
 /* 0 when the file can be inspected, else the exit status. */
-static int check_file(const char *path, struct hawser_elf *elf)
-{
+static int check_file(const char *path, struct hawser_elf *elf) {
     struct stat st;
     errno = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? EISDIR : 0;
     if (errno == EISDIR || hawser_elf_inspect(path, elf) != 0) {
@@ -374,8 +359,7 @@ static int check_file(const char *path, struct hawser_elf *elf)
 
 /* ---- the libraries: as the dynamic loader would find them ---- */
 
-static unsigned libraries_of(const char *program, char **out)
-{
+static unsigned libraries_of(const char *program, char **out) {
     int ends[2];
     unsigned n = 0;
     if (pipe(ends) != 0) return 0;
@@ -407,21 +391,20 @@ static unsigned libraries_of(const char *program, char **out)
     return n;
 }
 
-static void help(void)
-{
-    printf("usage: hawser inspect [--kernels] [--libraries] PROGRAM\n\n"
-           "Prints what PROGRAM and the libraries that it is linked against need of each API that hawser carries, which\n"
-           "GPU code they hold, and which of the program's kernels the software GPU can run. The program is not run.\n"
-           "Libraries that it opens itself are not seen: inspect them like programs. PROGRAM may also be a file of GPU\n"
-           "code, as nvcc -fatbin and nvcc -ptx write them.\n\n"
-           "  --kernels     name also the kernels that can run\n"
-           "  --libraries   try the kernels of the libraries too\n\n"
-           "Exit status: 0, or 1 when the software GPU cannot run some kernel, 125 when PROGRAM cannot\n"
-           "be read, is no program, or is one for another machine.\n");
+static void help(void) {
+    printf(
+        "usage: hawser inspect [--kernels] [--libraries] PROGRAM\n\n"
+        "Prints what PROGRAM and the libraries that it is linked against need of each API that hawser carries, which\n"
+        "GPU code they hold, and which of the program's kernels the software GPU can run. The program is not run.\n"
+        "Libraries that it opens itself are not seen: inspect them like programs. PROGRAM may also be a file of GPU\n"
+        "code, as nvcc -fatbin and nvcc -ptx write them.\n\n"
+        "  --kernels     name also the kernels that can run\n"
+        "  --libraries   try the kernels of the libraries too\n\n"
+        "Exit status: 0, or 1 when the software GPU cannot run some kernel, 125 when PROGRAM cannot\n"
+        "be read, is no program, or is one for another machine.\n");
 }
 
-int cmd_inspect(int argc, char **argv)
-{
+int cmd_inspect(int argc, char **argv) {
     enum check check = COUNT_KERNELS;
     bool of_libraries = false;
     int i = 1;

@@ -23,8 +23,7 @@ static const struct {
     {"help", cmd_help, false, "help                print this text"},
 };
 
-static int cmd_help(int argc, char **argv)
-{
+static int cmd_help(int argc, char **argv) {
     (void)argc, (void)argv;
     printf("usage: hawser COMMAND …\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
@@ -33,16 +32,14 @@ static int cmd_help(int argc, char **argv)
     return 0;
 }
 
-static int cmd_version(int argc, char **argv)
-{
+static int cmd_version(int argc, char **argv) {
     (void)argc, (void)argv;
     printf("hawser %s\n", HAWSER_VERSION);
     return 0;
 }
 
 /* getopt_long and hawser_error begin their lines with the command's name. */
-static int run_command(size_t i, int argc, char **argv)
-{
+static int run_command(size_t i, int argc, char **argv) {
     static char name[32];
     char path[PATH_MAX];
     snprintf(name, sizeof name, "hawser %s", commands[i].name);
@@ -56,8 +53,7 @@ static int run_command(size_t i, int argc, char **argv)
     return commands[i].run(argc, argv);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc < 2) return cmd_help(argc, argv);
     const char *name = argv[1];
     if (!strcmp(name, "--help") || !strcmp(name, "-h")) name = "help";

@@ -19,8 +19,7 @@
 
 /* Arguments for hawserd; strings live as long as the process. */
 static void fill_args(char **argv, const char *daemon, const char *endpoint, int ready, int lifetime,
-                      const struct private_options *o)
-{
+                      const struct private_options *o) {
     static char ready_text[16], lifetime_text[16];
     int n = 0;
     snprintf(ready_text, sizeof ready_text, "%d", ready);
@@ -45,8 +44,7 @@ static void fill_args(char **argv, const char *daemon, const char *endpoint, int
 }
 
 /* In the child. A grandchild becomes the daemon, so that the run's parent never has to wait for it. */
-static void become_daemon(char **argv, int ready, int lifetime)
-{
+static void become_daemon(char **argv, int ready, int lifetime) {
     if (setsid() < 0) _exit(1);
     pid_t pid = fork();
     if (pid != 0) _exit(pid < 0);
@@ -61,20 +59,18 @@ static void become_daemon(char **argv, int ready, int lifetime)
 }
 
 /* True when the daemon says that it is ready. */
-static int wait_until_ready(int fd)
-{
+static int wait_until_ready(int fd) {
     char line[512];
     size_t size = 0;
     ssize_t n;
-    while (size < sizeof line - 1 && ((n = read(fd, line + size, sizeof line - 1 - size)) > 0 ||
-                                      (n < 0 && errno == EINTR)))
+    while (size < sizeof line - 1 &&
+           ((n = read(fd, line + size, sizeof line - 1 - size)) > 0 || (n < 0 && errno == EINTR)))
         if (n > 0) size += (size_t)n;
     line[size] = 0;
     return !strncmp(line, "ready ", 6);
 }
 
-const char *private_base(void)
-{
+const char *private_base(void) {
     const char *const bases[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR")};
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         const char *base = bases[i];
@@ -83,8 +79,7 @@ const char *private_base(void)
     return "/tmp";
 }
 
-int private_start(const struct private_options *o, struct private_server *out)
-{
+int private_start(const struct private_options *o, struct private_server *out) {
     char folder[PATH_MAX], daemon[PATH_MAX], *argv[MAX_ARGS];
     int ready[2] = {-1, -1}, lifetime[2] = {-1, -1}, status;
     const char *base = private_base();

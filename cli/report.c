@@ -44,8 +44,7 @@ struct trace_record {
 
 /* ---- reading ---- */
 
-static char *unescaped(char *text)
-{
+static char *unescaped(char *text) {
     char *to = text;
     for (const char *at = text; *at; at++) {
         if (*at != '\\' || !at[1]) {
@@ -59,14 +58,12 @@ static char *unescaped(char *text)
     return text;
 }
 
-static uint64_t number(const char *text)
-{
+static uint64_t number(const char *text) {
     return strtoull(text, NULL, 10);
 }
 
 /* Room for one more; false when memory is short. */
-static bool grow(void **array, size_t n, size_t *cap, size_t size)
-{
+static bool grow(void **array, size_t n, size_t *cap, size_t size) {
     if (n < *cap) return true;
     size_t more = *cap ? 2 * *cap : 256;
     void *p = realloc(*array, more * size);
@@ -76,28 +73,37 @@ static bool grow(void **array, size_t n, size_t *cap, size_t size)
     return true;
 }
 
-static void read_call(struct process *p, char **f, unsigned n)
-{
+static void read_call(struct process *p, char **f, unsigned n) {
     if (n < 14 || !grow((void **)&p->calls, p->n_calls, &p->cap_calls, sizeof *p->calls)) return;
-    p->calls[p->n_calls++] = (struct call){
-        .id = number(f[1]), .thread = atoi(f[2]), .start = number(f[3]), .end = number(f[4]), .waited = number(f[5]),
-        .sent = number(f[6]), .answered = number(f[7]), .calls = (unsigned)number(f[8]),
-        .posts = (unsigned)number(f[9]), .result = strdup(f[10]), .name = strdup(f[11]),
-        .arguments = strdup(unescaped(f[12])), .kernel = *f[13] ? strdup(unescaped(f[13])) : NULL};
+    p->calls[p->n_calls++] = (struct call){.id = number(f[1]),
+                                           .thread = atoi(f[2]),
+                                           .start = number(f[3]),
+                                           .end = number(f[4]),
+                                           .waited = number(f[5]),
+                                           .sent = number(f[6]),
+                                           .answered = number(f[7]),
+                                           .calls = (unsigned)number(f[8]),
+                                           .posts = (unsigned)number(f[9]),
+                                           .result = strdup(f[10]),
+                                           .name = strdup(f[11]),
+                                           .arguments = strdup(unescaped(f[12])),
+                                           .kernel = *f[13] ? strdup(unescaped(f[13])) : NULL};
 }
 
-static void read_host(struct process *p, char **f, unsigned n)
-{
+static void read_host(struct process *p, char **f, unsigned n) {
     if (n < 10 || !grow((void **)&p->hosts, p->n_hosts, &p->cap_hosts, sizeof *p->hosts)) return;
-    p->hosts[p->n_hosts++] = (struct host){.id = number(f[1]), .function = strdup(f[2]), .post = number(f[3]),
-                                           .received = number(f[4]), .started = number(f[5]),
-                                           .ended = number(f[6]), .device_start = number(f[7]),
+    p->hosts[p->n_hosts++] = (struct host){.id = number(f[1]),
+                                           .function = strdup(f[2]),
+                                           .post = number(f[3]),
+                                           .received = number(f[4]),
+                                           .started = number(f[5]),
+                                           .ended = number(f[6]),
+                                           .device_start = number(f[7]),
                                            .device_end = number(f[8])};
 }
 
 /* Frames follow their call. */
-static void read_frame(struct process *p, char **f, unsigned n)
-{
+static void read_frame(struct process *p, char **f, unsigned n) {
     struct call *c = p->n_calls ? &p->calls[p->n_calls - 1] : NULL;
     for (size_t i = p->n_calls; c && i-- > 0 && c->id != number(f[1]);)
         c = &p->calls[i];
@@ -105,8 +111,7 @@ static void read_frame(struct process *p, char **f, unsigned n)
         c->frames[c->n_frames++] = strdup(unescaped(f[2]));
 }
 
-static void read_line(struct process *p, char *line)
-{
+static void read_line(struct process *p, char *line) {
     char *fields[MAX_FIELDS];
     unsigned n = 0;
     line[strcspn(line, "\n")] = 0;
@@ -121,33 +126,31 @@ static void read_line(struct process *p, char *line)
     }
 }
 
-static int by_start(const void *a, const void *b)
-{
+static int by_start(const void *a, const void *b) {
     const struct call *x = a, *y = b;
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static int by_id(const void *a, const void *b)
-{
+static int by_id(const void *a, const void *b) {
     const struct host *x = a, *y = b;
     return x->id != y->id ? x->id < y->id ? -1 : 1 : x->received < y->received ? -1 : x->received > y->received;
 }
 
 /* The first of a call's, in sorted hosts; n_hosts if it has none. */
-static size_t first_host(const struct process *p, uint64_t id)
-{
+static size_t first_host(const struct process *p, uint64_t id) {
     size_t low = 0, high = p->n_hosts;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (p->hosts[mid].id < id) low = mid + 1;
-        else high = mid;
+        if (p->hosts[mid].id < id)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low < p->n_hosts && p->hosts[low].id == id ? low : p->n_hosts;
 }
 
 /* Shares of each call, and the clocks: the quickest of the calls with one answer tells best how they differ. */
-static void work_out(struct process *p)
-{
+static void work_out(struct process *p) {
     uint64_t best = UINT64_MAX;
     qsort(p->calls, p->n_calls, sizeof *p->calls, by_start);
     if (p->n_hosts) qsort(p->hosts, p->n_hosts, sizeof *p->hosts, by_id);
@@ -172,8 +175,7 @@ static void work_out(struct process *p)
     }
 }
 
-static bool read_process(struct trace_record *r, const char *path)
-{
+static bool read_process(struct trace_record *r, const char *path) {
     FILE *f = fopen(path, "re");
     char *line = NULL;
     size_t room = 0;
@@ -196,8 +198,7 @@ static bool read_process(struct trace_record *r, const char *path)
     return true;
 }
 
-struct trace_record *trace_read(const char *folder)
-{
+struct trace_record *trace_read(const char *folder) {
     char path[8192];
     struct trace_record *r = calloc(1, sizeof *r);
     DIR *d = opendir(folder);
@@ -213,38 +214,40 @@ struct trace_record *trace_read(const char *folder)
 
 /* ---- writing ---- */
 
-static FILE *open_output(const char *path)
-{
+static FILE *open_output(const char *path) {
     return strcmp(path, "-") ? fopen(path, "we") : stderr;
 }
 
-static int close_output(FILE *f)
-{
+static int close_output(FILE *f) {
     int bad = ferror(f);
-    if (f != stderr) bad |= fclose(f);
-    else fflush(f);
+    if (f != stderr)
+        bad |= fclose(f);
+    else
+        fflush(f);
     return bad ? -1 : 0;
 }
 
-static const char *duration(char out[32], uint64_t ns)
-{
+static const char *duration(char out[32], uint64_t ns) {
     double v = (double)ns;
-    if (ns == 0) snprintf(out, 32, "-");
-    else if (ns < 10000) snprintf(out, 32, "%.2f us", v / 1e3);
-    else if (ns < 1000000) snprintf(out, 32, "%.1f us", v / 1e3);
-    else if (ns < 10000000000) snprintf(out, 32, "%.2f ms", v / 1e6);
-    else snprintf(out, 32, "%.2f s", v / 1e9);
+    if (ns == 0)
+        snprintf(out, 32, "-");
+    else if (ns < 10000)
+        snprintf(out, 32, "%.2f us", v / 1e3);
+    else if (ns < 1000000)
+        snprintf(out, 32, "%.1f us", v / 1e3);
+    else if (ns < 10000000000)
+        snprintf(out, 32, "%.2f ms", v / 1e6);
+    else
+        snprintf(out, 32, "%.2f s", v / 1e9);
     return out;
 }
 
-static uint64_t guest_time(const struct call *c)
-{
+static uint64_t guest_time(const struct call *c) {
     uint64_t whole = c->end - c->start;
     return whole > c->waited ? whole - c->waited : 0;
 }
 
-int trace_write_text(const struct trace_record *r, const char *path)
-{
+int trace_write_text(const struct trace_record *r, const char *path) {
     char t[32];
     FILE *f = open_output(path);
     if (!f) return -1;
@@ -275,8 +278,7 @@ struct row {
     uint64_t guest, wire, host, device;
 };
 
-static struct row *row_of(struct row **rows, size_t *n, const char *name)
-{
+static struct row *row_of(struct row **rows, size_t *n, const char *name) {
     for (size_t i = 0; i < *n; i++)
         if (!strcmp((*rows)[i].name, name)) return &(*rows)[i];
     struct row *more = realloc(*rows, (*n + 1) * sizeof *more);
@@ -286,30 +288,26 @@ static struct row *row_of(struct row **rows, size_t *n, const char *name)
     return &more[(*n)++];
 }
 
-static uint64_t whole(const struct row *r)
-{
+static uint64_t whole(const struct row *r) {
     return r->guest + r->wire + r->host;
 }
 
-static int by_time(const void *a, const void *b)
-{
+static int by_time(const void *a, const void *b) {
     uint64_t x = whole(a) + ((const struct row *)a)->device, y = whole(b) + ((const struct row *)b)->device;
     return x > y ? -1 : x < y;
 }
 
-static void print_rows(FILE *f, struct row *rows, size_t n, const char *title)
-{
+static void print_rows(FILE *f, struct row *rows, size_t n, const char *title) {
     char t[4][32];
     qsort(rows, n, sizeof *rows, by_time);
     fprintf(f, "\n%9s %7s %11s %11s %11s %11s  %s\n", "calls", "failed", "guest", "wire", "host", "device", title);
     for (size_t i = 0; i < n; i++)
-        fprintf(f, "%9zu %7zu %11s %11s %11s %11s  %s\n", rows[i].calls, rows[i].failed,
-                duration(t[0], rows[i].guest), duration(t[1], rows[i].wire), duration(t[2], rows[i].host),
-                duration(t[3], rows[i].device), rows[i].name);
+        fprintf(f, "%9zu %7zu %11s %11s %11s %11s  %s\n", rows[i].calls, rows[i].failed, duration(t[0], rows[i].guest),
+                duration(t[1], rows[i].wire), duration(t[2], rows[i].host), duration(t[3], rows[i].device),
+                rows[i].name);
 }
 
-static void add(struct row *row, const struct call *c)
-{
+static void add(struct row *row, const struct call *c) {
     if (!row) return;
     row->calls++;
     row->failed += strcmp(c->result, "CUDA_SUCCESS") && strcmp(c->result, "Success");
@@ -319,8 +317,7 @@ static void add(struct row *row, const struct call *c)
     row->device += c->device;
 }
 
-int trace_write_summary(const struct trace_record *r, const char *path)
-{
+int trace_write_summary(const struct trace_record *r, const char *path) {
     FILE *f = open_output(path);
     if (!f) return -1;
     for (size_t i = 0; i < r->n; i++) {
@@ -350,14 +347,16 @@ int trace_write_summary(const struct trace_record *r, const char *path)
 
 /* ---- JSON: the Trace Event Format; times in microseconds ---- */
 
-static void json_text(FILE *f, const char *text)
-{
+static void json_text(FILE *f, const char *text) {
     fputc('"', f);
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') fprintf(f, "\\%c", c);
-        else if (c < 32 || c > 126) fprintf(f, "\\u%04x", c);
-        else fputc(c, f);
+        if (c == '"' || c == '\\')
+            fprintf(f, "\\%c", c);
+        else if (c < 32 || c > 126)
+            fprintf(f, "\\u%04x", c);
+        else
+            fputc(c, f);
     }
     fputc('"', f);
 }
@@ -365,13 +364,11 @@ static void json_text(FILE *f, const char *text)
 /* Tracks: a process each for the guest's threads, the host and the device. */
 enum track { GUEST, HOST, DEVICE };
 
-static long track_id(const struct process *p, enum track t)
-{
+static long track_id(const struct process *p, enum track t) {
     return p->pid + 10000000L * t;
 }
 
-static void json_name(FILE *f, const struct process *p, enum track t, const char *what)
-{
+static void json_name(FILE *f, const struct process *p, enum track t, const char *what) {
     fprintf(f, "{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%ld,\"args\":{\"name\":", track_id(p, t));
     char text[4096];
     snprintf(text, sizeof text, "%s of %d (%s)", what, p->pid, p->program);
@@ -380,16 +377,14 @@ static void json_name(FILE *f, const struct process *p, enum track t, const char
 }
 
 static void json_slice(FILE *f, const struct trace_record *r, const struct process *p, enum track t, int thread,
-                       const char *name, int64_t start, int64_t end)
-{
+                       const char *name, int64_t start, int64_t end) {
     fputs("{\"name\":", f);
     json_text(f, name);
     fprintf(f, ",\"ph\":\"X\",\"pid\":%ld,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f", track_id(p, t), thread,
             (double)(start - (int64_t)r->begin) / 1e3, (double)(end > start ? end - start : 0) / 1e3);
 }
 
-static void json_call(FILE *f, const struct trace_record *r, const struct process *p, const struct call *c)
-{
+static void json_call(FILE *f, const struct trace_record *r, const struct process *p, const struct call *c) {
     json_slice(f, r, p, GUEST, c->thread, c->name, (int64_t)c->start, (int64_t)c->end);
     fputs(",\"cat\":\"call\",\"args\":{\"arguments\":", f);
     json_text(f, c->arguments);
@@ -411,8 +406,7 @@ struct lanes {
     uint64_t busy[64];
 };
 
-static int lane(struct lanes *l, uint64_t start, uint64_t end)
-{
+static int lane(struct lanes *l, uint64_t start, uint64_t end) {
     for (int i = 0; i < 63; i++)
         if (l->busy[i] <= start) {
             l->busy[i] = end;
@@ -421,19 +415,16 @@ static int lane(struct lanes *l, uint64_t start, uint64_t end)
     return 64;
 }
 
-static int by_device_start(const void *a, const void *b)
-{
+static int by_device_start(const void *a, const void *b) {
     const struct host *x = *(const struct host *const *)a, *y = *(const struct host *const *)b;
     return x->device_start < y->device_start ? -1 : x->device_start > y->device_start;
 }
 
-static const struct call *call_of(const struct call **by_number, size_t n, uint64_t id)
-{
+static const struct call *call_of(const struct call **by_number, size_t n, uint64_t id) {
     return id < n ? by_number[id] : NULL;
 }
 
-static void json_process(FILE *f, const struct trace_record *r, const struct process *p)
-{
+static void json_process(FILE *f, const struct trace_record *r, const struct process *p) {
     uint64_t most = 0;
     for (size_t i = 0; i < p->n_calls; i++)
         if (p->calls[i].id > most) most = p->calls[i].id;
@@ -467,17 +458,20 @@ static void json_process(FILE *f, const struct trace_record *r, const struct pro
         fputs(",\"cat\":\"device\"},\n", f);
         if (!c) continue;
         /* an arrow from the call to its work */
-        fprintf(f, "{\"name\":\"work\",\"cat\":\"work\",\"ph\":\"s\",\"id\":\"%d.%zu\",\"pid\":%ld,\"tid\":%d,\"ts\":%.3f},\n",
-                p->pid, i, track_id(p, GUEST), c->thread, (double)(c->start - r->begin) / 1e3);
-        fprintf(f, "{\"name\":\"work\",\"cat\":\"work\",\"ph\":\"f\",\"bp\":\"e\",\"id\":\"%d.%zu\",\"pid\":%ld,\"tid\":%d,\"ts\":%.3f},\n",
+        fprintf(
+            f,
+            "{\"name\":\"work\",\"cat\":\"work\",\"ph\":\"s\",\"id\":\"%d.%zu\",\"pid\":%ld,\"tid\":%d,\"ts\":%.3f},\n",
+            p->pid, i, track_id(p, GUEST), c->thread, (double)(c->start - r->begin) / 1e3);
+        fprintf(f,
+                "{\"name\":\"work\",\"cat\":\"work\",\"ph\":\"f\",\"bp\":\"e\",\"id\":\"%d.%zu\",\"pid\":%ld,\"tid\":%"
+                "d,\"ts\":%.3f},\n",
                 p->pid, i, track_id(p, DEVICE), track, (double)(start - (int64_t)r->begin) / 1e3);
     }
     free(by_number);
     free(work);
 }
 
-int trace_write_json(const struct trace_record *r, const char *path)
-{
+int trace_write_json(const struct trace_record *r, const char *path) {
     FILE *f = open_output(path);
     if (!f) return -1;
     fputs("{\"traceEvents\":[\n", f);

@@ -29,8 +29,7 @@
 #define PROBE_MS 5000
 #define MAX_WAIT_S 3600
 
-static void usage(void)
-{
+static void usage(void) {
     fputs("usage: hawser run [options] [--] PROGRAM ARGS…\n"
           "Runs an unmodified CUDA program. With no server named by --server, HAWSER_SERVER or a\n"
           "configuration file, a private one is started for the run.\n"
@@ -50,8 +49,7 @@ static void usage(void)
 /* ---- the program ---- */
 
 /* As execvp would find it. Exit status 0, 126 or 127. */
-static int find_program(const char *name, char *out)
-{
+static int find_program(const char *name, char *out) {
     int status = EXIT_NOT_FOUND;
     const char *path = getenv("PATH");
     if (strchr(name, '/')) path = NULL;
@@ -71,8 +69,7 @@ static int find_program(const char *name, char *out)
 }
 
 /* Programs into which nothing can be preloaded would run without hawser and not know it. */
-static int check_program(const char *path)
-{
+static int check_program(const char *path) {
     struct hawser_elf elf;
     struct stat st;
     if (stat(path, &st) == 0 && st.st_mode & (S_ISUID | S_ISGID)) {
@@ -81,16 +78,15 @@ static int check_program(const char *path)
     }
     if (hawser_elf_inspect(path, &elf) != 0 || !elf.is_elf || (elf.is_native && !elf.is_static)) return 0;
     hawser_error("%s is %s: hawser's libraries cannot be loaded into it", path,
-                 !elf.is_64_bit   ? "a 32-bit program"
+                 !elf.is_64_bit  ? "a 32-bit program"
                  : elf.is_native ? "linked statically"
-                                  : "built for another machine than x86-64");
+                                 : "built for another machine than x86-64");
     return EXIT_HAWSER;
 }
 
 /* ---- its environment ---- */
 
-static void prepend_preload(const char *library)
-{
+static void prepend_preload(const char *library) {
     char *before = getenv("LD_PRELOAD"), *value = NULL;
     if (before && strstr(before, library)) return;
     if (asprintf(&value, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0) return;
@@ -99,15 +95,13 @@ static void prepend_preload(const char *library)
 }
 
 /* Programs that know no CUDA driver by name ask these. Variables that the user has set stay. */
-static void set_if_there(const char *variable, const char *name)
-{
+static void set_if_there(const char *variable, const char *name) {
     char path[PATH_MAX], real[PATH_MAX];
     if (hawser_beside(name, path) && realpath(path, real)) setenv(variable, real, 0);
 }
 
 /* Some look for a driver's file in folders. The one they find is only its name: loading it loads hawser's. */
-static void append_library_folder(void)
-{
+static void append_library_folder(void) {
     char path[PATH_MAX], real[PATH_MAX], folder[PATH_MAX], *value = NULL;
     const char *before = getenv("LD_LIBRARY_PATH");
     if (!hawser_beside("../lib/stubs", path) || !realpath(path, real) || hawser_preloadable(real, folder) != 0) return;
@@ -117,20 +111,20 @@ static void append_library_folder(void)
     free(value);
 }
 
-/* AddressSanitizer's runtime, where it is a library, wants to be the first one, and LD_PRELOAD stands before it: in this
- * program or in one that it starts. It works behind hawser's libraries too, which take no function away from it. */
-static void let_asan_stand_behind(void)
-{
+/* AddressSanitizer's runtime, where it is a library, wants to be the first one, and LD_PRELOAD stands before it: in
+ * this program or in one that it starts. It works behind hawser's libraries too, which take no function away from it.
+ */
+static void let_asan_stand_behind(void) {
     const char *before = getenv("ASAN_OPTIONS");
     char *value = NULL;
     if (before && strstr(before, "verify_asan_link_order")) return;
-    if (asprintf(&value, "%s%sverify_asan_link_order=0", before ? before : "", before && *before ? ":" : "") < 0) return;
+    if (asprintf(&value, "%s%sverify_asan_link_order=0", before ? before : "", before && *before ? ":" : "") < 0)
+        return;
     setenv("ASAN_OPTIONS", value, 1);
     free(value);
 }
 
-static int set_environment(const char *endpoint, bool software, bool traced)
-{
+static int set_environment(const char *endpoint, bool software, bool traced) {
     /* The last stands first in LD_PRELOAD. NVML's is for programs that need it by DT_NEEDED; its functions, and
      * CUDA's, are looked for in the tracer first, because NVML's library has none itself. */
     static const char *const objects[] = {"../lib/libhawser-trace.so", "../lib/libnvidia-ml.so.1",
@@ -165,8 +159,7 @@ static int set_environment(const char *endpoint, bool software, bool traced)
 
 static volatile sig_atomic_t child;
 
-static void hand_on(int signal, siginfo_t *info, void *context)
-{
+static void hand_on(int signal, siginfo_t *info, void *context) {
     (void)context;
     /* A signal of the terminal's has si_code > 0 and reached the program as well. */
     if (child > 0 && info->si_code <= 0) kill(child, signal);
@@ -174,8 +167,7 @@ static void hand_on(int signal, siginfo_t *info, void *context)
 
 static const int handed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
 
-int run_end_like(int status)
-{
+int run_end_like(int status) {
     if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none); /* the program has left its core dump, if any */
@@ -188,15 +180,13 @@ int run_end_like(int status)
     return 128 + WTERMSIG(status);
 }
 
-static int cannot_exec(const char *path)
-{
+static int cannot_exec(const char *path) {
     hawser_error("%s: %s", path, strerror(errno));
     return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
 /* 0 with the program's wait status, else an exit status of ours. */
-static int run_as_child(const char *path, char **argv, int *status)
-{
+static int run_as_child(const char *path, char **argv, int *status) {
     sigset_t all, before;
     struct sigaction action = {.sa_sigaction = hand_on, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigfillset(&all);
@@ -222,16 +212,14 @@ static int run_as_child(const char *path, char **argv, int *status)
 }
 
 /* The value as it is, checked. */
-static const char *checked(const char *option, const char *value)
-{
+static const char *checked(const char *option, const char *value) {
     char err[512];
     if (hawser_value_check(option, value, err, sizeof err)) return value;
     hawser_error("%s", err);
     exit(EXIT_HAWSER);
 }
 
-static unsigned wait_of(const char *value)
-{
+static unsigned wait_of(const char *value) {
     char *end;
     double seconds = strtod(value, &end);
     if (end > value && !*end && seconds >= 0 && seconds <= MAX_WAIT_S) return (unsigned)(seconds * 1000);
@@ -239,8 +227,7 @@ static unsigned wait_of(const char *value)
     exit(EXIT_HAWSER);
 }
 
-bool run_option(struct run_options *o, int c)
-{
+bool run_option(struct run_options *o, int c) {
     switch (c) {
     case 's':
         o->server = optarg;
@@ -265,8 +252,7 @@ bool run_option(struct run_options *o, int c)
     }
 }
 
-int run_program(struct run_options *o, char **argv, int *wait_status)
-{
+int run_program(struct run_options *o, char **argv, int *wait_status) {
     char path[PATH_MAX], server[HAWSER_ENDPOINT_MAX], err[1024];
     int status = find_program(argv[0], path);
     if (status != 0) {
@@ -297,8 +283,7 @@ int run_program(struct run_options *o, char **argv, int *wait_status)
     return cannot_exec(path);
 }
 
-int cmd_run(int argc, char **argv)
-{
+int cmd_run(int argc, char **argv) {
     static const struct option table[] = {RUN_OPTIONS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     struct run_options o = RUN_DEFAULTS;
     int c, wait_status;

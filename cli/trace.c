@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void usage(void)
-{
+static void usage(void) {
     fputs("usage: hawser trace [options] [--] PROGRAM ARGS…\n"
           "Runs a program as 'hawser run' does and reports every call of the CUDA driver API and NVML that it made.\n"
           "\n"
@@ -28,8 +27,7 @@ static void usage(void)
           stdout);
 }
 
-static void remove_folder(const char *folder)
-{
+static void remove_folder(const char *folder) {
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));)
         if (e->d_name[0] != '.') unlinkat(dirfd(d), e->d_name, 0);
@@ -38,8 +36,7 @@ static void remove_folder(const char *folder)
 }
 
 /* Told before the program runs, which may take hours. Nothing is made or emptied yet. */
-static bool can_be_written(const char *path)
-{
+static bool can_be_written(const char *path) {
     struct stat st;
     char copy[4096];
     if (!strcmp(path, "-")) return true;
@@ -50,10 +47,9 @@ static bool can_be_written(const char *path)
     return access(dirname(copy), W_OK | X_OK) == 0;
 }
 
-static int write_all(const struct trace_record *r, const char *const paths[3])
-{
+static int write_all(const struct trace_record *r, const char *const paths[3]) {
     static int (*const write[])(const struct trace_record *, const char *) = {trace_write_text, trace_write_json,
-                                                                               trace_write_summary};
+                                                                              trace_write_summary};
     for (int i = 0; i < 3; i++)
         if (paths[i] && write[i](r, paths[i]) != 0) {
             hawser_error("%s: %s", paths[i], strerror(errno));
@@ -62,12 +58,14 @@ static int write_all(const struct trace_record *r, const char *const paths[3])
     return 0;
 }
 
-int cmd_trace(int argc, char **argv)
-{
-    static const struct option table[] = {
-        RUN_OPTIONS, {"summary", required_argument, NULL, 'S'}, {"text", required_argument, NULL, 'T'},
-        {"json", required_argument, NULL, 'J'}, {"backtrace", no_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+int cmd_trace(int argc, char **argv) {
+    static const struct option table[] = {RUN_OPTIONS,
+                                          {"summary", required_argument, NULL, 'S'},
+                                          {"text", required_argument, NULL, 'T'},
+                                          {"json", required_argument, NULL, 'J'},
+                                          {"backtrace", no_argument, NULL, 'B'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     struct run_options o = RUN_DEFAULTS;
     const char *paths[3] = {NULL, NULL, "-"}; /* text, JSON, summary */
     const char *base = getenv("TMPDIR");
@@ -101,8 +99,10 @@ int cmd_trace(int argc, char **argv)
     int status = run_program(&o, argv + optind, &wait_status);
     if (status == 0) {
         const struct trace_record *r = trace_read(folder);
-        if (r) status = write_all(r, paths);
-        else hawser_error("the program made no call that could be traced");
+        if (r)
+            status = write_all(r, paths);
+        else
+            hawser_error("the program made no call that could be traced");
     }
     remove_folder(folder);
     return status ? status : run_end_like(wait_status);

@@ -38,22 +38,18 @@ bool hawser_abi_in_callback(void);
 
 /* How many things there are for which layers that sleep (layers.list) must be asked. */
 extern int hawser_layers_woken;
-static inline bool hawser_layers_awake(void)
-{
+static inline bool hawser_layers_awake(void) {
     return __builtin_expect(__atomic_load_n(&hawser_layers_woken, __ATOMIC_RELAXED) != 0, 0);
 }
-static inline void hawser_layers_wake(void)
-{
+static inline void hawser_layers_wake(void) {
     __atomic_add_fetch(&hawser_layers_woken, 1, __ATOMIC_RELAXED);
 }
-static inline void hawser_layers_rest(void)
-{
+static inline void hawser_layers_rest(void) {
     __atomic_sub_fetch(&hawser_layers_woken, 1, __ATOMIC_RELAXED);
 }
 
 /* CLS, the context-local storage of the private tables (cls.c). */
-CUresult hawser_abi_cls_set(CUcontext ctx, void *key, void *value,
-                            void (*destroy)(CUcontext, void *, void *));
+CUresult hawser_abi_cls_set(CUcontext ctx, void *key, void *value, void (*destroy)(CUcontext, void *, void *));
 CUresult hawser_abi_cls_delete(CUcontext ctx, void *key);
 CUresult hawser_abi_cls_get(void **value, CUcontext ctx, void *key);
 
@@ -67,8 +63,8 @@ struct abi_handshake_device {
     int32_t domain, bus, device;
 };
 /* digest: 16 bytes. Pure. */
-void hawser_abi_handshake(const struct abi_handshake *h, const struct abi_handshake_device *devices,
-                          unsigned n, uint8_t *digest);
+void hawser_abi_handshake(const struct abi_handshake *h, const struct abi_handshake_device *devices, unsigned n,
+                          uint8_t *digest);
 
 /* MD2 (RFC 1319). digest: 16 bytes. */
 void hawser_abi_md2(const uint8_t *data, size_t size, uint8_t *digest);

@@ -10,8 +10,7 @@
 
 #define UNKNOWN_MAJOR 13
 
-void hawser_abi_capability(const void *caller, int *major, int *minor)
-{
+void hawser_abi_capability(const void *caller, int *major, int *minor) {
     Dl_info object;
     if (*major < 12 || *major >= UNKNOWN_MAJOR || !dladdr(caller, &object) || !object.dli_fname) return;
     const char *slash = strrchr(object.dli_fname, '/');

@@ -63,8 +63,7 @@ static struct entry *take(_Atomic(struct entry *) *b) {
     return e;
 }
 
-CUresult hawser_abi_cls_set(CUcontext ctx, void *key, void *value,
-                            void (*destroy)(CUcontext, void *, void *)) {
+CUresult hawser_abi_cls_set(CUcontext ctx, void *key, void *value, void (*destroy)(CUcontext, void *, void *)) {
     CUresult r = actual(&ctx);
     if (r != CUDA_SUCCESS) return r;
     pthread_mutex_lock(&lock);

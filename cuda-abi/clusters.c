@@ -3,8 +3,7 @@
 
 #include "cuda_abi.h"
 
-CUresult hawser_abi_cluster(const struct hawser_clusters *k, const CUlaunchConfig *l, unsigned cluster[3], bool *fits)
-{
+CUresult hawser_abi_cluster(const struct hawser_clusters *k, const CUlaunchConfig *l, unsigned cluster[3], bool *fits) {
     const unsigned grid[3] = {l->gridDimX, l->gridDimY, l->gridDimZ};
     bool given = k->required[0] != 0;
     for (int i = 0; i < 3; i++)

@@ -51,9 +51,9 @@ int hawser_abi_conditionals(void);
 
 /* A node of a graph that another process runs. */
 struct hawser_far_node {
-    uint64_t index;  /* from 0, in the order in which they are told */
-    uint64_t body;   /* which body of the conditional nodes told so far it is in, from 1; 0 for none */
-    bool change;     /* no new node: another one's new parameters */
+    uint64_t index; /* from 0, in the order in which they are told */
+    uint64_t body;  /* which body of the conditional nodes told so far it is in, from 1; 0 for none */
+    bool change;    /* no new node: another one's new parameters */
     bool disabled, cooperative;
     const CUgraphNodeParams *p;
     const CUlaunchAttribute *attributes;
@@ -148,7 +148,7 @@ enum hawser_image_kind {
     HAWSER_IMAGE_WRAPPER, /* 24-byte fat binary wrapper; parts are the fat binaries it points to */
     HAWSER_IMAGE_FATBIN,
     HAWSER_IMAGE_ELF,
-    HAWSER_IMAGE_PTX,     /* NUL-terminated text; the part's size excludes the NUL */
+    HAWSER_IMAGE_PTX, /* NUL-terminated text; the part's size excludes the NUL */
 };
 #define HAWSER_IMAGE_MAX_PARTS 256
 struct hawser_image {
@@ -157,7 +157,7 @@ struct hawser_image {
     unsigned n_parts;         /* 1 + the pre-link fat binaries of a version 2 wrapper */
     struct {
         const void *data;
-        size_t size;          /* bytes */
+        size_t size; /* bytes */
     } part[HAWSER_IMAGE_MAX_PARTS];
 };
 

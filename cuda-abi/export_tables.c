@@ -13,26 +13,25 @@
 
 typedef void (*slot)(void);
 
-static CUresult unknown_slot(const char *table, int n)
-{
+static CUresult unknown_slot(const char *table, int n) {
     hawser_abi_log("private table %s: slot %d was called, which is not known", table, n);
     return CUDA_ERROR_NOT_SUPPORTED;
 }
 
 /* Distinct functions unknown_TABLE_0 … unknown_TABLE_99. */
-#define ONE(table, n)                                                                               \
-    static CUresult unknown_##table##_##n(void)                                                     \
-    {                                                                                               \
-        return unknown_slot(#table, n);                                                             \
+#define ONE(table, n)                                                                                                  \
+    static CUresult unknown_##table##_##n(void) {                                                                      \
+        return unknown_slot(#table, n);                                                                                \
     }
-#define TEN(X, t, d) X(t, d##0) X(t, d##1) X(t, d##2) X(t, d##3) X(t, d##4) X(t, d##5) X(t, d##6)     \
-    X(t, d##7) X(t, d##8) X(t, d##9)
-#define HUNDRED(X, t) TEN(X, t, ) TEN(X, t, 1) TEN(X, t, 2) TEN(X, t, 3) TEN(X, t, 4) TEN(X, t, 5)    \
-    TEN(X, t, 6) TEN(X, t, 7) TEN(X, t, 8) TEN(X, t, 9)
-#define LIST(table, n) (slot)unknown_##table##_##n,
+#define TEN(X, t, d)                                                                                                   \
+    X(t, d##0) X(t, d##1) X(t, d##2) X(t, d##3) X(t, d##4) X(t, d##5) X(t, d##6) X(t, d##7) X(t, d##8) X(t, d##9)
+#define HUNDRED(X, t)                                                                                                  \
+    TEN(X, t, )                                                                                                        \
+    TEN(X, t, 1) TEN(X, t, 2) TEN(X, t, 3) TEN(X, t, 4) TEN(X, t, 5) TEN(X, t, 6) TEN(X, t, 7) TEN(X, t, 8) TEN(X, t, 9)
+#define LIST(table, n) (slot) unknown_##table##_##n,
 
-#define UNKNOWN_SLOTS(table)                                                                        \
-    HUNDRED(ONE, table)                                                                             \
+#define UNKNOWN_SLOTS(table)                                                                                           \
+    HUNDRED(ONE, table)                                                                                                \
     static const slot unknown_##table[100] = {HUNDRED(LIST, table)};
 
 UNKNOWN_SLOTS(CUDART)
@@ -45,36 +44,30 @@ UNKNOWN_SLOTS(TOOLSMOD)
 
 /* ---- CUDART: loading and the primary context ---- */
 
-static CUresult cudart_load(CUmodule *out, const void *wrapper)
-{
+static CUresult cudart_load(CUmodule *out, const void *wrapper) {
     return cuModuleLoadData(out, wrapper);
 }
 
-static CUresult cudart_load_11(CUmodule *out, const void *wrapper, void *a, void *b, unsigned n)
-{
+static CUresult cudart_load_11(CUmodule *out, const void *wrapper, void *a, void *b, unsigned n) {
     (void)a, (void)b;
     if (n) hawser_abi_log("private table CUDART: load with %u options, which are ignored", n);
     return cuModuleLoadData(out, wrapper);
 }
 
-static CUresult cudart_load_bare(const void *fatbin, CUmodule *out, void *a, void *b, unsigned n)
-{
+static CUresult cudart_load_bare(const void *fatbin, CUmodule *out, void *a, void *b, unsigned n) {
     return cudart_load_11(out, fatbin, a, b, n);
 }
 
 static CUresult cudart_launch(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-                              unsigned bz, unsigned shared, CUstream stream, void **extra)
-{
+                              unsigned bz, unsigned shared, CUstream stream, void **extra) {
     return hawser_exported_cuLaunchKernel(f, gx, gy, gz, bx, by, bz, shared, stream, NULL, extra);
 }
 
-static void before_unload(size_t unused)
-{
+static void before_unload(size_t unused) {
     (void)unused;
 }
 
-static CUresult succeed(void)
-{
+static CUresult succeed(void) {
     return CUDA_SUCCESS;
 }
 
@@ -82,15 +75,13 @@ static CUresult succeed(void)
 
 #define HOOK_WORDS 1024 /* 32-bit flags; a runtime reads as many as it has calls, 523 in 13.0 */
 
-static void hooks_calls(void **buffer, size_t *count)
-{
+static void hooks_calls(void **buffer, size_t *count) {
     static uint32_t enabled[HOOK_WORDS];
     *buffer = enabled;
     *count = HOOK_WORDS;
 }
 
-static void hooks_events(void **buffer, size_t *count)
-{
+static void hooks_events(void **buffer, size_t *count) {
     static uint32_t enabled[64];
     *buffer = enabled;
     *count = 14;
@@ -98,20 +89,17 @@ static void hooks_events(void **buffer, size_t *count)
 
 /* ---- TLS, CHECK ---- */
 
-static CUresult tls_current(CUcontext *out)
-{
+static CUresult tls_current(CUcontext *out) {
     return cuCtxGetCurrent(out);
 }
 
-static CUresult check_wrapped(CUcontext ctx, uint32_t *wrapped, void **unwrapped)
-{
+static CUresult check_wrapped(CUcontext ctx, uint32_t *wrapped, void **unwrapped) {
     (void)ctx, (void)unwrapped;
     *wrapped = 0;
     return CUDA_SUCCESS;
 }
 
-static uint32_t check_flag(void)
-{
+static uint32_t check_flag(void) {
     return 0;
 }
 
@@ -120,8 +108,7 @@ static uint32_t check_flag(void)
 static const slot *cudart_table(void);
 static const slot *handshake_table(void);
 
-static CUresult handshake(uint32_t version, uint64_t seconds, uint64_t out[2])
-{
+static CUresult handshake(uint32_t version, uint64_t seconds, uint64_t out[2]) {
     int driver = 0, count = 0;
     cuDriverGetVersion(&driver);
     if (cuDeviceGetCount(&count) != CUDA_SUCCESS) count = 0;
@@ -152,33 +139,30 @@ static CUresult handshake(uint32_t version, uint64_t seconds, uint64_t out[2])
 
 /* ---- TOOLSCTX, TOOLSMOD: asked by cuBLAS and cuFFT ---- */
 
-/* cuBLAS asks for ids on threads that have no context yet, and gives up at an error. 0 is no context's and no stream's. */
-static CUresult id_or_none(CUresult r, unsigned long long value, uint64_t *id)
-{
+/* cuBLAS asks for ids on threads that have no context yet, and gives up at an error. 0 is no context's and no stream's.
+ */
+static CUresult id_or_none(CUresult r, unsigned long long value, uint64_t *id) {
     CUcontext current = NULL;
     bool none = r == CUDA_ERROR_INVALID_CONTEXT && cuCtxGetCurrent(&current) == CUDA_SUCCESS && !current;
     if (r == CUDA_SUCCESS || none) *id = none ? 0 : value;
     return none ? CUDA_SUCCESS : r;
 }
 
-static CUresult toolsctx_id(CUcontext ctx, uint64_t *id)
-{
+static CUresult toolsctx_id(CUcontext ctx, uint64_t *id) {
     unsigned long long value = 0;
     CUresult r = cuCtxGetId(ctx, &value);
     return id_or_none(r, value, id);
 }
 
 /* The "internal object" of a stream is the handle itself; the default streams need stable ones too. */
-static CUresult toolsctx_stream(CUcontext ctx, CUstream stream, void **object, int per_thread)
-{
+static CUresult toolsctx_stream(CUcontext ctx, CUstream stream, void **object, int per_thread) {
     (void)ctx;
     if (!stream) stream = per_thread ? CU_STREAM_PER_THREAD : CU_STREAM_LEGACY;
     *object = stream;
     return CUDA_SUCCESS;
 }
 
-static CUresult toolsctx_stream_id(CUcontext ctx, void *object, uint64_t *id)
-{
+static CUresult toolsctx_stream_id(CUcontext ctx, void *object, uint64_t *id) {
     (void)ctx;
     unsigned long long value = 0;
     CUresult r = cuStreamGetId(object, &value);
@@ -188,8 +172,7 @@ static CUresult toolsctx_stream_id(CUcontext ctx, void *object, uint64_t *id)
 /* Calls back for each function of a module. The result is no CUresult: 1 is success, which cuFFT waits for. Its
  * callback returns nothing: what is in the register must not be looked at. */
 static int toolsmod_functions(CUcontext ctx, CUmodule module,
-                              void (*callback)(void *user, CUfunction f, uint64_t owner), void *user)
-{
+                              void (*callback)(void *user, CUfunction f, uint64_t owner), void *user) {
     (void)ctx;
     unsigned n = 0;
     CUresult r = cuModuleGetFunctionCount(&n, module);
@@ -211,14 +194,15 @@ struct known {
 struct table {
     const char *name;
     uint8_t id[16];
-    int slots;              /* with slot 0 */
-    bool has_size;          /* slot 0 is the size */
+    int slots;     /* with slot 0 */
+    bool has_size; /* slot 0 is the size */
     const slot *unknown;
     struct known known[10]; /* ends with function NULL */
     slot filled[100];       /* under once */
 };
 
-#define SLOT(n, f) {n, (slot)(void (*)(void))f}
+#define SLOT(n, f)                                                                                                     \
+    { n, (slot)(void (*)(void))f }
 
 enum { CUDART, HANDSHAKE, HOOKS, TLS, CLS, CHECK, TOOLSCTX, TOOLSMOD, TABLES };
 
@@ -257,8 +241,7 @@ static struct table tables[TABLES] = {
 };
 /* clang-format on */
 
-static void fill_tables(void)
-{
+static void fill_tables(void) {
     for (struct table *t = tables; t < tables + TABLES; t++) {
         if (t->has_size) memcpy(&t->filled[0], &(size_t){(size_t)t->slots * sizeof(slot)}, sizeof(slot));
         for (int i = 1; i < t->slots && t->unknown; i++)
@@ -268,18 +251,15 @@ static void fill_tables(void)
     }
 }
 
-static const slot *cudart_table(void)
-{
+static const slot *cudart_table(void) {
     return tables[CUDART].filled;
 }
 
-static const slot *handshake_table(void)
-{
+static const slot *handshake_table(void) {
     return tables[HANDSHAKE].filled;
 }
 
-CUresult cuGetExportTable(const void **ppExportTable, const CUuuid *pExportTableId)
-{
+CUresult cuGetExportTable(const void **ppExportTable, const CUuuid *pExportTableId) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (!ppExportTable || !pExportTableId) return CUDA_ERROR_INVALID_VALUE;
     pthread_once(&once, fill_tables);

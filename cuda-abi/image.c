@@ -21,8 +21,7 @@ struct fatbin {
     uint64_t size;
 };
 
-static size_t fatbin_size(const void *data)
-{
+static size_t fatbin_size(const void *data) {
     struct fatbin f;
     memcpy(&f, data, sizeof f);
     if (f.magic != MAGIC_FATBIN || f.header_size < sizeof f || f.size > MAX_IMAGE) return 0;
@@ -30,8 +29,7 @@ static size_t fatbin_size(const void *data)
 }
 
 /* The end of whatever lies farthest back: section headers, program headers or a section. */
-static size_t elf_size(const char *data)
-{
+static size_t elf_size(const char *data) {
     Elf64_Ehdr e;
     memcpy(&e, data, sizeof e);
     if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_shentsize != sizeof(Elf64_Shdr)) return 0;
@@ -49,16 +47,14 @@ static size_t elf_size(const char *data)
     return end;
 }
 
-static CUresult add(struct hawser_image *out, const void *data, size_t size)
-{
+static CUresult add(struct hawser_image *out, const void *data, size_t size) {
     if (!size || out->n_parts == HAWSER_IMAGE_MAX_PARTS) return CUDA_ERROR_INVALID_IMAGE;
     out->part[out->n_parts].data = data;
     out->part[out->n_parts++].size = size;
     return CUDA_SUCCESS;
 }
 
-static CUresult measure_wrapper(const void *image, struct hawser_image *out)
-{
+static CUresult measure_wrapper(const void *image, struct hawser_image *out) {
     struct wrapper w;
     memcpy(&w, image, sizeof w);
     out->kind = HAWSER_IMAGE_WRAPPER;
@@ -71,14 +67,12 @@ static CUresult measure_wrapper(const void *image, struct hawser_image *out)
 }
 
 /* PTX begins, after blank lines and comments, with a directive. */
-static bool is_text(const char *s)
-{
+static bool is_text(const char *s) {
     s += strspn(s, " \t\r\n");
     return *s == '.' || *s == '/';
 }
 
-CUresult hawser_image_measure(const void *image, struct hawser_image *out)
-{
+CUresult hawser_image_measure(const void *image, struct hawser_image *out) {
     memset(out, 0, offsetof(struct hawser_image, part));
     if (!image) return CUDA_ERROR_INVALID_VALUE;
     /* Byte by byte: an image may be text shorter than the magic. */

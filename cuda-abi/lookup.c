@@ -9,8 +9,7 @@
 /* ---- cuGetProcAddress: the version asked for selects the ABI revision ---- */
 
 /* The first entry with that name, or NULL. */
-static const struct abi_symbol *first_named(const char *name)
-{
+static const struct abi_symbol *first_named(const char *name) {
     unsigned lo = 0, hi = hawser_abi_n_symbols;
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
@@ -24,8 +23,7 @@ static const struct abi_symbol *first_named(const char *name)
 }
 
 /* Entries of one name stand together, plain before per-thread, older before newer. */
-static void *select_symbol(const struct abi_symbol *s, int version, bool per_thread)
-{
+static void *select_symbol(const struct abi_symbol *s, int version, bool per_thread) {
     const struct abi_symbol *end = hawser_abi_symbols + hawser_abi_n_symbols;
     const char *name = s->name;
     void *plain = NULL, *variant = NULL;
@@ -39,14 +37,13 @@ static void *select_symbol(const struct abi_symbol *s, int version, bool per_thr
     return per_thread && variant ? variant : plain;
 }
 
-/* Success also for what is unknown or newer than the version asked for: then the pointer is null and the status says why. */
+/* Success also for what is unknown or newer than the version asked for: then the pointer is null and the status says
+ * why. */
 CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags,
-                             CUdriverProcAddressQueryResult *status)
-{
+                             CUdriverProcAddressQueryResult *status) {
     if (!symbol || !pfn) return CUDA_ERROR_INVALID_VALUE;
     const struct abi_symbol *s = first_named(symbol);
-    *pfn = s ? select_symbol(s, cudaVersion, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)
-             : NULL;
+    *pfn = s ? select_symbol(s, cudaVersion, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM) : NULL;
     if (status)
         *status = *pfn ? CU_GET_PROC_ADDRESS_SUCCESS
                   : s  ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
@@ -55,8 +52,7 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cu
 }
 
 /* Has no status, so that the result says it and the pointer is left alone. */
-CUresult cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags)
-{
+CUresult cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags) {
     void *found = NULL;
     if (!pfn) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cuGetProcAddress_v2(symbol, &found, cudaVersion, flags, NULL);
@@ -68,28 +64,23 @@ CUresult cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion, cuuin
 
 /* ---- errors ---- */
 
-static int compare_error(const void *value, const void *entry)
-{
+static int compare_error(const void *value, const void *entry) {
     return *(const int *)value - ((const struct abi_error *)entry)->value;
 }
 
-static const struct abi_error *find_error(CUresult error)
-{
+static const struct abi_error *find_error(CUresult error) {
     int value = (int)error;
-    return bsearch(&value, hawser_abi_errors, hawser_abi_n_errors, sizeof *hawser_abi_errors,
-                   compare_error);
+    return bsearch(&value, hawser_abi_errors, hawser_abi_n_errors, sizeof *hawser_abi_errors, compare_error);
 }
 
-CUresult cuGetErrorName(CUresult error, const char **pStr)
-{
+CUresult cuGetErrorName(CUresult error, const char **pStr) {
     if (!pStr) return CUDA_ERROR_INVALID_VALUE;
     const struct abi_error *e = find_error(error);
     *pStr = e ? e->name : NULL;
     return e ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuGetErrorString(CUresult error, const char **pStr)
-{
+CUresult cuGetErrorString(CUresult error, const char **pStr) {
     if (!pStr) return CUDA_ERROR_INVALID_VALUE;
     const struct abi_error *e = find_error(error);
     *pStr = e ? e->text : NULL;
@@ -98,8 +89,7 @@ CUresult cuGetErrorString(CUresult error, const char **pStr)
 
 /* ---- what is not supported ---- */
 
-CUresult hawser_abi_not_supported(const char *function)
-{
+CUresult hawser_abi_not_supported(const char *function) {
     /* Names already logged, one list per process; callers pass literals, so the pointer will do. */
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static const char *logged[1024];

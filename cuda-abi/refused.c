@@ -18,8 +18,7 @@ static struct {
 static unsigned n_libraries = 1;
 
 /* Under the lock. Libraries beyond the last are counted with it. */
-static unsigned library_of(const void *image)
-{
+static unsigned library_of(const void *image) {
     Dl_info info;
     if (!dladdr(image, &info) || !info.dli_fname) return 0;
     for (unsigned i = 1; i < n_libraries; i++)
@@ -30,8 +29,7 @@ static unsigned library_of(const void *image)
     return n_libraries++;
 }
 
-void hawser_abi_image_refused(const void *image, const char *why)
-{
+void hawser_abi_image_refused(const void *image, const char *why) {
     pthread_mutex_lock(&lock);
     unsigned i = library_of(image);
     bool first = libraries[i].times++ == 0;
@@ -40,8 +38,7 @@ void hawser_abi_image_refused(const void *image, const char *why)
     if (first) hawser_abi_log("%s: %s", name, why);
 }
 
-__attribute__((destructor)) static void tell_counts(void)
-{
+__attribute__((destructor)) static void tell_counts(void) {
     for (unsigned i = 0; i < n_libraries; i++)
         if (libraries[i].times > 1)
             hawser_abi_log("%s: %u images in all had no code for this device", libraries[i].name, libraries[i].times);

@@ -18,8 +18,7 @@ struct entry {
     size_t size;
 };
 
-static struct entry next_entry(const char **list)
-{
+static struct entry next_entry(const char **list) {
     *list += strspn(*list, blanks);
     struct entry e = {*list, strcspn(*list, ",")};
     *list += e.size;
@@ -29,14 +28,12 @@ static struct entry next_entry(const char **list)
     return e;
 }
 
-static bool is_name(struct entry e)
-{
+static bool is_name(struct entry e) {
     return e.size >= 4 && (!strncmp(e.text, "GPU-", 4) || !strncmp(e.text, "MIG-", 4));
 }
 
 /* The device of which this is the name or the beginning of the name, if it is the only one; else -1. */
-static int named(struct entry e, const struct hawser_names *all)
-{
+static int named(struct entry e, const struct hawser_names *all) {
     int found = -1;
     for (unsigned i = 0; i < all->n; i++) {
         if (strncmp(all->text[i], e.text, e.size) != 0) continue;
@@ -47,16 +44,14 @@ static int named(struct entry e, const struct hawser_names *all)
 }
 
 /* 1, +1 and 1st are 1. */
-static int numbered(struct entry e, unsigned n)
-{
+static int numbered(struct entry e, unsigned n) {
     const char *digits = e.text + (e.size && *e.text == '+');
     if (!e.size || !isdigit((unsigned char)*digits)) return -1;
     unsigned long value = strtoul(digits, NULL, 10);
     return value < n ? (int)value : -1;
 }
 
-unsigned hawser_visible_devices(const char *list, const struct hawser_names *all, unsigned out[HAWSER_MAX_DEVICES])
-{
+unsigned hawser_visible_devices(const char *list, const struct hawser_names *all, unsigned out[HAWSER_MAX_DEVICES]) {
     bool seen[HAWSER_MAX_DEVICES] = {0};
     unsigned n = 0;
     for (unsigned i = 0; !list && i < all->n; i++)
@@ -75,13 +70,11 @@ unsigned hawser_visible_devices(const char *list, const struct hawser_names *all
     return n;
 }
 
-bool hawser_container_hides(const char *list)
-{
+bool hawser_container_hides(const char *list) {
     return list && *list && strcmp(list, "all") && strcmp(list, "void");
 }
 
-bool hawser_container_devices(const char *list, const struct hawser_names *all, bool out[HAWSER_MAX_DEVICES])
-{
+bool hawser_container_devices(const char *list, const struct hawser_names *all, bool out[HAWSER_MAX_DEVICES]) {
     bool hides = hawser_container_hides(list), known = true;
     for (unsigned i = 0; i < all->n; i++)
         out[i] = !hides;

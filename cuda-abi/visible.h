@@ -12,8 +12,7 @@
 #define HAWSER_MAX_DEVICES 64
 
 /* A device's name as nvidia-smi -L gives it; kind is GPU or MIG, uuid its 16 bytes. */
-static inline void hawser_uuid_text(const char *kind, const void *uuid, char out[HAWSER_UUID_TEXT])
-{
+static inline void hawser_uuid_text(const char *kind, const void *uuid, char out[HAWSER_UUID_TEXT]) {
     const unsigned char *u = uuid;
     snprintf(out, HAWSER_UUID_TEXT, "%.3s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", kind,
              u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);

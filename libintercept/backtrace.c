@@ -8,8 +8,7 @@
 
 #define MAX_FRAMES 64
 
-void hawser_backtrace(int fd)
-{
+void hawser_backtrace(int fd) {
     unw_context_t context;
     unw_cursor_t cursor;
     if (unw_getcontext(&context) != 0 || unw_init_local(&cursor, &context) != 0) return;
@@ -18,8 +17,7 @@ void hawser_backtrace(int fd)
         char name[128] = "?", line[256];
         unw_get_reg(&cursor, UNW_REG_IP, &ip);
         unw_get_proc_name(&cursor, name, sizeof name, &offset);
-        int n = snprintf(line, sizeof line, "  #%d %#lx %s+%#lx\n", i, (unsigned long)ip, name,
-                         (unsigned long)offset);
+        int n = snprintf(line, sizeof line, "  #%d %#lx %s+%#lx\n", i, (unsigned long)ip, name, (unsigned long)offset);
         if (n < 0 || write(fd, line, (size_t)n) < 0 || unw_step(&cursor) <= 0) return;
     }
 }

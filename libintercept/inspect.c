@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 /* Names in DT_NEEDED; *program: whether it says that it is one, as those without a fixed address do. */
-static void look_at_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct hawser_elf *out, bool *program)
-{
+static void look_at_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct hawser_elf *out,
+                            bool *program) {
     Elf_Data *data = elf_getdata(section, NULL);
     if (!data || !header->sh_entsize) return;
     for (size_t i = 0; i < header->sh_size / header->sh_entsize; i++) {
@@ -19,8 +19,7 @@ static void look_at_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header,
     }
 }
 
-int hawser_elf_inspect(const char *path, struct hawser_elf *out)
-{
+int hawser_elf_inspect(const char *path, struct hawser_elf *out) {
     memset(out, 0, sizeof *out);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -49,8 +48,7 @@ int hawser_elf_inspect(const char *path, struct hawser_elf *out)
     return 0;
 }
 
-static void visit_symbols(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, const struct hawser_elf_visitor *v)
-{
+static void visit_symbols(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, const struct hawser_elf_visitor *v) {
     Elf_Data *data = elf_getdata(section, NULL);
     if (!data || !header->sh_entsize) return;
     for (size_t i = 0; i < header->sh_size / header->sh_entsize; i++) {
@@ -61,8 +59,7 @@ static void visit_symbols(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, c
     }
 }
 
-int hawser_elf_visit(const char *path, const struct hawser_elf_visitor *v)
-{
+int hawser_elf_visit(const char *path, const struct hawser_elf_visitor *v) {
     int fd = open(path, O_RDONLY | O_CLOEXEC), status = -1;
     size_t names;
     if (fd < 0) return -1;

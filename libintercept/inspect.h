@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 struct hawser_elf {
-    bool is_elf;      /* else: a script, or something the kernel knows */
-    bool is_static;   /* a program without a dynamic loader: nothing can be preloaded */
+    bool is_elf;    /* else: a script, or something the kernel knows */
+    bool is_static; /* a program without a dynamic loader: nothing can be preloaded */
     bool is_64_bit;
     bool is_native;   /* for x86-64 */
     unsigned machine; /* EM_... */
@@ -19,8 +19,8 @@ int hawser_elf_inspect(const char *path, struct hawser_elf *out);
 
 /* What a file needs and holds. */
 struct hawser_elf_visitor {
-    void (*needs_symbol)(void *user, const char *name);                            /* undefined in its dynamic table */
-    void (*section)(void *user, const char *name, const void *data, size_t size);  /* with contents; valid in the call */
+    void (*needs_symbol)(void *user, const char *name);                           /* undefined in its dynamic table */
+    void (*section)(void *user, const char *name, const void *data, size_t size); /* with contents; valid in the call */
     void *user;
 };
 

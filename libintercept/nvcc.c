@@ -16,14 +16,12 @@
 /* In libhawser-cuda.so.1: whether the host's first device is the software GPU. Opens the session. */
 int hawser_guest_software(void);
 
-static bool is(const char *argument, const char *one, const char *other)
-{
+static bool is(const char *argument, const char *one, const char *other) {
     return !strcmp(argument, one) || !strcmp(argument, other);
 }
 
 /* The base name of a source file without its suffix, which nvcc gives to what it makes; its length, 0 for no source. */
-static size_t source_name(const char *argument, const char **name)
-{
+static size_t source_name(const char *argument, const char **name) {
     static const char *const suffixes[] = {".cu", ".c", ".cc", ".cpp", ".cxx"};
     const char *slash = strrchr(argument, '/'), *dot = strrchr(argument, '.');
     *name = slash ? slash + 1 : argument;
@@ -32,8 +30,7 @@ static size_t source_name(const char *argument, const char **name)
     return 0;
 }
 
-__attribute__((constructor)) static void prepare(int argc, char **argv)
-{
+__attribute__((constructor)) static void prepare(int argc, char **argv) {
     bool cubin = false, named = false;
     const char *name = NULL, *folder = NULL, *source;
     size_t length = 0, sources = 0;

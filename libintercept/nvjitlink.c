@@ -55,20 +55,19 @@ struct link {
     void *real;
     struct functions f;
     bool software, lto;
-    uintptr_t registers;           /* the most that a thread may have; 0 for no limit */
-    unsigned n_lto;                /* inputs that nvJitLink itself has */
-    struct input *inputs, **end;   /* for the driver's linker, in their order */
-    char *image;                   /* what has come of it */
+    uintptr_t registers;         /* the most that a thread may have; 0 for no limit */
+    unsigned n_lto;              /* inputs that nvJitLink itself has */
+    struct input *inputs, **end; /* for the driver's linker, in their order */
+    char *image;                 /* what has come of it */
     size_t size;
-    char error[4096];              /* the driver's */
+    char error[4096]; /* the driver's */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct link *links; /* under the lock */
 
 /* What is kept for a handle, NULL for one that did not come from here. */
-static struct link *kept(handle h)
-{
+static struct link *kept(handle h) {
     pthread_mutex_lock(&lock);
     struct link *l = links;
     while (l && l->real != h)
@@ -87,17 +86,18 @@ struct driver {
     int (*retain)(void **context, int device), (*release)(int device);
     int (*init)(unsigned flags);
     int (*create)(unsigned n, int *options, void **values, void **state);
-    int (*add)(void *state, int type, void *data, size_t size, const char *name, unsigned n, int *options, void **values);
+    int (*add)(void *state, int type, void *data, size_t size, const char *name, unsigned n, int *options,
+               void **values);
     int (*complete)(void *state, void **image, size_t *size);
     int (*destroy)(void *state);
 };
 enum { JIT_MAX_REGISTERS, JIT_ERROR_LOG_BUFFER = 5, JIT_ERROR_LOG_BUFFER_SIZE = 6 }; /* CUjit_option */
 
-static bool find_driver(struct driver *d)
-{
-    static const char *const names[] = {"cuCtxGetCurrent", "cuCtxSetCurrent", "cuDevicePrimaryCtxRetain",
-                                        "cuDevicePrimaryCtxRelease_v2", "cuInit", "cuLinkCreate_v2", "cuLinkAddData_v2",
-                                        "cuLinkComplete", "cuLinkDestroy"};
+static bool find_driver(struct driver *d) {
+    static const char *const names[] = {
+        "cuCtxGetCurrent", "cuCtxSetCurrent", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2",
+        "cuInit",          "cuLinkCreate_v2", "cuLinkAddData_v2",         "cuLinkComplete",
+        "cuLinkDestroy"};
     void *found[sizeof names / sizeof *names], *cuda = dlopen("libcuda.so.1", RTLD_LAZY); /* never closed */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!cuda || !(found[i] = hawser_real_dlsym(cuda, names[i]))) return false;
@@ -108,8 +108,7 @@ static bool find_driver(struct driver *d)
 _Static_assert(sizeof(struct driver) == 9 * sizeof(void *), "one function for each name");
 
 /* In CUjitInputType. */
-static int driver_type(const struct input *in)
-{
+static int driver_type(const struct input *in) {
     static const unsigned char fatbin[] = {0x50, 0xed, 0x55, 0xba};
     if (in->type == FATBIN) return 2;
     if (in->type == OBJECT) return 3;
@@ -120,8 +119,7 @@ static int driver_type(const struct input *in)
     return !memcmp(in->data, "!<arch>", 7) ? 4 : !memcmp(in->data, "\177ELF", 4) ? 3 : 1;
 }
 
-static int link_inputs(struct link *h, const struct driver *d)
-{
+static int link_inputs(struct link *h, const struct driver *d) {
     int options[] = {JIT_ERROR_LOG_BUFFER, JIT_ERROR_LOG_BUFFER_SIZE, JIT_MAX_REGISTERS};
     void *values[] = {h->error, (void *)sizeof h->error, (void *)h->registers}, *state, *image;
     size_t size;
@@ -139,8 +137,7 @@ static int link_inputs(struct link *h, const struct driver *d)
 }
 
 /* The driver's linker wants a context; nvJitLink wants none. */
-static int link_by_driver(struct link *h)
-{
+static int link_by_driver(struct link *h) {
     struct driver d;
     void *before = NULL, *context = NULL;
     if (!find_driver(&d) || d.init(0) || d.get_current(&before)) return INTERNAL;
@@ -157,11 +154,11 @@ static int link_by_driver(struct link *h)
 
 /* Of the nvJitLink that the code at caller meant to call; ours is what it called. Any that has the release's names
  * does for a caller that has none of its own: a handle stays with the one that made it. */
-static bool find_functions(struct functions *f, const char *release, const void *caller, const void *ours)
-{
-    static const char *const names[] = {"Create", "Destroy", "AddData", "AddFile", "Complete", "GetLinkedCubinSize",
-                                        "GetLinkedPtxSize", "GetErrorLogSize", "GetInfoLogSize", "GetLinkedCubin",
-                                        "GetLinkedPtx", "GetErrorLog", "GetInfoLog"};
+static bool find_functions(struct functions *f, const char *release, const void *caller, const void *ours) {
+    static const char *const names[] = {
+        "Create",           "Destroy",         "AddData",        "AddFile",        "Complete",     "GetLinkedCubinSize",
+        "GetLinkedPtxSize", "GetErrorLogSize", "GetInfoLogSize", "GetLinkedCubin", "GetLinkedPtx", "GetErrorLog",
+        "GetInfoLog"};
     void *found[sizeof names / sizeof *names];
     char name[64];
     const char *prefix = *release ? "__" : "";
@@ -180,9 +177,9 @@ static bool find_functions(struct functions *f, const char *release, const void 
 _Static_assert(sizeof(struct functions) == 13 * sizeof(void *), "one function for each name");
 
 /* With the best architecture that this nvJitLink knows and that is not above the wanted one. */
-static int create_software(struct link *h, uint32_t n, const char **options)
-{
-    static const int known[] = {0 /* as asked */, 130, 121, 120, 110, 103, 101, 100, 90, 89, 87, 86, 80, 75, 72, 70, 62, 61, 60, 53, 52, 50};
+static int create_software(struct link *h, uint32_t n, const char **options) {
+    static const int known[] = {
+        0 /* as asked */, 130, 121, 120, 110, 103, 101, 100, 90, 89, 87, 86, 80, 75, 72, 70, 62, 61, 60, 53, 52, 50};
     const char **changed = malloc((n + 1) * sizeof *changed);
     char text[32];
     uint32_t at = n, length = n;
@@ -210,8 +207,7 @@ static int create_software(struct link *h, uint32_t n, const char **options)
 }
 
 static int create(handle *out, uint32_t n, const char **options, const char *release, const void *caller,
-                  const void *ours)
-{
+                  const void *ours) {
     struct link *h = calloc(1, sizeof *h);
     int status = INTERNAL;
     if (h && find_functions(&h->f, release, caller, ours)) {
@@ -231,8 +227,7 @@ static int create(handle *out, uint32_t n, const char **options, const char *rel
     return status;
 }
 
-EXPORT int nvJitLinkDestroy(handle *at)
-{
+EXPORT int nvJitLinkDestroy(handle *at) {
     struct link *h = at ? kept(*at) : NULL;
     if (!h) return INVALID_INPUT;
     pthread_mutex_lock(&lock);
@@ -253,9 +248,9 @@ EXPORT int nvJitLinkDestroy(handle *at)
 }
 
 /* Whether there is LTO-IR in a fat binary, or in one inside a host object or a library of them, where they begin at
- * multiples of 8 bytes of the member. An entry: u16 kind, at 4 u32 size of this header, at 8 u64 size of what follows. */
-static bool holds_lto(const char *data, size_t size)
-{
+ * multiples of 8 bytes of the member. An entry: u16 kind, at 4 u32 size of this header, at 8 u64 size of what follows.
+ */
+static bool holds_lto(const char *data, size_t size) {
     static const unsigned char magic[] = {0x50, 0xed, 0x55, 0xba};
     for (const char *at = data, *end = data + size; (at = memmem(at, (size_t)(end - at), magic, sizeof magic)); at++) {
         uint16_t header, kind;
@@ -278,14 +273,12 @@ static bool holds_lto(const char *data, size_t size)
 }
 
 /* Whether nvJitLink itself takes it: LTO-IR, which wants a compiler. */
-static bool for_nvjitlink(struct link *h, int type, const void *data, size_t size)
-{
+static bool for_nvjitlink(struct link *h, int type, const void *data, size_t size) {
     if (!h->software || type == LTOIR) return true;
     return h->lto && type != PTX && type != CUBIN && data && holds_lto(data, size);
 }
 
-static int keep(struct link *h, int type, const void *data, size_t size, const char *name)
-{
+static int keep(struct link *h, int type, const void *data, size_t size, const char *name) {
     if (!data || !size) return INVALID_INPUT;
     struct input *in = malloc(sizeof *in + size + 8);
     if (!in) return INTERNAL;
@@ -299,8 +292,7 @@ static int keep(struct link *h, int type, const void *data, size_t size, const c
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkAddData(handle which, int type, const void *data, size_t size, const char *name)
-{
+EXPORT int nvJitLinkAddData(handle which, int type, const void *data, size_t size, const char *name) {
     struct link *h = kept(which);
     if (!h) return INVALID_INPUT;
     if (!for_nvjitlink(h, type, data, size)) return keep(h, type, data, size, name);
@@ -308,8 +300,7 @@ EXPORT int nvJitLinkAddData(handle which, int type, const void *data, size_t siz
     return h->f.add_data(h->real, type, data, size, name);
 }
 
-EXPORT int nvJitLinkAddFile(handle which, int type, const char *path)
-{
+EXPORT int nvJitLinkAddFile(handle which, int type, const char *path) {
     struct link *h = kept(which);
     if (!h) return INVALID_INPUT;
     if (!h->software) return h->f.add_file(h->real, type, path);
@@ -326,8 +317,7 @@ EXPORT int nvJitLinkAddFile(handle which, int type, const char *path)
 }
 
 /* The PTX that has come of LTO-IR is the first of the driver's inputs, or all. */
-static int take_ptx(struct link *h)
-{
+static int take_ptx(struct link *h) {
     size_t size = 0;
     int status = h->f.ptx_size(h->real, &size);
     struct input *in = status == SUCCESS ? malloc(sizeof *in + size + 1) : NULL;
@@ -347,8 +337,7 @@ static int take_ptx(struct link *h)
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkComplete(handle which)
-{
+EXPORT int nvJitLinkComplete(handle which) {
     struct link *h = kept(which);
     if (!h) return INVALID_INPUT;
     if (!h->software) return h->f.complete(h->real);
@@ -358,8 +347,7 @@ EXPORT int nvJitLinkComplete(handle which)
     return status == SUCCESS ? link_by_driver(h) : status;
 }
 
-EXPORT int nvJitLinkGetLinkedCubinSize(handle which, size_t *size)
-{
+EXPORT int nvJitLinkGetLinkedCubinSize(handle which, size_t *size) {
     struct link *h = kept(which);
     if (!h || !size) return INVALID_INPUT;
     if (!h->software) return h->f.cubin_size(h->real, size);
@@ -367,8 +355,7 @@ EXPORT int nvJitLinkGetLinkedCubinSize(handle which, size_t *size)
     return h->image ? SUCCESS : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetLinkedCubin(handle which, void *cubin)
-{
+EXPORT int nvJitLinkGetLinkedCubin(handle which, void *cubin) {
     struct link *h = kept(which);
     if (!h || !cubin) return INVALID_INPUT;
     if (!h->software) return h->f.cubin(h->real, cubin);
@@ -376,20 +363,17 @@ EXPORT int nvJitLinkGetLinkedCubin(handle which, void *cubin)
     return h->image ? SUCCESS : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetLinkedPtxSize(handle which, size_t *size)
-{
+EXPORT int nvJitLinkGetLinkedPtxSize(handle which, size_t *size) {
     struct link *h = kept(which);
     return h ? h->f.ptx_size(h->real, size) : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetLinkedPtx(handle which, char *ptx)
-{
+EXPORT int nvJitLinkGetLinkedPtx(handle which, char *ptx) {
     struct link *h = kept(which);
     return h ? h->f.ptx(h->real, ptx) : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetErrorLogSize(handle which, size_t *size)
-{
+EXPORT int nvJitLinkGetErrorLogSize(handle which, size_t *size) {
     struct link *h = kept(which);
     if (!h || !size) return INVALID_INPUT;
     if (!h->error[0]) return h->f.error_size(h->real, size);
@@ -397,8 +381,7 @@ EXPORT int nvJitLinkGetErrorLogSize(handle which, size_t *size)
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkGetErrorLog(handle which, char *log)
-{
+EXPORT int nvJitLinkGetErrorLog(handle which, char *log) {
     struct link *h = kept(which);
     if (!h || !log) return INVALID_INPUT;
     if (!h->error[0]) return h->f.error(h->real, log);
@@ -406,28 +389,26 @@ EXPORT int nvJitLinkGetErrorLog(handle which, char *log)
     return SUCCESS;
 }
 
-EXPORT int nvJitLinkGetInfoLogSize(handle which, size_t *size)
-{
+EXPORT int nvJitLinkGetInfoLogSize(handle which, size_t *size) {
     struct link *h = kept(which);
     return h ? h->f.info_size(h->real, size) : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkGetInfoLog(handle which, char *log)
-{
+EXPORT int nvJitLinkGetInfoLog(handle which, char *log) {
     struct link *h = kept(which);
     return h ? h->f.info(h->real, log) : INVALID_INPUT;
 }
 
-EXPORT int nvJitLinkCreate(handle *out, uint32_t n, const char **options)
-{
+EXPORT int nvJitLinkCreate(handle *out, uint32_t n, const char **options) {
     return create(out, n, options, "", __builtin_return_address(0), (void *)nvJitLinkCreate);
 }
 
 /* ---- the names of each release ---- */
 
-#define ALIAS(function, release) \
-    EXPORT extern __typeof__(nvJitLink##function) __nvJitLink##function##release \
+#define ALIAS(function, release)                                                                                       \
+    EXPORT extern __typeof__(nvJitLink##function) __nvJitLink##function##release                                       \
         __attribute__((alias("nvJitLink" #function)));
+/* clang-format off */
 #define RELEASE(release) \
     ALIAS(Destroy, release) ALIAS(AddData, release) ALIAS(AddFile, release) ALIAS(Complete, release) \
     ALIAS(GetLinkedCubinSize, release) ALIAS(GetLinkedCubin, release) ALIAS(GetLinkedPtxSize, release) \
@@ -440,17 +421,20 @@ EXPORT int nvJitLinkCreate(handle *out, uint32_t n, const char **options)
 #define RELEASES(X) \
     X(_12_0) X(_12_1) X(_12_2) X(_12_3) X(_12_4) X(_12_5) X(_12_6) X(_12_7) X(_12_8) X(_12_9) \
     X(_13_0) X(_13_1) X(_13_2) X(_13_3) X(_13_4) X(_13_5) X(_13_6) X(_13_7) X(_13_8) X(_13_9)
+/* clang-format on */
 RELEASES(RELEASE)
 
-void *hawser_nvjitlink_symbol(void *from, const char *name)
-{
+void *hawser_nvjitlink_symbol(void *from, const char *name) {
 #define CREATE(release) {"Create" #release, (void *)__nvJitLinkCreate##release},
     static const struct {
         const char *name;
         void *ours;
-    } of_release[] = {RELEASES(CREATE)},
-      table[] = {{"Create", (void *)nvJitLinkCreate}, {"Destroy", (void *)nvJitLinkDestroy},
-                 {"AddData", (void *)nvJitLinkAddData}, {"AddFile", (void *)nvJitLinkAddFile},
+    } of_release[] =
+    { RELEASES(CREATE) },
+      table[] = {{"Create", (void *)nvJitLinkCreate},
+                 {"Destroy", (void *)nvJitLinkDestroy},
+                 {"AddData", (void *)nvJitLinkAddData},
+                 {"AddFile", (void *)nvJitLinkAddFile},
                  {"Complete", (void *)nvJitLinkComplete},
                  {"GetLinkedCubinSize", (void *)nvJitLinkGetLinkedCubinSize},
                  {"GetLinkedCubin", (void *)nvJitLinkGetLinkedCubin},

@@ -41,10 +41,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct nvrtc releases[MAX_RELEASES]; /* the first n_releases stay as they are */
 static unsigned n_releases;                 /* under the lock */
 
-static void fill(struct nvrtc *n, void *compile)
-{
-    static const char *const names[] = {"nvrtcGetCUBINSize", "nvrtcGetPTXSize", "nvrtcGetCUBIN", "nvrtcGetPTX",
-                                        "nvrtcGetNumSupportedArchs", "nvrtcGetSupportedArchs"};
+static void fill(struct nvrtc *n, void *compile) {
+    static const char *const names[] = {"nvrtcGetCUBINSize", "nvrtcGetPTXSize",           "nvrtcGetCUBIN",
+                                        "nvrtcGetPTX",       "nvrtcGetNumSupportedArchs", "nvrtcGetSupportedArchs"};
     void *found[1 + sizeof names / sizeof *names] = {compile}, *library = hawser_owner(compile); /* which stays */
     for (size_t i = 0; library && i < sizeof names / sizeof *names; i++)
         found[1 + i] = hawser_real_dlsym(library, names[i]);
@@ -54,8 +53,7 @@ static void fill(struct nvrtc *n, void *compile)
 _Static_assert(sizeof(struct nvrtc) == 7 * sizeof(void *), "one function for each name");
 
 /* The number of the NVRTC with this nvrtcCompileProgram; MAX_RELEASES when there are too many. */
-static unsigned release_of(void *compile)
-{
+static unsigned release_of(void *compile) {
     unsigned i = 0;
     pthread_mutex_lock(&lock);
     while (i < n_releases && (void *)releases[i].compile != compile)
@@ -66,8 +64,7 @@ static unsigned release_of(void *compile)
 }
 
 /* The one whose function the code at that address meant to call, or NULL. */
-static const struct nvrtc *meant_by(const void *caller)
-{
+static const struct nvrtc *meant_by(const void *caller) {
     static const char key[] = "nvrtcCompileProgram";
     void *compile = hawser_find_for(caller, key, (void *)nvrtcCompileProgram, "libnvrtc");
     unsigned i = compile ? release_of(compile) : MAX_RELEASES;
@@ -77,15 +74,13 @@ static const struct nvrtc *meant_by(const void *caller)
 /* ---- compiling ---- */
 
 /* The number after sm_ or compute_, 0 for none. */
-static int number_of(const char *arch)
-{
+static int number_of(const char *arch) {
     const char *digits = strchr(arch, '_');
     return digits ? atoi(digits + 1) : 0;
 }
 
 /* The best architecture that this NVRTC compiles for and that is not above the wanted one. */
-static int supported(const struct nvrtc *r, int wanted)
-{
+static int supported(const struct nvrtc *r, int wanted) {
     int n = 0, best = 0, list[256];
     if (!r->n_archs || !r->archs || r->n_archs(&n) != SUCCESS || n > 256 || r->archs(list) != SUCCESS) return wanted;
     for (int i = 0; i < n; i++)
@@ -94,8 +89,7 @@ static int supported(const struct nvrtc *r, int wanted)
 }
 
 /* Where an option's architecture begins, in it or in the next one; NULL when it is another option. */
-static const char *architecture(const char *const *options, int n, int i, int *at)
-{
+static const char *architecture(const char *const *options, int n, int i, int *at) {
     static const char *const names[] = {"--gpu-architecture", "-arch"};
     for (int k = 0; k < 2; k++) {
         size_t length = strlen(names[k]);
@@ -108,12 +102,11 @@ static const char *architecture(const char *const *options, int n, int i, int *a
     return NULL;
 }
 
-static int compile(const struct nvrtc *r, program prog, int n, const char *const *options)
-{
+static int compile(const struct nvrtc *r, program prog, int n, const char *const *options) {
     if (!r) return INTERNAL_ERROR;
     if (n <= 0 || !options || !hawser_guest_software()) return r->compile(prog, n, options);
     const char **changed = malloc((size_t)n * sizeof *changed);
-    char (*text)[64] = calloc((size_t)n, sizeof *text);
+    char(*text)[64] = calloc((size_t)n, sizeof *text);
     int status = OUT_OF_MEMORY;
     if (changed && text) {
         memcpy(changed, options, (size_t)n * sizeof *changed);
@@ -132,8 +125,7 @@ static int compile(const struct nvrtc *r, program prog, int n, const char *const
 }
 
 /* The size or the bytes of the machine code, or of the PTX where there is none. */
-static int machine_code(const struct nvrtc *r, program prog, size_t *size, char *out)
-{
+static int machine_code(const struct nvrtc *r, program prog, size_t *size, char *out) {
     size_t bytes = 0;
     if (!r || !r->cubin_size || !r->ptx_size || !r->cubin || !r->ptx) return INTERNAL_ERROR;
     int status = r->cubin_size(prog, &bytes);
@@ -146,42 +138,43 @@ static int machine_code(const struct nvrtc *r, program prog, size_t *size, char 
 
 /* ---- for those that are linked against it ---- */
 
-EXPORT int nvrtcCompileProgram(program prog, int numOptions, const char *const *options)
-{
+EXPORT int nvrtcCompileProgram(program prog, int numOptions, const char *const *options) {
     return compile(meant_by(__builtin_return_address(0)), prog, numOptions, options);
 }
 
-EXPORT int nvrtcGetCUBINSize(program prog, size_t *size)
-{
+EXPORT int nvrtcGetCUBINSize(program prog, size_t *size) {
     return machine_code(meant_by(__builtin_return_address(0)), prog, size, NULL);
 }
 
-EXPORT int nvrtcGetCUBIN(program prog, char *cubin)
-{
+EXPORT int nvrtcGetCUBIN(program prog, char *cubin) {
     return machine_code(meant_by(__builtin_return_address(0)), prog, NULL, cubin);
 }
 
 /* ---- for those that look it up: a set for each release ---- */
 
-#define SET(i) \
-    static int compile_##i(program p, int n, const char *const *options) \
-    { \
-        return compile(&releases[i], p, n, options); \
-    } \
-    static int cubin_size_##i(program p, size_t *size) \
-    { \
-        return machine_code(&releases[i], p, size, NULL); \
-    } \
-    static int cubin_##i(program p, char *cubin) \
-    { \
-        return machine_code(&releases[i], p, NULL, cubin); \
+#define SET(i)                                                                                                         \
+    static int compile_##i(program p, int n, const char *const *options) {                                             \
+        return compile(&releases[i], p, n, options);                                                                   \
+    }                                                                                                                  \
+    static int cubin_size_##i(program p, size_t *size) {                                                               \
+        return machine_code(&releases[i], p, size, NULL);                                                              \
+    }                                                                                                                  \
+    static int cubin_##i(program p, char *cubin) {                                                                     \
+        return machine_code(&releases[i], p, NULL, cubin);                                                             \
     }
-SET(0) SET(1) SET(2) SET(3) SET(4) SET(5) SET(6) SET(7)
+SET(0)
+SET(1)
+SET(2)
+SET(3)
+SET(4)
+SET(5)
+SET(6)
+SET(7)
 
-void *hawser_nvrtc_symbol(void *handle, const char *name)
-{
+void *hawser_nvrtc_symbol(void *handle, const char *name) {
     static const char *const names[] = {"nvrtcCompileProgram", "nvrtcGetCUBINSize", "nvrtcGetCUBIN"};
-#define ROW(i) {(void *)compile_##i, (void *)cubin_size_##i, (void *)cubin_##i}
+#define ROW(i)                                                                                                         \
+    { (void *)compile_##i, (void *)cubin_size_##i, (void *)cubin_##i }
     static void *const sets[MAX_RELEASES][3] = {ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7)};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i])) continue;

@@ -3,12 +3,10 @@
 
 int hawser_guest_software(void);
 
-int hawser_guest_software(void)
-{
+int hawser_guest_software(void) {
     return 1;
 }
 
-__attribute__((constructor)) static void prepare(void)
-{
+__attribute__((constructor)) static void prepare(void) {
     if (!hawser_real_dlsym) hawser_find_dlsym();
 }

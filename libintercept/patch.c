@@ -25,9 +25,7 @@
 enum { MAX_OURS = 8 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static struct {
-    uintptr_t start, end;
-} ours[MAX_OURS]; /* hawser's libraries */
+static struct { uintptr_t start, end; } ours[MAX_OURS];  /* hawser's libraries */
 static unsigned n_ours;
 static uintptr_t *seen; /* the bases of objects that were looked at */
 static size_t n_seen, cap_seen;
@@ -36,8 +34,7 @@ static struct dl_phdr_info xla;       /* the object with XLA in it, when it is n
 
 /* ---- one slot ---- */
 
-static void set(const struct dl_phdr_info *o, void **at, void *value)
-{
+static void set(const struct dl_phdr_info *o, void **at, void *value) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *start = (void *)((uintptr_t)at & ~(page - 1));
     bool read_only = false; /* since it was relocated */
@@ -51,8 +48,7 @@ static void set(const struct dl_phdr_info *o, void **at, void *value)
     if (read_only) mprotect(start, page, PROT_READ);
 }
 
-static void *interposed(const char *name)
-{
+static void *interposed(const char *name) {
     static const struct {
         const char *name;
         void *address;
@@ -62,8 +58,7 @@ static void *interposed(const char *name)
     return NULL;
 }
 
-static bool in_ours(const void *p)
-{
+static bool in_ours(const void *p) {
     for (unsigned i = 0; i < n_ours; i++)
         if ((uintptr_t)p >= ours[i].start && (uintptr_t)p < ours[i].end) return true;
     return false;
@@ -72,14 +67,13 @@ static bool in_ours(const void *p)
 /* ---- one object ---- */
 
 struct tables {
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     const char *names;
-    const ElfW(Rela) *rela[2];
+    const ElfW(Rela) * rela[2];
     size_t n[2];
 };
 
-static bool find_tables(const struct dl_phdr_info *o, struct tables *t)
-{
+static bool find_tables(const struct dl_phdr_info *o, struct tables *t) {
     uintptr_t at[DT_JMPREL + 1] = {0};
     const ElfW(Dyn) *d = NULL;
     for (int i = 0; i < o->dlpi_phnum; i++)
@@ -89,15 +83,15 @@ static bool find_tables(const struct dl_phdr_info *o, struct tables *t)
     static const int addresses[] = {DT_SYMTAB, DT_STRTAB, DT_JMPREL, DT_RELA};
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) /* the loader has mostly made them absolute */
         if (at[addresses[i]] && at[addresses[i]] < o->dlpi_addr) at[addresses[i]] += o->dlpi_addr;
-    *t = (struct tables){(const void *)at[DT_SYMTAB], (const void *)at[DT_STRTAB],
+    *t = (struct tables){(const void *)at[DT_SYMTAB],
+                         (const void *)at[DT_STRTAB],
                          {(const void *)at[DT_JMPREL], (const void *)at[DT_RELA]},
                          {at[DT_JMPREL] ? at[DT_PLTRELSZ] / sizeof(ElfW(Rela)) : 0,
                           at[DT_RELA] ? at[DT_RELASZ] / sizeof(ElfW(Rela)) : 0}};
     return t->symbols && t->names;
 }
 
-static void patch_slot(const struct dl_phdr_info *o, const struct tables *t, const ElfW(Rela) *r, bool deep)
-{
+static void patch_slot(const struct dl_phdr_info *o, const struct tables *t, const ElfW(Rela) * r, bool deep) {
     unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
     if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT && type != R_X86_64_64) return;
     const ElfW(Sym) *symbol = &t->symbols[ELF64_R_SYM(r->r_info)];
@@ -115,8 +109,7 @@ static void patch_slot(const struct dl_phdr_info *o, const struct tables *t, con
         set(o, slot, (char *)o->dlpi_addr + symbol->st_value + (type == R_X86_64_64 ? r->r_addend : 0));
 }
 
-static bool is_new(uintptr_t base)
-{
+static bool is_new(uintptr_t base) {
     for (size_t i = 0; i < n_seen; i++)
         if (seen[i] == base) return false;
     if (n_seen == cap_seen) {
@@ -130,13 +123,13 @@ static bool is_new(uintptr_t base)
     return true;
 }
 
-static int look_at(struct dl_phdr_info *o, size_t size, void *deep)
-{
+static int look_at(struct dl_phdr_info *o, size_t size, void *deep) {
     struct tables t;
     (void)size;
     adds = o->dlpi_adds;
     subs = o->dlpi_subs;
-    if (!is_new(o->dlpi_addr) || in_ours((void *)(o->dlpi_addr + o->dlpi_phdr[0].p_vaddr)) || !find_tables(o, &t)) return 0;
+    if (!is_new(o->dlpi_addr) || in_ours((void *)(o->dlpi_addr + o->dlpi_phdr[0].p_vaddr)) || !find_tables(o, &t))
+        return 0;
     if (hawser_is_xla(o->dlpi_name)) xla = *o;
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < t.n[k]; i++)
@@ -147,8 +140,7 @@ static int look_at(struct dl_phdr_info *o, size_t size, void *deep)
 /* ---- when ---- */
 
 /* Objects in the folder of this one are hawser's. */
-static int note_ours(struct dl_phdr_info *o, size_t size, void *folder)
-{
+static int note_ours(struct dl_phdr_info *o, size_t size, void *folder) {
     size_t length = strlen(folder);
     uintptr_t end = 0;
     (void)size;
@@ -162,8 +154,7 @@ static int note_ours(struct dl_phdr_info *o, size_t size, void *folder)
     return 0;
 }
 
-static void start(void)
-{
+static void start(void) {
     bool deep = false;
     char folder[PATH_MAX];
     Dl_info self;
@@ -179,22 +170,19 @@ static void start(void)
     pthread_mutex_unlock(&lock);
 }
 
-__attribute__((constructor)) static void start_once(void)
-{
+__attribute__((constructor)) static void start_once(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start);
 }
 
-static int count(struct dl_phdr_info *o, size_t size, void *changed)
-{
+static int count(struct dl_phdr_info *o, size_t size, void *changed) {
     (void)size;
     *(bool *)changed = o->dlpi_adds != adds || o->dlpi_subs != subs;
     if (o->dlpi_subs != subs) n_seen = 0; /* something else may be where one was */
     return 1;
 }
 
-void *hawser_open_path(const char *name, int flags)
-{
+void *hawser_open_path(const char *name, int flags) {
     start_once(); /* a library's constructor may come before ours */
     void *library = hawser_real_dlopen(name, flags);
     bool deep = flags & RTLD_DEEPBIND, changed = false;

@@ -17,8 +17,7 @@ static const struct {
     {"libnvidia-ml.so", "libnvidia-ml.so.1"},
 };
 
-const char *hawser_replacement(const char *name)
-{
+const char *hawser_replacement(const char *name) {
     if (!name) return NULL;
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -34,8 +33,7 @@ __attribute__((visibility("hidden"))) void *hawser_real_dlmopen;
 
 /* Called by the constructor, and by the first dlopen if that comes earlier: the constructors of libraries that
  * the program needs run before this object's, and some of them call dlopen. */
-__attribute__((constructor)) static void prepare(void)
-{
+__attribute__((constructor)) static void prepare(void) {
     Dl_info self;
     hawser_find_dlsym();
     hawser_real_dlmopen = hawser_real_dlsym(RTLD_NEXT, "dlmopen");
@@ -51,8 +49,7 @@ __attribute__((constructor)) static void prepare(void)
     }
 }
 
-const char *hawser_redirect(const char *name)
-{
+const char *hawser_redirect(const char *name) {
     if (!hawser_real_dlopen) prepare();
     const char *file = hawser_replacement(name);
     if (!file) return name;

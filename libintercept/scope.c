@@ -6,8 +6,7 @@
 
 #include "redirect.h"
 
-void *hawser_owner(const void *address)
-{
+void *hawser_owner(const void *address) {
     Dl_info info;
     struct link_map *map;
     if (!dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP)) return NULL;
@@ -20,8 +19,7 @@ struct search {
     char path[4096];
 };
 
-static int find_file(struct dl_phdr_info *o, size_t size, void *arg)
-{
+static int find_file(struct dl_phdr_info *o, size_t size, void *arg) {
     struct search *s = arg;
     const char *slash = strrchr(o->dlpi_name, '/');
     (void)size;
@@ -30,8 +28,7 @@ static int find_file(struct dl_phdr_info *o, size_t size, void *arg)
     return 1;
 }
 
-void *hawser_find_for(const void *caller, const char *name, const void *ours, const char *file)
-{
+void *hawser_find_for(const void *caller, const char *name, const void *ours, const char *file) {
     /* What the caller's library needs itself: nobody else may see it, if that was opened with RTLD_LOCAL. */
     void *scope = hawser_owner(caller), *found = scope ? hawser_real_dlsym(scope, name) : NULL;
     if (scope) dlclose(scope);

@@ -7,8 +7,7 @@
 void *(*hawser_real_dlsym)(void *handle, const char *name);
 
 /* Not by dlsym, which is ours. */
-void hawser_find_dlsym(void)
-{
+void hawser_find_dlsym(void) {
     hawser_real_dlsym = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
     if (!hawser_real_dlsym)
         hawser_real_dlsym = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
@@ -16,8 +15,7 @@ void hawser_find_dlsym(void)
 
 /* Called by all kinds of code at all times, by sanitizers before libc's functions may be used: so the common case
  * uses none. */
-void *hawser_find_symbol(void *handle, const char *name)
-{
+void *hawser_find_symbol(void *handle, const char *name) {
     if (!hawser_real_dlsym) hawser_find_dlsym();
     const char *n = name;
     if (!n) return NULL;

@@ -1,9 +1,9 @@
 /*
- * XLA (JAX, TensorFlow) for the software GPU. XLA compiles for its device with an assembler that is linked into it, and keeps
- * kernels of some libraries as machine code; both can be told otherwise, by flags in XLA_FLAGS, which it reads when its
- * first client is made. So when the library with XLA in it has been opened and the device is the software GPU, the
- * flags below are put before those that the program's user gave, and the assembler becomes ours (scripts/ptxas), which
- * hands the PTX on. Unknown flags end the program, so only those are set whose names the library holds.
+ * XLA (JAX, TensorFlow) for the software GPU. XLA compiles for its device with an assembler that is linked into it, and
+ * keeps kernels of some libraries as machine code; both can be told otherwise, by flags in XLA_FLAGS, which it reads
+ * when its first client is made. So when the library with XLA in it has been opened and the device is the software GPU,
+ * the flags below are put before those that the program's user gave, and the assembler becomes ours (scripts/ptxas),
+ * which hands the PTX on. Unknown flags end the program, so only those are set whose names the library holds.
  *
  * The flags: XLA's documentation of XLA_FLAGS, and xla.proto, DebugOptions.
  */
@@ -30,8 +30,7 @@ static const struct {
 };
 enum { N_FLAGS = sizeof flags / sizeof *flags };
 
-bool hawser_is_xla(const char *name)
-{
+bool hawser_is_xla(const char *name) {
     static const char *const names[] = {"xla_cuda_plugin.so" /* JAX */, "libtensorflow_framework.so.2"};
     const char *slash = strrchr(name, '/');
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -40,8 +39,7 @@ bool hawser_is_xla(const char *name)
 }
 
 /* Marks the flags whose names are among the strings of a segment. */
-static void find_names(const char *at, const char *end, bool *found)
-{
+static void find_names(const char *at, const char *end, bool *found) {
     static const char prefix[] = "xla_gpu_";
     while ((at = memmem(at, (size_t)(end - at), prefix, sizeof prefix - 1))) {
         for (size_t i = 0; i < N_FLAGS; i++) {
@@ -53,8 +51,7 @@ static void find_names(const char *at, const char *end, bool *found)
 }
 
 /* The folder beside this object in which bin/ptxas is ours. */
-static bool data_folder(char *out, size_t size)
-{
+static bool data_folder(char *out, size_t size) {
     Dl_info self;
     if (!dladdr(flags, &self) || !self.dli_fname) return false;
     const char *slash = strrchr(self.dli_fname, '/');
@@ -62,8 +59,7 @@ static bool data_folder(char *out, size_t size)
     return n > 0 && (size_t)n < size;
 }
 
-void hawser_xla_opened(const struct dl_phdr_info *object)
-{
+void hawser_xla_opened(const struct dl_phdr_info *object) {
     bool found[N_FLAGS] = {false};
     char folder[PATH_MAX];
     const char *given = getenv("XLA_FLAGS");

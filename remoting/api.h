@@ -8,23 +8,23 @@
 #include <stdint.h>
 
 enum hawser_api_flags {
-    HAWSER_API_POST = 1,  /* no reply */
+    HAWSER_API_POST = 1, /* no reply */
     HAWSER_API_CALL = 2,
-    HAWSER_API_WAITS = 4, /* may take long on the host: must not hold up other calls */
-    HAWSER_API_SYNCS = 8, /* reports what earlier posts on the context ran into */
-    HAWSER_API_WORK = 16, /* puts work into the stream that orders it */
+    HAWSER_API_WAITS = 4,    /* may take long on the host: must not hold up other calls */
+    HAWSER_API_SYNCS = 8,    /* reports what earlier posts on the context ran into */
+    HAWSER_API_WORK = 16,    /* puts work into the stream that orders it */
     HAWSER_API_AT_ONCE = 32, /* taken in ahead of calls that wait */
 };
 
 /* What a field of a request is, other than a number. */
 enum hawser_role {
-    HAWSER_ROLE_HANDLE = 1,   /* the number of a handle */
-    HAWSER_ROLE_NEW = 2,      /* of one that the call makes */
-    HAWSER_ROLE_GONE = 4,     /* of one that goes with the call */
+    HAWSER_ROLE_HANDLE = 1, /* the number of a handle */
+    HAWSER_ROLE_NEW = 2,    /* of one that the call makes */
+    HAWSER_ROLE_GONE = 4,   /* of one that goes with the call */
     HAWSER_ROLE_ADDRESS = 8,
-    HAWSER_ROLE_TAKES = 16,   /* bytes that an allocation takes; of several fields, their product */
-    HAWSER_ROLE_FREES = 32,   /* the address of an allocation that is given back */
-    HAWSER_ROLE_ORDERS = 64,  /* the stream that orders the call */
+    HAWSER_ROLE_TAKES = 16,  /* bytes that an allocation takes; of several fields, their product */
+    HAWSER_ROLE_FREES = 32,  /* the address of an allocation that is given back */
+    HAWSER_ROLE_ORDERS = 64, /* the stream that orders the call */
 };
 
 struct hawser_field_role {

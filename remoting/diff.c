@@ -6,8 +6,7 @@
 #define BLOCK 4096u
 #define WORD 4u
 
-static bool grow(struct hawser_diff *d, size_t *run_cap, size_t *data_cap, size_t more)
-{
+static bool grow(struct hawser_diff *d, size_t *run_cap, size_t *data_cap, size_t more) {
     if (d->n_runs + 2 > *run_cap) {
         size_t n = *run_cap ? *run_cap * 2 : 64;
         uint64_t *p = realloc(d->runs, n * sizeof *p);
@@ -28,8 +27,7 @@ static bool grow(struct hawser_diff *d, size_t *run_cap, size_t *data_cap, size_
 }
 
 /* The length of the differing words from offset on, within one block. */
-static size_t run_at(const uint8_t *memory, const uint8_t *shadow, size_t offset, size_t end)
-{
+static size_t run_at(const uint8_t *memory, const uint8_t *shadow, size_t offset, size_t end) {
     size_t at = offset;
     while (at < end) {
         size_t n = end - at < WORD ? end - at : WORD;
@@ -40,8 +38,7 @@ static size_t run_at(const uint8_t *memory, const uint8_t *shadow, size_t offset
 }
 
 bool hawser_diff_take(const void *memory_, void *shadow_, size_t size, size_t offset, size_t limit,
-                      struct hawser_diff *out)
-{
+                      struct hawser_diff *out) {
     const uint8_t *memory = memory_;
     uint8_t *shadow = shadow_;
     size_t run_cap = 0, data_cap = 0;
@@ -76,16 +73,14 @@ bool hawser_diff_take(const void *memory_, void *shadow_, size_t size, size_t of
     return true;
 }
 
-void hawser_diff_free(struct hawser_diff *d)
-{
+void hawser_diff_free(struct hawser_diff *d) {
     free(d->runs);
     free(d->data);
     *d = (struct hawser_diff){0};
 }
 
-bool hawser_diff_apply(void *memory, void *shadow, size_t size, const uint64_t *runs, size_t n_runs,
-                       const void *data, size_t data_size)
-{
+bool hawser_diff_apply(void *memory, void *shadow, size_t size, const uint64_t *runs, size_t n_runs, const void *data,
+                       size_t data_size) {
     size_t used = 0;
     if (n_runs % 2) return false;
     for (size_t i = 0; i < n_runs; i += 2)

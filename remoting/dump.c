@@ -14,8 +14,7 @@ struct text {
     size_t size, used;
 };
 
-__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *fmt, ...)
-{
+__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(t->out + t->used, t->size - t->used, fmt, ap);
@@ -24,28 +23,28 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *t, const char
     if (t->used >= t->size) t->used = t->size - 1;
 }
 
-static const struct hawser_field_role *role_of(const struct hawser_field_role *roles, uint32_t number)
-{
+static const struct hawser_field_role *role_of(const struct hawser_field_role *roles, uint32_t number) {
     for (; roles && roles->number; roles++)
         if (roles->number == number) return roles;
     return NULL;
 }
 
-static void put_number(struct text *t, uint64_t value, const struct hawser_field_role *role)
-{
+static void put_number(struct text *t, uint64_t value, const struct hawser_field_role *role) {
     unsigned what = role ? role->role : 0;
     if (what & HAWSER_ROLE_ADDRESS)
         put(t, "0x%" PRIx64, value);
     else if (what & (HAWSER_ROLE_HANDLE | HAWSER_ROLE_NEW | HAWSER_ROLE_GONE))
         put(t, "%s%s %" PRIu64,
-            what & HAWSER_ROLE_NEW ? "new " : what & HAWSER_ROLE_GONE ? "gone " : "", role->kinds, value);
+            what & HAWSER_ROLE_NEW    ? "new "
+            : what & HAWSER_ROLE_GONE ? "gone "
+                                      : "",
+            role->kinds, value);
     else
         put(t, "%" PRIu64, value);
 }
 
 /* Text of the guest's: nothing in it may begin a line of its own. */
-static void put_text(struct text *t, const char *s)
-{
+static void put_text(struct text *t, const char *s) {
     put(t, "\"");
     for (size_t i = 0; s[i] && i < MOST_TEXT; i++)
         put(t, "%c", s[i] >= ' ' && s[i] < 127 && s[i] != '"' ? s[i] : '?');
@@ -55,8 +54,7 @@ static void put_text(struct text *t, const char *s)
 static void put_message(struct text *t, const ProtobufCMessage *m, const struct hawser_field_role *roles);
 
 static void put_value(struct text *t, const ProtobufCFieldDescriptor *f, const void *at,
-                      const struct hawser_field_role *role)
-{
+                      const struct hawser_field_role *role) {
     switch (f->type) {
     case PROTOBUF_C_TYPE_SINT64:
         put(t, "%" PRId64, *(const int64_t *)at);
@@ -81,8 +79,7 @@ static void put_value(struct text *t, const ProtobufCFieldDescriptor *f, const v
     }
 }
 
-static size_t width_of(ProtobufCType type)
-{
+static size_t width_of(ProtobufCType type) {
     switch (type) {
     case PROTOBUF_C_TYPE_BOOL:
         return sizeof(protobuf_c_boolean);
@@ -95,8 +92,7 @@ static size_t width_of(ProtobufCType type)
     }
 }
 
-static bool is_zero(const ProtobufCFieldDescriptor *f, const void *at)
-{
+static bool is_zero(const ProtobufCFieldDescriptor *f, const void *at) {
     static const char zero[8];
     if (f->type == PROTOBUF_C_TYPE_BYTES) return ((const ProtobufCBinaryData *)at)->len == 0;
     if (f->type == PROTOBUF_C_TYPE_STRING) return **(const char *const *)at == 0;
@@ -104,8 +100,7 @@ static bool is_zero(const ProtobufCFieldDescriptor *f, const void *at)
 }
 
 static void put_array(struct text *t, const ProtobufCFieldDescriptor *f, const char *first, size_t n,
-                      const struct hawser_field_role *role)
-{
+                      const struct hawser_field_role *role) {
     put(t, "[");
     for (size_t i = 0; i < n && i < MOST_SHOWN; i++) {
         if (i) put(t, " ");
@@ -114,8 +109,7 @@ static void put_array(struct text *t, const ProtobufCFieldDescriptor *f, const c
     put(t, n > MOST_SHOWN ? " ... of %zu]" : "]", n);
 }
 
-static void put_message(struct text *t, const ProtobufCMessage *m, const struct hawser_field_role *roles)
-{
+static void put_message(struct text *t, const ProtobufCMessage *m, const struct hawser_field_role *roles) {
     const char *between = "";
     put(t, "(");
     for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
@@ -134,8 +128,7 @@ static void put_message(struct text *t, const ProtobufCMessage *m, const struct 
     put(t, ")");
 }
 
-char *hawser_dump(char *out, size_t size, const struct hawser_api_function *f, const ProtobufCMessage *m)
-{
+char *hawser_dump(char *out, size_t size, const struct hawser_api_function *f, const ProtobufCMessage *m) {
     struct text t = {out, size, 0};
     put(&t, "%s", f->name);
     put_message(&t, m, f->roles);

@@ -23,8 +23,7 @@ const char *const hawser_environment[] = {
     NULL,
 };
 
-bool hawser_environment_split(const char *text, char *name, size_t size, const char **value)
-{
+bool hawser_environment_split(const char *text, char *name, size_t size, const char **value) {
     size_t n = strcspn(text, "=");
     if (!text[n] || strlen(text + n + 1) > HAWSER_ENVIRONMENT_VALUE) return false;
     *value = text + n + 1;

@@ -19,8 +19,7 @@
 #define WELCOME_MS 10000
 #define OPENED_MS 60000 /* a real driver's cuInit on a large host takes seconds */
 
-static int send_envelope(struct hawser_lane *lane, const Hawser__ToHost *m)
-{
+static int send_envelope(struct hawser_lane *lane, const Hawser__ToHost *m) {
     uint8_t buf[1024 + HAWSER_ENVIRONMENT_VALUE];
     size_t size = hawser__to_host__get_packed_size(m);
     if (size > sizeof buf) return HAWSER_LANE_BROKEN;
@@ -29,8 +28,7 @@ static int send_envelope(struct hawser_lane *lane, const Hawser__ToHost *m)
     return hawser_lane_send(lane, &f, 1);
 }
 
-static Hawser__ToGuest *recv_envelope(struct hawser_lane *lane, int timeout_ms)
-{
+static Hawser__ToGuest *recv_envelope(struct hawser_lane *lane, int timeout_ms) {
     struct hawser_message m;
     if (hawser_lane_recv(lane, &m, timeout_ms) != HAWSER_LANE_OK) return NULL;
     Hawser__ToGuest *g = hawser__to_guest__unpack(NULL, m.frame[0].size, m.frame[0].data);
@@ -40,8 +38,7 @@ static Hawser__ToGuest *recv_envelope(struct hawser_lane *lane, int timeout_ms)
 
 /* A lane on which a server greets, or to which one listens at least. One that is just starting is waited for. */
 static struct hawser_lane *reach_broker(const char *endpoint, unsigned wait_ms, int timeout_ms, char *err,
-                                        size_t err_size)
-{
+                                        size_t err_size) {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
     uint64_t end = hawser_now_ns() + (uint64_t)wait_ms * 1000000;
     struct hawser_endpoint e;
@@ -61,8 +58,7 @@ static struct hawser_lane *reach_broker(const char *endpoint, unsigned wait_ms, 
 
 /* The broker's answer with a Welcome in it, or NULL with the reason. */
 static Hawser__ToGuest *ask_broker(const char *endpoint, bool probe, unsigned wait_ms, int timeout_ms, char *err,
-                                   size_t err_size)
-{
+                                   size_t err_size) {
     struct hawser_lane *lane = reach_broker(endpoint, wait_ms, timeout_ms, err, err_size);
     if (!lane) return NULL;
     Hawser__ToHost m = HAWSER__TO_HOST__INIT;
@@ -85,18 +81,15 @@ static Hawser__ToGuest *ask_broker(const char *endpoint, bool probe, unsigned wa
     if (g && g->refused)
         snprintf(err, err_size, "%s refused: %s", endpoint, g->refused->reason);
     else if (g && g->welcome)
-        snprintf(err, err_size, "%s speaks protocol %u (release %s), this is protocol %u (release %s)",
-                 endpoint, g->welcome->protocol_major, g->welcome->version, HAWSER_PROTOCOL_MAJOR,
-                 HAWSER_VERSION);
+        snprintf(err, err_size, "%s speaks protocol %u (release %s), this is protocol %u (release %s)", endpoint,
+                 g->welcome->protocol_major, g->welcome->version, HAWSER_PROTOCOL_MAJOR, HAWSER_VERSION);
     else
-        snprintf(err, err_size, "%s: something listens there, but it does not answer as hawserd does",
-                 endpoint);
+        snprintf(err, err_size, "%s: something listens there, but it does not answer as hawserd does", endpoint);
     if (g) hawser__to_guest__free_unpacked(g, NULL);
     return NULL;
 }
 
-int hawser_probe(const char *endpoint, unsigned wait_ms, int timeout_ms, bool *software, char *err, size_t err_size)
-{
+int hawser_probe(const char *endpoint, unsigned wait_ms, int timeout_ms, bool *software, char *err, size_t err_size) {
     Hawser__ToGuest *g = ask_broker(endpoint, true, wait_ms, timeout_ms, err, err_size);
     if (!g) return -1;
     if (software) *software = g->welcome->software;
@@ -105,8 +98,7 @@ int hawser_probe(const char *endpoint, unsigned wait_ms, int timeout_ms, bool *s
 }
 
 /* The worker's endpoint as seen from here: for tcp the broker's host with the worker's port. */
-static int worker_endpoint(const char *broker, const char *named, char *out, size_t size)
-{
+static int worker_endpoint(const char *broker, const char *named, char *out, size_t size) {
     if (strncmp(broker, "tcp://", 6) != 0) return snprintf(out, size, "%s", named) < (int)size ? 0 : -1;
     const char *broker_port = strrchr(broker, ':'), *port = strrchr(named, ':');
     if (!broker_port || !port) return -1;
@@ -114,9 +106,7 @@ static int worker_endpoint(const char *broker, const char *named, char *out, siz
     return n < (int)size ? 0 : -1;
 }
 
-struct hawser_lane *hawser_handshake(const char *endpoint, Hawser__Opened **opened, char *err,
-                                     size_t err_size)
-{
+struct hawser_lane *hawser_handshake(const char *endpoint, Hawser__Opened **opened, char *err, size_t err_size) {
     Hawser__ToGuest *g = ask_broker(endpoint, false, 0, WELCOME_MS, err, err_size);
     if (!g) return NULL;
     struct hawser_lane *lane = NULL;

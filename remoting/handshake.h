@@ -7,7 +7,6 @@
 
 /* The lane to the session's worker with *opened filled (hawser__opened__free_unpacked), or NULL with
  * one line in err that names the endpoint. */
-struct hawser_lane *hawser_handshake(const char *endpoint, Hawser__Opened **opened, char *err,
-                                     size_t err_size);
+struct hawser_lane *hawser_handshake(const char *endpoint, Hawser__Opened **opened, char *err, size_t err_size);
 
 #endif

@@ -18,9 +18,9 @@
 #include <stdint.h>
 
 /* Limits that both ends keep; what exceeds them ends the connection. */
-#define HAWSER_MAX_FRAMES 130                 /* envelope and bulk frames of one message */
-#define HAWSER_MAX_FRAME_SIZE (64u << 20)     /* bytes */
-#define HAWSER_BULK_CHUNK ((size_t)4 << 20)   /* bytes; larger copies travel in chunks */
+#define HAWSER_MAX_FRAMES 130               /* envelope and bulk frames of one message */
+#define HAWSER_MAX_FRAME_SIZE (64u << 20)   /* bytes */
+#define HAWSER_BULK_CHUNK ((size_t)4 << 20) /* bytes; larger copies travel in chunks */
 
 /* Bytes with the way to give them back. free == NULL: borrowed, send copies them. */
 struct hawser_frame {
@@ -71,14 +71,12 @@ struct hawser_lane {
     const struct hawser_lane_ops *ops;
 };
 
-static inline int hawser_lane_send(struct hawser_lane *l, struct hawser_frame *f, unsigned n)
-{
+static inline int hawser_lane_send(struct hawser_lane *l, struct hawser_frame *f, unsigned n) {
     return l->ops->send(l, f, n);
 }
 /* Waits for a message; timeout_ms < 0: without end. TIMEOUT also when the lane was woken. */
 int hawser_lane_recv(struct hawser_lane *l, struct hawser_message *out, int timeout_ms);
-static inline void hawser_lane_wake(struct hawser_lane *l)
-{
+static inline void hawser_lane_wake(struct hawser_lane *l) {
     l->ops->wake(l);
 }
 bool hawser_lane_greeted(struct hawser_lane *l, int timeout_ms);
@@ -128,8 +126,8 @@ struct hawser_listener {
 /* The guest's side. NULL with a reason in err. */
 struct hawser_lane *hawser_lane_connect(const char *endpoint, char *err, size_t err_size);
 /* The host's side; the endpoint in force, with the port that was chosen, is written to bound. */
-struct hawser_listener *hawser_lane_listen(const char *endpoint, const struct hawser_listen_options *options, char *bound,
-                                           size_t bound_size, char *err, size_t err_size);
+struct hawser_listener *hawser_lane_listen(const char *endpoint, const struct hawser_listen_options *options,
+                                           char *bound, size_t bound_size, char *err, size_t err_size);
 
 /* One kind of lane. */
 struct hawser_lane_scheme {
@@ -143,7 +141,7 @@ void hawser_lane_add_scheme(const struct hawser_lane_scheme *scheme);
 
 /* lane_zmq.c */
 struct hawser_lane *hawser_zmq_connect(const char *endpoint, char *err, size_t err_size);
-struct hawser_listener *hawser_zmq_listen(const char *endpoint, const struct hawser_listen_options *options, char *bound,
-                                          size_t bound_size, char *err, size_t err_size);
+struct hawser_listener *hawser_zmq_listen(const char *endpoint, const struct hawser_listen_options *options,
+                                          char *bound, size_t bound_size, char *err, size_t err_size);
 
 #endif

@@ -29,14 +29,13 @@ struct port {
     void *socket;  /* lock */
     void *monitor; /* receiver only */
     pthread_mutex_t lock;
-    int wake;      /* eventfd */
+    int wake; /* eventfd */
     int socket_fd, monitor_fd;
 };
 
 /* ---- sending ---- */
 
-static int frame_to_msg(struct hawser_frame *f, zmq_msg_t *msg)
-{
+static int frame_to_msg(struct hawser_frame *f, zmq_msg_t *msg) {
     int rc;
     if (f->free) {
         rc = zmq_msg_init_data(msg, f->data, f->size, f->free, f->hint);
@@ -48,8 +47,7 @@ static int frame_to_msg(struct hawser_frame *f, zmq_msg_t *msg)
     return rc;
 }
 
-static int send_one(struct port *p, struct hawser_frame *f, int flags, bool ok)
-{
+static int send_one(struct port *p, struct hawser_frame *f, int flags, bool ok) {
     zmq_msg_t msg;
     if (!ok) {
         hawser_frames_free(f, 1);
@@ -64,8 +62,7 @@ static int send_one(struct port *p, struct hawser_frame *f, int flags, bool ok)
 }
 
 /* to NULL: the socket has one peer. */
-static int port_send(struct port *p, const struct hawser_peer *to, struct hawser_frame *frames, unsigned n)
-{
+static int port_send(struct port *p, const struct hawser_peer *to, struct hawser_frame *frames, unsigned n) {
     pthread_mutex_lock(&p->lock);
     bool ok = !to || HAWSER_UNINTERRUPTED(zmq_send(p->socket, to->id, to->size, ZMQ_SNDMORE | ZMQ_DONTWAIT)) >= 0;
     for (unsigned i = 0; i < n; i++)
@@ -80,16 +77,14 @@ static int port_send(struct port *p, const struct hawser_peer *to, struct hawser
 
 /* ---- receiving ---- */
 
-static void free_zmq_frame(void *data, void *hint)
-{
+static void free_zmq_frame(void *data, void *hint) {
     (void)data;
     zmq_msg_close(hint);
     free(hint);
 }
 
 /* One part of a message into a frame; errno on -1. */
-static int take_part(struct port *p, struct hawser_frame *out, bool *more)
-{
+static int take_part(struct port *p, struct hawser_frame *out, bool *more) {
     zmq_msg_t *msg = malloc(sizeof *msg);
     if (!msg) return -1;
     zmq_msg_init(msg);
@@ -105,8 +100,7 @@ static int take_part(struct port *p, struct hawser_frame *out, bool *more)
 }
 
 /* One whole message, if there is one; BROKEN when it has more frames than `most`, of which those are in `out`. */
-static int port_take(struct port *p, struct hawser_message *out, unsigned most)
-{
+static int port_take(struct port *p, struct hawser_message *out, unsigned most) {
     bool more = true;
     int status = HAWSER_LANE_OK;
     *out = (struct hawser_message){0};
@@ -125,8 +119,7 @@ static int port_take(struct port *p, struct hawser_message *out, unsigned most)
     return status;
 }
 
-static void port_wait(struct port *p, int timeout_ms)
-{
+static void port_wait(struct port *p, int timeout_ms) {
     struct pollfd fds[3] = {{.fd = p->socket_fd, .events = POLLIN},
                             {.fd = p->wake, .events = POLLIN},
                             {.fd = p->monitor_fd, .events = POLLIN}};
@@ -136,8 +129,7 @@ static void port_wait(struct port *p, int timeout_ms)
 }
 
 /* The next event of the monitor. */
-static bool next_event(struct port *p, uint16_t *event, uint32_t *value)
-{
+static bool next_event(struct port *p, uint16_t *event, uint32_t *value) {
     zmq_msg_t msg;
     zmq_msg_init(&msg);
     if (HAWSER_UNINTERRUPTED(zmq_msg_recv(&msg, p->monitor, ZMQ_DONTWAIT)) < 0) {
@@ -162,14 +154,12 @@ static bool next_event(struct port *p, uint16_t *event, uint32_t *value)
 
 /* ---- ports ---- */
 
-static void set_int(void *socket, int option, int value)
-{
+static void set_int(void *socket, int option, int value) {
     zmq_setsockopt(socket, option, &value, sizeof value);
 }
 
 /* The kernel, not the application, notices a dead TCP peer: a guest stopped in a debugger lives on. */
-static void set_options(void *s, size_t max_frame_size)
-{
+static void set_options(void *s, size_t max_frame_size) {
     int64_t max_size = (int64_t)max_frame_size;
     zmq_setsockopt(s, ZMQ_MAXMSGSIZE, &max_size, sizeof max_size);
     set_int(s, ZMQ_SNDHWM, 0); /* the session bounds what is under way (session.h) */
@@ -183,8 +173,7 @@ static void set_options(void *s, size_t max_frame_size)
     set_int(s, ZMQ_IPV6, 1);
 }
 
-static void port_close(struct port *p)
-{
+static void port_close(struct port *p) {
     if (p->monitor) zmq_close(p->monitor);
     if (p->socket) zmq_close(p->socket);
     if (p->context) zmq_ctx_term(p->context);
@@ -193,8 +182,7 @@ static void port_close(struct port *p)
 }
 
 /* 0, or -1 with a reason; to be closed in both cases. */
-static int port_open(struct port *p, int type, int events, size_t max_frame_size, char *err, size_t err_size)
-{
+static int port_open(struct port *p, int type, int events, size_t max_frame_size, char *err, size_t err_size) {
     pthread_mutex_init(&p->lock, NULL);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     p->context = zmq_ctx_new();
@@ -223,18 +211,15 @@ struct guest {
     bool gone;   /* receiver only: the host disconnected, or was never there */
 };
 
-static struct guest *guest_of(struct hawser_lane *lane)
-{
+static struct guest *guest_of(struct hawser_lane *lane) {
     return (struct guest *)lane;
 }
 
-static int guest_send(struct hawser_lane *lane, struct hawser_frame *frames, unsigned n)
-{
+static int guest_send(struct hawser_lane *lane, struct hawser_frame *frames, unsigned n) {
     return port_send(&guest_of(lane)->port, NULL, frames, n);
 }
 
-static void guest_events(struct guest *g)
-{
+static void guest_events(struct guest *g) {
     uint16_t event;
     uint32_t value;
     while (next_event(&g->port, &event, &value)) {
@@ -243,8 +228,7 @@ static void guest_events(struct guest *g)
     }
 }
 
-static int guest_recv(struct hawser_lane *lane, struct hawser_message *out)
-{
+static int guest_recv(struct hawser_lane *lane, struct hawser_message *out) {
     struct guest *g = guest_of(lane);
     for (;;) {
         bool was_gone = g->gone;
@@ -258,18 +242,15 @@ static int guest_recv(struct hawser_lane *lane, struct hawser_message *out)
     }
 }
 
-static void guest_wait(struct hawser_lane *lane, int timeout_ms)
-{
+static void guest_wait(struct hawser_lane *lane, int timeout_ms) {
     port_wait(&guest_of(lane)->port, timeout_ms);
 }
 
-static void guest_wake(struct hawser_lane *lane)
-{
+static void guest_wake(struct hawser_lane *lane) {
     eventfd_write(guest_of(lane)->port.wake, 1);
 }
 
-static bool guest_greeted(struct hawser_lane *lane, int timeout_ms)
-{
+static bool guest_greeted(struct hawser_lane *lane, int timeout_ms) {
     struct guest *g = guest_of(lane);
     uint64_t end = hawser_now_ns() + (uint64_t)timeout_ms * 1000000, now;
     for (guest_events(g); !g->spoken && !g->gone && (now = hawser_now_ns()) < end; guest_events(g)) {
@@ -279,17 +260,19 @@ static bool guest_greeted(struct hawser_lane *lane, int timeout_ms)
     return g->spoken;
 }
 
-static void guest_close(struct hawser_lane *lane)
-{
+static void guest_close(struct hawser_lane *lane) {
     port_close(&guest_of(lane)->port);
     free(lane);
 }
 
-static const struct hawser_lane_ops guest_ops = {.send = guest_send, .recv = guest_recv, .wait = guest_wait,
-                                                 .wake = guest_wake, .close = guest_close, .greeted = guest_greeted};
+static const struct hawser_lane_ops guest_ops = {.send = guest_send,
+                                                 .recv = guest_recv,
+                                                 .wait = guest_wait,
+                                                 .wake = guest_wake,
+                                                 .close = guest_close,
+                                                 .greeted = guest_greeted};
 
-struct hawser_lane *hawser_zmq_connect(const char *endpoint, char *err, size_t err_size)
-{
+struct hawser_lane *hawser_zmq_connect(const char *endpoint, char *err, size_t err_size) {
     struct guest *g = calloc(1, sizeof *g);
     if (!g) return NULL;
     g->lane.ops = &guest_ops;
@@ -307,39 +290,36 @@ fail:
 
 struct listener {
     struct hawser_listener listener;
-    struct hawser_lane lane;   /* once it serves one peer */
+    struct hawser_lane lane; /* once it serves one peer */
     struct port port;
     struct hawser_peer served; /* size 0: none yet */
     bool gone;                 /* receiver only: the peer disconnected */
     unsigned max_frames;
-    char endpoint[300];        /* as asked for */
-    char file[128];            /* ipc: the socket's file, which libzmq leaves behind */
+    char endpoint[300];          /* as asked for */
+    char file[128];              /* ipc: the socket's file, which libzmq leaves behind */
     struct hawser_peer last_cut; /* receiver only */
     uint64_t cut_at;
-    uint64_t cut_ns;           /* how long the end of a connection that was cut off may take */
+    uint64_t cut_ns; /* how long the end of a connection that was cut off may take */
 };
 
-static struct listener *listener_of(struct hawser_listener *l)
-{
+static struct listener *listener_of(struct hawser_listener *l) {
     return (struct listener *)l;
 }
 
-static struct listener *served_by(struct hawser_lane *lane)
-{
+static struct listener *served_by(struct hawser_lane *lane) {
     return (struct listener *)((char *)lane - offsetof(struct listener, lane));
 }
 
-static bool same_peer(const struct hawser_peer *a, const struct hawser_peer *b)
-{
+static bool same_peer(const struct hawser_peer *a, const struct hawser_peer *b) {
     return a->size == b->size && !memcmp(a->id, b->id, a->size);
 }
 
-static void listener_events(struct listener *l)
-{
+static void listener_events(struct listener *l) {
     uint16_t event;
     uint32_t value;
     while (next_event(&l->port, &event, &value)) {
-        /* Another peer than the one that is served may come and go, some with the same descriptor's number before it. */
+        /* Another peer than the one that is served may come and go, some with the same descriptor's number before it.
+         */
         bool its = l->served.size && (int)value == l->served.fd;
         if (event == ZMQ_EVENT_DISCONNECTED && its) l->gone = true;
         if (event == ZMQ_EVENT_ACCEPTED && its) l->gone = false;
@@ -349,8 +329,7 @@ static void listener_events(struct listener *l)
     }
 }
 
-static int listener_recv(struct hawser_listener *base, struct hawser_peer *from, struct hawser_message *out)
-{
+static int listener_recv(struct hawser_listener *base, struct hawser_peer *from, struct hawser_message *out) {
     struct listener *l = listener_of(base);
     int status = port_take(&l->port, out, l->max_frames + 1);
     if (status == HAWSER_LANE_TIMEOUT) listener_events(l);
@@ -367,14 +346,13 @@ static int listener_recv(struct hawser_listener *base, struct hawser_peer *from,
     return status;
 }
 
-static int listener_send(struct hawser_listener *base, const struct hawser_peer *to, struct hawser_frame *frames, unsigned n)
-{
+static int listener_send(struct hawser_listener *base, const struct hawser_peer *to, struct hawser_frame *frames,
+                         unsigned n) {
     return port_send(&listener_of(base)->port, to, frames, n);
 }
 
 /* What of the same connection was read already, and the event that its end may cause, say nothing new. */
-static bool listener_cut(struct hawser_listener *base, const struct hawser_peer *peer)
-{
+static bool listener_cut(struct hawser_listener *base, const struct hawser_peer *peer) {
     struct listener *l = listener_of(base);
     if (peer->fd >= 0 && !(l->served.size && peer->fd == l->served.fd)) shutdown(peer->fd, SHUT_RDWR);
     bool anew = peer->fd != l->last_cut.fd || memcmp(peer->id, l->last_cut.id, sizeof peer->id) != 0;
@@ -383,30 +361,26 @@ static bool listener_cut(struct hawser_listener *base, const struct hawser_peer 
     return anew;
 }
 
-static unsigned listener_fds(struct hawser_listener *base, struct pollfd fds[HAWSER_LISTENER_FDS])
-{
+static unsigned listener_fds(struct hawser_listener *base, struct pollfd fds[HAWSER_LISTENER_FDS]) {
     struct listener *l = listener_of(base);
     fds[0] = (struct pollfd){.fd = l->port.socket_fd, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = l->port.monitor_fd, .events = POLLIN};
     return 2;
 }
 
-static void listener_close(struct hawser_listener *base)
-{
+static void listener_close(struct hawser_listener *base) {
     struct listener *l = listener_of(base);
     port_close(&l->port);
     if (*l->file) unlink(l->file);
     free(l);
 }
 
-static int served_send(struct hawser_lane *lane, struct hawser_frame *frames, unsigned n)
-{
+static int served_send(struct hawser_lane *lane, struct hawser_frame *frames, unsigned n) {
     struct listener *l = served_by(lane);
     return port_send(&l->port, &l->served, frames, n);
 }
 
-static int served_recv(struct hawser_lane *lane, struct hawser_message *out)
-{
+static int served_recv(struct hawser_lane *lane, struct hawser_message *out) {
     struct listener *l = served_by(lane);
     for (;;) {
         struct hawser_peer from;
@@ -425,37 +399,32 @@ static int served_recv(struct hawser_lane *lane, struct hawser_message *out)
     }
 }
 
-static void served_wait(struct hawser_lane *lane, int timeout_ms)
-{
+static void served_wait(struct hawser_lane *lane, int timeout_ms) {
     port_wait(&served_by(lane)->port, timeout_ms);
 }
 
-static void served_wake(struct hawser_lane *lane)
-{
+static void served_wake(struct hawser_lane *lane) {
     eventfd_write(served_by(lane)->port.wake, 1);
 }
 
-static void served_close(struct hawser_lane *lane)
-{
+static void served_close(struct hawser_lane *lane) {
     listener_close(&served_by(lane)->listener);
 }
 
-static struct hawser_lane *listener_serve(struct hawser_listener *base, const struct hawser_peer *peer)
-{
-    static const struct hawser_lane_ops ops = {.send = served_send, .recv = served_recv, .wait = served_wait,
-                                               .wake = served_wake, .close = served_close};
+static struct hawser_lane *listener_serve(struct hawser_listener *base, const struct hawser_peer *peer) {
+    static const struct hawser_lane_ops ops = {
+        .send = served_send, .recv = served_recv, .wait = served_wait, .wake = served_wake, .close = served_close};
     struct listener *l = listener_of(base);
     l->served = *peer;
     l->lane.ops = &ops;
     return &l->lane;
 }
 
-static const struct hawser_listener_ops listener_ops = {listener_recv, listener_send, listener_cut, listener_fds,
-                                                        listener_serve, listener_close};
+static const struct hawser_listener_ops listener_ops = {listener_recv, listener_send,  listener_cut,
+                                                        listener_fds,  listener_serve, listener_close};
 
 /* endpoint, or for tcp://HOST:* each port of the range in turn. */
-static int bind_one_of(void *socket, const char *endpoint, unsigned lo, unsigned hi)
-{
+static int bind_one_of(void *socket, const char *endpoint, unsigned lo, unsigned hi) {
     size_t n = strlen(endpoint);
     if (lo == 0 || n < 2 || strcmp(endpoint + n - 2, ":*") != 0) return zmq_bind(socket, endpoint);
     for (unsigned port = lo; port <= hi; port++) {
@@ -467,9 +436,8 @@ static int bind_one_of(void *socket, const char *endpoint, unsigned lo, unsigned
     return -1;
 }
 
-struct hawser_listener *hawser_zmq_listen(const char *endpoint, const struct hawser_listen_options *options, char *bound,
-                                          size_t bound_size, char *err, size_t err_size)
-{
+struct hawser_listener *hawser_zmq_listen(const char *endpoint, const struct hawser_listen_options *options,
+                                          char *bound, size_t bound_size, char *err, size_t err_size) {
     struct listener *l = calloc(1, sizeof *l);
     size_t max_size = options->max_frame_size ? options->max_frame_size : HAWSER_MAX_FRAME_SIZE;
     int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |

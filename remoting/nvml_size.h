@@ -6,8 +6,7 @@
 #include <string.h>
 
 /* The size of a structure that holds it in the low 24 bits of its first word; 0 when that makes no sense. */
-static inline size_t nvml_sized(const void *p)
-{
+static inline size_t nvml_sized(const void *p) {
     unsigned version;
     memcpy(&version, p, sizeof version);
     size_t size = version & 0xffffff;

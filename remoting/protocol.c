@@ -3,17 +3,14 @@
 #include "api.h"
 
 /* What hosts serve that do not tell it: all that had a number when the telling began. */
-static const uint32_t untold[] = {1,   51,  100, 118, 120, 124, 126, 130,  132,  142,  200,  208, 210, 238,
-                                  300, 316, 320, 326, 330, 334, 340, 354,  360,  370,  375,  379, 1001, 1111,
-                                  1113, 1113};
+static const uint32_t untold[] = {1,   51,  100, 118, 120, 124, 126, 130, 132, 142, 200, 208,  210,  238,  300,
+                                  316, 320, 326, 330, 334, 340, 354, 360, 370, 375, 379, 1001, 1111, 1113, 1113};
 
-uint32_t hawser_minor_in_force(uint32_t other)
-{
+uint32_t hawser_minor_in_force(uint32_t other) {
     return other < HAWSER_PROTOCOL_MINOR ? other : HAWSER_PROTOCOL_MINOR;
 }
 
-size_t hawser_protocol_functions(uint32_t *pairs, size_t room)
-{
+size_t hawser_protocol_functions(uint32_t *pairs, size_t room) {
     size_t n = 0;
     bool before = false;
     for (const struct hawser_api *const *api = hawser_apis; *api; api++)
@@ -25,8 +22,7 @@ size_t hawser_protocol_functions(uint32_t *pairs, size_t room)
     return n;
 }
 
-bool hawser_protocol_serves(const Hawser__Opened *host, uint32_t function)
-{
+bool hawser_protocol_serves(const Hawser__Opened *host, uint32_t function) {
     bool told = host->protocol_minor >= HAWSER_MINOR_FUNCTIONS;
     const uint32_t *pairs = told ? host->functions : untold;
     size_t n = told ? host->n_functions : sizeof untold / sizeof *untold;

@@ -26,12 +26,13 @@
 #define HAWSER_PROTOCOL_MAJOR 1
 
 enum hawser_minor {
-    HAWSER_MINOR_FRAMES = 1,    /* images and link inputs of more than one frame */
-    HAWSER_MINOR_GRAPHS = 2,    /* graphs on the host */
-    HAWSER_MINOR_FUNCTIONS = 3, /* Opened tells the functions; before, one that was unknown ended the session */
+    HAWSER_MINOR_FRAMES = 1,     /* images and link inputs of more than one frame */
+    HAWSER_MINOR_GRAPHS = 2,     /* graphs on the host */
+    HAWSER_MINOR_FUNCTIONS = 3,  /* Opened tells the functions; before, one that was unknown ended the session */
     HAWSER_MINOR_INITIALIZE = 4, /* the driver is initialized by the call of that name; before, at the opening */
-    HAWSER_MINOR_CREDITS = 5,    /* the guest keeps to Opened.credit_calls and credit_bytes, and the host holds it to them */
-    HAWSER_MINOR_GRAPH_IDS = 6,  /* the guest numbers graphs as its other handles; before, by a count of their own */
+    HAWSER_MINOR_CREDITS =
+        5, /* the guest keeps to Opened.credit_calls and credit_bytes, and the host holds it to them */
+    HAWSER_MINOR_GRAPH_IDS = 6, /* the guest numbers graphs as its other handles; before, by a count of their own */
     HAWSER_PROTOCOL_MINOR = HAWSER_MINOR_GRAPH_IDS, /* this release's */
 };
 

@@ -1,8 +1,8 @@
 /*
  * Two threads serve a session. The flusher sends a batch of posts soon after the first of them, so that a burst shares
- * one message and a lone launch does not wait for the next call; a call sends the batch itself. The reader takes in what
- * the host sends while no caller does: a thread that waits for its answer receives for itself, and handles on the way
- * what is for others.
+ * one message and a lone launch does not wait for the next call; a call sends the batch itself. The reader takes in
+ * what the host sends while no caller does: a thread that waits for its answer receives for itself, and handles on the
+ * way what is for others.
  */
 #include "session.h"
 
@@ -20,7 +20,8 @@
 
 #define BATCH_BYTES ((size_t)64 << 10)
 #define BATCH_FRAMES 64
-/* So long after a call the reader leaves the lane to callers, who then receive for themselves without being woken by it. */
+/* So long after a call the reader leaves the lane to callers, who then receive for themselves without being woken by
+ * it. */
 #define READER_REST_NS 1000000
 
 /* A thread that waits: for the answer to its call, or (seq 0) for credits. */
@@ -43,30 +44,29 @@ struct credit {
 struct hawser_session {
     struct hawser_lane *lane;
     struct hawser_session_events events;
-    pthread_mutex_t lock;        /* guards all below */
-    pthread_cond_t work;         /* for the flusher */
-    pthread_cond_t rest;         /* for the reader */
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t work;  /* for the flusher */
+    pthread_cond_t rest;  /* for the reader */
     bool gone;
     uint64_t next_seq;
     struct waiter *waiters;
-    uint8_t *batch;              /* packed ToHost.calls entries */
+    uint8_t *batch; /* packed ToHost.calls entries */
     size_t batch_size, batch_cap;
-    bool flusher_rests;          /* until it is told of a batch */
+    bool flusher_rests; /* until it is told of a batch */
     struct hawser_frame frames[HAWSER_MAX_FRAMES];
-    unsigned n_frames;           /* frames[0] is kept free for the envelope */
+    unsigned n_frames; /* frames[0] is kept free for the envelope */
     struct credit calls, bytes;
-    bool bulk_only;              /* bytes are of bulk frames alone: so earlier hosts count */
-    bool receiving;              /* a thread has the lane's receiving end */
-    bool reader_receives;        /* it is the reader */
-    bool reader_rests;           /* until it is told, not only for a while */
-    uint64_t last_call_ns;       /* when a caller gave the receiving end back */
+    bool bulk_only;        /* bytes are of bulk frames alone: so earlier hosts count */
+    bool receiving;        /* a thread has the lane's receiving end */
+    bool reader_receives;  /* it is the reader */
+    bool reader_rests;     /* until it is told, not only for a while */
+    uint64_t last_call_ns; /* when a caller gave the receiving end back */
 };
 
 /* ---- batches ---- */
 
 /* Under the lock. Sends what has been gathered. */
-static void flush(struct hawser_session *s)
-{
+static void flush(struct hawser_session *s) {
     if (s->batch_size == 0) return;
     s->frames[0] = (struct hawser_frame){.data = s->batch, .size = s->batch_size};
     int status = hawser_lane_send(s->lane, s->frames, s->n_frames);
@@ -77,15 +77,13 @@ static void flush(struct hawser_session *s)
 }
 
 /* Under the lock. What has been gathered goes without anything more being done for it. */
-static void leave_to_flusher(struct hawser_session *s)
-{
+static void leave_to_flusher(struct hawser_session *s) {
     if (s->batch_size == 0 || !s->flusher_rests) return;
     s->flusher_rests = false;
     pthread_cond_signal(&s->work);
 }
 
-static size_t put_varint(uint8_t *p, uint64_t v)
-{
+static size_t put_varint(uint8_t *p, uint64_t v) {
     size_t n = 0;
     for (; v >= 0x80; v >>= 7)
         p[n++] = (uint8_t)(v | 0x80);
@@ -93,8 +91,7 @@ static size_t put_varint(uint8_t *p, uint64_t v)
     return n;
 }
 
-static bool reserve(struct hawser_session *s, size_t more)
-{
+static bool reserve(struct hawser_session *s, size_t more) {
     if (s->batch_size + more <= s->batch_cap) return true;
     size_t cap = s->batch_cap ? s->batch_cap : BATCH_BYTES;
     while (cap < s->batch_size + more)
@@ -108,9 +105,8 @@ static bool reserve(struct hawser_session *s, size_t more)
 
 /* Under the lock. Appends one call: a field of ToHost is its tag, its length and its bytes, so entries
  * can be packed one by one. The args are packed behind a Call without args, as that field's bytes. */
-static bool append(struct hawser_session *s, const Hawser__Call *head, const ProtobufCMessage *args,
-                   size_t args_size, struct hawser_frame *frames, unsigned n)
-{
+static bool append(struct hawser_session *s, const Hawser__Call *head, const ProtobufCMessage *args, size_t args_size,
+                   struct hawser_frame *frames, unsigned n) {
     enum { CALLS_TAG = 3 << 3 | 2, ARGS_TAG = 5 << 3 | 2 };
     size_t head_size = hawser__call__get_packed_size(head);
     uint8_t len[12];
@@ -135,10 +131,9 @@ static bool append(struct hawser_session *s, const Hawser__Call *head, const Pro
 static bool take_in(struct hawser_session *s, const struct hawser_message *m);
 
 /* Under the lock: no answer will come any more. */
-static void end(struct hawser_session *s, int status)
-{
-    hawser_log(HAWSER_ERROR, status == HAWSER_LANE_BROKEN ? "the host sent a broken message"
-                                                           : "the host closed the session");
+static void end(struct hawser_session *s, int status) {
+    hawser_log(HAWSER_ERROR,
+               status == HAWSER_LANE_BROKEN ? "the host sent a broken message" : "the host closed the session");
     s->gone = true;
     for (struct waiter *w = s->waiters; w; w = w->next)
         pthread_cond_signal(&w->wake);
@@ -148,8 +143,7 @@ static void end(struct hawser_session *s, int status)
 
 /* Under the lock, which is given up meanwhile: takes in one message, if one comes before the lane is woken. Only one
  * thread does so at a time, so that messages are handled in their order. */
-static void receive(struct hawser_session *s)
-{
+static void receive(struct hawser_session *s) {
     struct hawser_message m;
     s->receiving = true;
     pthread_mutex_unlock(&s->lock);
@@ -164,8 +158,7 @@ static void receive(struct hawser_session *s)
 }
 
 /* Under the lock: a waiter without its answer, or NULL. */
-static struct waiter *next_waiter(struct hawser_session *s)
-{
+static struct waiter *next_waiter(struct hawser_session *s) {
     struct waiter *w = s->waiters;
     while (w && w->done)
         w = w->next;
@@ -173,8 +166,7 @@ static struct waiter *next_waiter(struct hawser_session *s)
 }
 
 /* Under the lock: the receiving end goes to somebody who waits, else to the reader. */
-static void hand_on(struct hawser_session *s)
-{
+static void hand_on(struct hawser_session *s) {
     struct waiter *next = next_waiter(s);
     if (s->receiving) return;
     if (next) {
@@ -187,8 +179,7 @@ static void hand_on(struct hawser_session *s)
 
 /* Under the lock: until w is done or the host is gone. Who waits receives for itself, unless another thread does
  * already. Cancelling a thread must not take the receiving end with it. */
-static void wait_for(struct hawser_session *s, struct waiter *w)
-{
+static void wait_for(struct hawser_session *s, struct waiter *w) {
     int before;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     w->next = s->waiters;
@@ -202,7 +193,8 @@ static void wait_for(struct hawser_session *s, struct waiter *w)
         pthread_cond_wait(&w->wake, &s->lock);
     }
     struct waiter **p = &s->waiters;
-    while (*p != w) p = &(*p)->next;
+    while (*p != w)
+        p = &(*p)->next;
     *p = w->next;
     hand_on(s);
     pthread_setcancelstate(before, NULL);
@@ -211,14 +203,12 @@ static void wait_for(struct hawser_session *s, struct waiter *w)
 /* ---- posts and calls ---- */
 
 /* How much is under way may exceed the credit by the one message that used it up. */
-static bool used_up(const struct credit *c)
-{
+static bool used_up(const struct credit *c) {
     return c->sent - c->taken >= c->granted;
 }
 
 /* Under the lock: until the host's credits allow it, as a program waits whose driver's queue is full. */
-static void wait_for_credit(struct hawser_session *s, bool post, bool bulk)
-{
+static void wait_for_credit(struct hawser_session *s, bool post, bool bulk) {
     while (!s->gone && ((post && used_up(&s->calls)) || ((post || bulk) && used_up(&s->bytes)))) {
         struct waiter w = {.wake = PTHREAD_COND_INITIALIZER};
         flush(s);
@@ -228,8 +218,7 @@ static void wait_for_credit(struct hawser_session *s, bool post, bool bulk)
 }
 
 /* Under the lock: the lane had no room; credits, which lie below what it holds, make that rare. */
-static void pause_briefly(struct hawser_session *s)
-{
+static void pause_briefly(struct hawser_session *s) {
     const struct timespec pause = {.tv_nsec = 500000};
     pthread_mutex_unlock(&s->lock);
     nanosleep(&pause, NULL);
@@ -237,8 +226,7 @@ static void pause_briefly(struct hawser_session *s)
 }
 
 /* Under the lock: for so many frames in the batch. */
-static void wait_for_frames(struct hawser_session *s, unsigned n)
-{
+static void wait_for_frames(struct hawser_session *s, unsigned n) {
     while (!s->gone && s->n_frames + n > BATCH_FRAMES && s->batch_size) {
         flush(s);
         if (s->batch_size) pause_briefly(s);
@@ -247,10 +235,8 @@ static void wait_for_frames(struct hawser_session *s, unsigned n)
 
 /* Under the lock: the common half of post and call. A call waits for no credit but for its bulk: its thread makes no
  * other before it is answered. */
-static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t function,
-                   uint64_t seq, const ProtobufCMessage *args, struct hawser_frame *frames,
-                   unsigned n)
-{
+static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t function, uint64_t seq,
+                   const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n) {
     Hawser__Call head = HAWSER__CALL__INIT;
     head.function = function;
     head.thread = who.thread;
@@ -274,8 +260,7 @@ static int enqueue(struct hawser_session *s, struct hawser_caller who, uint32_t 
 }
 
 int hawser_session_post(struct hawser_session *s, struct hawser_caller who, uint32_t function,
-                        const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n)
-{
+                        const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n) {
     pthread_mutex_lock(&s->lock);
     int rc = enqueue(s, who, function, 0, args, frames, n);
     if (rc == 0) {
@@ -288,9 +273,7 @@ int hawser_session_post(struct hawser_session *s, struct hawser_caller who, uint
 
 int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint32_t function,
                         const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n,
-                        const ProtobufCMessageDescriptor *reply_type, int32_t *result,
-                        ProtobufCMessage **reply)
-{
+                        const ProtobufCMessageDescriptor *reply_type, int32_t *result, ProtobufCMessage **reply) {
     struct waiter w = {.wake = PTHREAD_COND_INITIALIZER};
     if (reply) *reply = NULL;
     pthread_mutex_lock(&s->lock);
@@ -315,13 +298,11 @@ int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint
     return rc;
 }
 
-bool hawser_session_reserve(struct hawser_session *s, size_t size, struct hawser_frame *out)
-{
+bool hawser_session_reserve(struct hawser_session *s, size_t size, struct hawser_frame *out) {
     return hawser_lane_reserve(s->lane, size, out);
 }
 
-bool hawser_session_is_gone(struct hawser_session *s)
-{
+bool hawser_session_is_gone(struct hawser_session *s) {
     pthread_mutex_lock(&s->lock);
     bool gone = s->gone;
     pthread_mutex_unlock(&s->lock);
@@ -330,8 +311,7 @@ bool hawser_session_is_gone(struct hawser_session *s)
 
 /* ---- the two threads ---- */
 
-static void *flusher(void *arg)
-{
+static void *flusher(void *arg) {
     struct hawser_session *s = arg;
     pthread_mutex_lock(&s->lock);
     while (!s->gone) {
@@ -347,8 +327,7 @@ static void *flusher(void *arg)
     return NULL;
 }
 
-static void answer(struct hawser_session *s, const Hawser__Reply *r)
-{
+static void answer(struct hawser_session *s, const Hawser__Reply *r) {
     pthread_mutex_lock(&s->lock);
     for (struct waiter *w = s->waiters; w; w = w->next) {
         if (w->seq != r->seq || w->done) continue;
@@ -365,8 +344,7 @@ static void answer(struct hawser_session *s, const Hawser__Reply *r)
 }
 
 /* What the host has taken so far, of all that this session has sent. */
-static void credit(struct hawser_session *s, const Hawser__ToGuest *g)
-{
+static void credit(struct hawser_session *s, const Hawser__ToGuest *g) {
     uint64_t bytes = s->bulk_only ? g->consumed : g->taken_bytes;
     pthread_mutex_lock(&s->lock);
     if (g->taken_calls > s->calls.taken) s->calls.taken = g->taken_calls;
@@ -380,8 +358,7 @@ static void credit(struct hawser_session *s, const Hawser__ToGuest *g)
 }
 
 /* False when the message makes no sense. */
-static bool take_in(struct hawser_session *s, const struct hawser_message *m)
-{
+static bool take_in(struct hawser_session *s, const struct hawser_message *m) {
     Hawser__ToGuest *g = hawser__to_guest__unpack(NULL, m->frame[0].size, m->frame[0].data);
     if (!g) return false;
     bool ok = g->n_pushes == m->n_frames - 1;
@@ -403,18 +380,18 @@ static bool take_in(struct hawser_session *s, const struct hawser_message *m)
 }
 
 /* Under the lock: callers have the receiving end, or may want it again soon. */
-static void rest(struct hawser_session *s)
-{
+static void rest(struct hawser_session *s) {
     uint64_t until = s->last_call_ns + READER_REST_NS;
     struct timespec t = {.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
     s->reader_rests = s->receiving || next_waiter(s);
-    if (s->reader_rests) pthread_cond_wait(&s->rest, &s->lock);
-    else pthread_cond_timedwait(&s->rest, &s->lock, &t);
+    if (s->reader_rests)
+        pthread_cond_wait(&s->rest, &s->lock);
+    else
+        pthread_cond_timedwait(&s->rest, &s->lock, &t);
     s->reader_rests = false;
 }
 
-static void *reader(void *arg)
-{
+static void *reader(void *arg) {
     struct hawser_session *s = arg;
     pthread_mutex_lock(&s->lock);
     while (!s->gone) {
@@ -434,8 +411,7 @@ static void *reader(void *arg)
 }
 
 /* The program's signals are not for these threads. */
-static int start_threads(struct hawser_session *s)
-{
+static int start_threads(struct hawser_session *s) {
     sigset_t all, before;
     pthread_t t;
     sigfillset(&all);
@@ -450,17 +426,14 @@ static int start_threads(struct hawser_session *s)
     return rc;
 }
 
-static void take_credits(struct hawser_session *s, const Hawser__Opened *host)
-{
+static void take_credits(struct hawser_session *s, const Hawser__Opened *host) {
     s->bulk_only = host->credit_calls == 0;
     s->calls.granted = s->bulk_only ? UINT64_MAX : host->credit_calls;
     s->bytes.granted = s->bulk_only ? HAWSER_BULK_WINDOW : host->credit_bytes;
 }
 
-int hawser_session_open(const char *endpoint, const struct hawser_session_events *events,
-                        struct hawser_session **out, Hawser__Opened **opened, char *err,
-                        size_t err_size)
-{
+int hawser_session_open(const char *endpoint, const struct hawser_session_events *events, struct hawser_session **out,
+                        Hawser__Opened **opened, char *err, size_t err_size) {
     struct hawser_session *s = calloc(1, sizeof *s);
     if (!s) {
         snprintf(err, err_size, "out of memory");

@@ -36,9 +36,8 @@ struct hawser_session_events {
 
 /* Opens a session with the hawserd at `endpoint`. On success 0, and *opened tells about the host (to
  * be freed with hawser__opened__free_unpacked). Else -1 with one line in err. */
-int hawser_session_open(const char *endpoint, const struct hawser_session_events *events,
-                        struct hawser_session **out, Hawser__Opened **opened, char *err,
-                        size_t err_size);
+int hawser_session_open(const char *endpoint, const struct hawser_session_events *events, struct hawser_session **out,
+                        Hawser__Opened **opened, char *err, size_t err_size);
 
 /* Who calls. */
 struct hawser_caller {
@@ -60,8 +59,7 @@ int hawser_session_post(struct hawser_session *s, struct hawser_caller who, uint
  * sent a reply, *reply is that message (free with protobuf_c_message_free_unpacked), else NULL. */
 int hawser_session_call(struct hawser_session *s, struct hawser_caller who, uint32_t function,
                         const ProtobufCMessage *args, struct hawser_frame *frames, unsigned n,
-                        const ProtobufCMessageDescriptor *reply_type, int32_t *result,
-                        ProtobufCMessage **reply);
+                        const ProtobufCMessageDescriptor *reply_type, int32_t *result, ProtobufCMessage **reply);
 
 /* A bulk frame to be filled where the lane need not copy it from; false when memory is short. */
 bool hawser_session_reserve(struct hawser_session *s, size_t size, struct hawser_frame *out);

@@ -14,8 +14,7 @@
 #define PREFIX "/hawser-"
 #define RANDOM_BYTES 16
 
-int hawser_share_create(size_t size, char name[HAWSER_SHARE_NAME])
-{
+int hawser_share_create(size_t size, char name[HAWSER_SHARE_NAME]) {
     uint8_t random[RANDOM_BYTES];
     const char *wanted = getenv("HAWSER_SHARED_MEMORY");
     if (wanted && !strcmp(wanted, "0")) return -1; /* as if the worker were on another machine */
@@ -32,8 +31,7 @@ int hawser_share_create(size_t size, char name[HAWSER_SHARE_NAME])
     return -1;
 }
 
-int hawser_share_open(const char *name, size_t size)
-{
+int hawser_share_open(const char *name, size_t size) {
     struct stat s;
     size_t prefix = strlen(PREFIX);
     if (strncmp(name, PREFIX, prefix) || strlen(name) != prefix + 2 * RANDOM_BYTES) return -1;
@@ -46,7 +44,6 @@ int hawser_share_open(const char *name, size_t size)
     return -1;
 }
 
-void hawser_share_unlink(const char *name)
-{
+void hawser_share_unlink(const char *name) {
     shm_unlink(name);
 }

@@ -8,11 +8,10 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
-#define UNREACHABLE(name)                                                                           \
-    void name(void);                                                                                \
-    void name(void)                                                                                 \
-    {                                                                                               \
-        abort();                                                                                    \
+#define UNREACHABLE(name)                                                                                              \
+    void name(void);                                                                                                   \
+    void name(void) {                                                                                                  \
+        abort();                                                                                                       \
     }
 
 /* clang-format off */
@@ -35,10 +34,10 @@ UNREACHABLE(pgm_bind3) UNREACHABLE(pgm_close) UNREACHABLE(pgm_connect) UNREACHAB
 UNREACHABLE(pgm_free) UNREACHABLE(pgm_freeaddrinfo) UNREACHABLE(pgm_getaddrinfo)
 UNREACHABLE(pgm_getsockopt) UNREACHABLE(pgm_gsi_create_from_data) UNREACHABLE(pgm_recvmsgv)
 UNREACHABLE(pgm_send) UNREACHABLE(pgm_setsockopt) UNREACHABLE(pgm_socket)
-/* clang-format on */
+    /* clang-format on */
 
-/* Data, and the two functions that zmq_ctx_new and zmq_ctx_term call; 1 is success. */
-const void *const GSS_C_NT_HOSTBASED_SERVICE = NULL;
+    /* Data, and the two functions that zmq_ctx_new and zmq_ctx_term call; 1 is success. */
+    const void *const GSS_C_NT_HOSTBASED_SERVICE = NULL;
 const void *const GSS_C_NT_USER_NAME = NULL;
 const void *const NORM_INSTANCE_INVALID = NULL;
 const void *const NORM_SESSION_INVALID = NULL;
@@ -46,15 +45,13 @@ const void *const NORM_OBJECT_INVALID = NULL;
 const unsigned long NORM_NODE_ANY = 0;
 
 int pgm_init(void *error);
-int pgm_init(void *error)
-{
+int pgm_init(void *error) {
     (void)error;
     return 1;
 }
 
 int pgm_shutdown(void);
-int pgm_shutdown(void)
-{
+int pgm_shutdown(void) {
     return 1;
 }
 
@@ -68,8 +65,7 @@ HIDDEN const unsigned char in6addr_any[16] = {0};
 HIDDEN void *stderr_copy __asm__("stderr"); /* libzmq writes there before it aborts */
 
 /* Before C++ objects are made, some of which may take it. */
-__attribute__((constructor(101))) static void copy_stderr(void)
-{
+__attribute__((constructor(101))) static void copy_stderr(void) {
     void **real = dlsym(RTLD_DEFAULT, "stderr");
     if (real) stderr_copy = *real;
 }

@@ -5,8 +5,7 @@
 
 #define MOST 4096 /* bytes of a message */
 
-bool control_send(int fd, const ProtobufCMessage *m)
-{
+bool control_send(int fd, const ProtobufCMessage *m) {
     uint8_t buf[MOST];
     size_t size = protobuf_c_message_get_packed_size(m);
     if (size > sizeof buf) return false;
@@ -14,8 +13,7 @@ bool control_send(int fd, const ProtobufCMessage *m)
     return send(fd, buf, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
 }
 
-ProtobufCMessage *control_receive(int fd, const ProtobufCMessageDescriptor *what, bool wait)
-{
+ProtobufCMessage *control_receive(int fd, const ProtobufCMessageDescriptor *what, bool wait) {
     uint8_t buf[MOST];
     ssize_t n;
     do

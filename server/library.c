@@ -8,8 +8,7 @@
 
 #define GUEST_LIBRARY "libhawser-cuda.so"
 
-void *library_open(const char *path, const char *symbol, char *err, size_t err_size)
-{
+void *library_open(const char *path, const char *symbol, char *err, size_t err_size) {
     Dl_info info;
     char real[4096];
     void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -18,11 +17,12 @@ void *library_open(const char *path, const char *symbol, char *err, size_t err_s
         return NULL;
     }
     void *init = dlsym(lib, symbol);
-    bool ours = init && dladdr(init, &info) && info.dli_fname && realpath(info.dli_fname, real) &&
-                strstr(real, GUEST_LIBRARY);
+    bool ours =
+        init && dladdr(init, &info) && info.dli_fname && realpath(info.dli_fname, real) && strstr(real, GUEST_LIBRARY);
     if (!init || ours) {
         if (ours)
-            snprintf(err, err_size, "%s is hawser's guest library (%.500s): LD_LIBRARY_PATH hides NVIDIA's", path, real);
+            snprintf(err, err_size, "%s is hawser's guest library (%.500s): LD_LIBRARY_PATH hides NVIDIA's", path,
+                     real);
         else
             snprintf(err, err_size, "%s has no %s", path, symbol);
         dlclose(lib);

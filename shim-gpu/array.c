@@ -6,28 +6,24 @@
 
 #include "cuda_abi.h"
 
-void shim_note_cuArray3DCreate_v2(struct shim_object *made, CUarray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *p)
-{
+void shim_note_cuArray3DCreate_v2(struct shim_object *made, CUarray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *p) {
     (void)pHandle;
     made->array = *p;
 }
 
-void shim_note_cuArrayCreate_v2(struct shim_object *made, CUarray *pHandle, const CUDA_ARRAY_DESCRIPTOR *p)
-{
+void shim_note_cuArrayCreate_v2(struct shim_object *made, CUarray *pHandle, const CUDA_ARRAY_DESCRIPTOR *p) {
     (void)pHandle;
-    made->array = (CUDA_ARRAY3D_DESCRIPTOR){.Width = p->Width, .Height = p->Height, .Format = p->Format,
-                                            .NumChannels = p->NumChannels};
+    made->array = (CUDA_ARRAY3D_DESCRIPTOR){
+        .Width = p->Width, .Height = p->Height, .Format = p->Format, .NumChannels = p->NumChannels};
 }
 
-const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle)
-{
+const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle) {
     const struct shim_object *o = shim_object(HAWSER_ARRAY, handle);
     return o ? &o->array : NULL;
 }
 
 /* A level belongs to its mipmapped array. */
-CUresult shim_check_cuArrayDestroy(CUarray hArray)
-{
+CUresult shim_check_cuArrayDestroy(CUarray hArray) {
     struct shim_object *o = shim_object(HAWSER_ARRAY, hArray);
     return o && o->level_of ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
 }
@@ -35,14 +31,12 @@ CUresult shim_check_cuArrayDestroy(CUarray hArray)
 /* ---- mipmapped arrays ---- */
 
 void shim_note_cuMipmappedArrayCreate(struct shim_object *made, CUmipmappedArray *pHandle,
-                                      const CUDA_ARRAY3D_DESCRIPTOR *p, unsigned int levels)
-{
+                                      const CUDA_ARRAY3D_DESCRIPTOR *p, unsigned int levels) {
     (void)pHandle, (void)levels;
     made->array = *p;
 }
 
-CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmappedArray, unsigned int level)
-{
+CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmappedArray, unsigned int level) {
     struct shim_call c;
     Hawser__MipmapLevel m = HAWSER__MIPMAP_LEVEL__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_MipmapLevel, true);
@@ -70,8 +64,7 @@ CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmap
     return CUDA_SUCCESS;
 }
 
-CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)
-{
+CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray) {
     struct shim_call c;
     Hawser__MipmapDestroy m = HAWSER__MIPMAP_DESTROY__INIT;
     uint64_t levels[SHIM_MAX_LEVELS];
@@ -93,8 +86,7 @@ CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)
 
 /* ---- memory for sparse arrays ---- */
 
-CUresult cuMemMapArrayAsync(CUarrayMapInfo *mapInfoList, unsigned int count, CUstream hStream)
-{
+CUresult cuMemMapArrayAsync(CUarrayMapInfo *mapInfoList, unsigned int count, CUstream hStream) {
     struct shim_call c;
     Hawser__MapArrays m = HAWSER__MAP_ARRAYS__INIT;
     CUresult r = shim_enter_stream(&c, HAWSER_FN_MapArrays, hStream);

@@ -16,20 +16,17 @@ static _Atomic(uint32_t) last_thread;
 static pthread_key_t at_thread_end;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
-static void thread_ended(void *id)
-{
+static void thread_ended(void *id) {
     struct shim_call c = {.function = HAWSER_FN_ThreadGone, .who = {.thread = *(uint32_t *)id}};
     Hawser__ThreadGone m = HAWSER__THREAD_GONE__INIT;
     if (shim_initialized() == CUDA_SUCCESS) shim_post(&c, &m.base, NULL, 0);
 }
 
-static void make_key(void)
-{
+static void make_key(void) {
     pthread_key_create(&at_thread_end, thread_ended);
 }
 
-uint32_t shim_thread_id(void)
-{
+uint32_t shim_thread_id(void) {
     if (!thread) {
         thread = atomic_fetch_add(&last_thread, 1) + 1;
         pthread_once(&key_once, make_key);
@@ -40,14 +37,12 @@ uint32_t shim_thread_id(void)
 
 /* ---- contexts ---- */
 
-struct hawser_context *hawser_front_context(CUcontext handle)
-{
+struct hawser_context *hawser_front_context(CUcontext handle) {
     struct shim_object *o = shim_object(HAWSER_CONTEXT, handle);
     return o ? &o->ctx.facts : NULL;
 }
 
-struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags, bool primary)
-{
+struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags, bool primary) {
     struct shim_object *o = shim_object_new(HAWSER_CONTEXT, NULL);
     if (!o) return NULL;
     o->ctx.facts.handle = (CUcontext)o;
@@ -58,13 +53,11 @@ struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags,
     return &o->ctx.facts;
 }
 
-void hawser_front_context_gone(struct hawser_context *c)
-{
+void hawser_front_context_gone(struct hawser_context *c) {
     shim_object_gone(c->handle);
 }
 
-CUresult hawser_front_context_start(struct hawser_context *context)
-{
+CUresult hawser_front_context_start(struct hawser_context *context) {
     struct shim_call c;
     Hawser__ContextCreate m = HAWSER__CONTEXT_CREATE__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_ContextCreate, false);
@@ -76,8 +69,7 @@ CUresult hawser_front_context_start(struct hawser_context *context)
     return shim_call(&c, &m.base, NULL, 0, NULL);
 }
 
-CUresult hawser_front_context_end(struct hawser_context *context, bool reset)
-{
+CUresult hawser_front_context_end(struct hawser_context *context, bool reset) {
     struct shim_call c;
     struct shim_object *o = (struct shim_object *)context->handle;
     Hawser__ContextDestroy m = HAWSER__CONTEXT_DESTROY__INIT;
@@ -94,8 +86,7 @@ CUresult hawser_front_context_end(struct hawser_context *context, bool reset)
     return r;
 }
 
-CUresult hawser_front_context_sync(struct hawser_context *context)
-{
+CUresult hawser_front_context_sync(struct hawser_context *context) {
     struct shim_call c;
     Hawser__ContextSync m = HAWSER__CONTEXT_SYNC__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_ContextSync, false);
@@ -105,8 +96,7 @@ CUresult hawser_front_context_sync(struct hawser_context *context)
     return shim_call(&c, &m.base, NULL, 0, NULL);
 }
 
-CUresult hawser_front_primary_flags(CUdevice device, unsigned flags)
-{
+CUresult hawser_front_primary_flags(CUdevice device, unsigned flags) {
     struct shim_call c;
     Hawser__PrimaryFlags m = HAWSER__PRIMARY_FLAGS__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_PrimaryFlags, false);
@@ -116,7 +106,6 @@ CUresult hawser_front_primary_flags(CUdevice device, unsigned flags)
     return shim_call(&c, &m.base, NULL, 0, NULL);
 }
 
-void shim_note_cuCtxSetFlags(unsigned int flags)
-{
+void shim_note_cuCtxSetFlags(unsigned int flags) {
     shim_current()->ctx.facts.flags = flags;
 }

@@ -1,7 +1,7 @@
 /*
- * Copies and fills, the front end's verbs. All come down to rectangles of rows between guest memory and device memory. Bytes
- * from the guest are taken before the call returns and posted; bytes for pinned memory may come later,
- * bytes for pageable memory are awaited, as CUDA does it.
+ * Copies and fills, the front end's verbs. All come down to rectangles of rows between guest memory and device memory.
+ * Bytes from the guest are taken before the call returns and posted; bytes for pinned memory may come later, bytes for
+ * pageable memory are awaited, as CUDA does it.
  */
 #include "shim.h"
 
@@ -28,8 +28,7 @@ struct rectangle {
 };
 
 /* The bytes from the first to the last of a rectangle of a side that has been looked at. */
-static size_t extent(size_t pitch, const struct rectangle *r)
-{
+static size_t extent(size_t pitch, const struct rectangle *r) {
     return r->height ? pitch * (r->height - 1) + r->width : 0;
 }
 
@@ -37,9 +36,7 @@ static size_t extent(size_t pitch, const struct rectangle *r)
 
 /* Posts rows [row, row + rows) and, of a row longer than a chunk, columns [column, column + width). */
 static CUresult post_chunk(struct shim_call *c, const struct side *dst, const struct side *src,
-                           const struct rectangle *r, size_t row, size_t rows, size_t column,
-                           size_t width)
-{
+                           const struct rectangle *r, size_t row, size_t rows, size_t column, size_t width) {
     struct hawser_frame f;
     if (!shim_reserve(rows * width, &f)) return CUDA_ERROR_OUT_OF_MEMORY;
     char *data = f.data;
@@ -59,8 +56,7 @@ static CUresult post_chunk(struct shim_call *c, const struct side *dst, const st
 }
 
 static CUresult copy_in(struct shim_call *c, const struct side *dst, const struct side *src,
-                        const struct rectangle *r)
-{
+                        const struct rectangle *r) {
     c->function = HAWSER_FN_CopyIn;
     if (shim_range_holds(src->address, extent(src->pitch, r), HAWSER_PINNED)) shim_host_functions_settle();
     shim_transfer_settle((const void *)src->address, extent(src->pitch, r));
@@ -80,12 +76,10 @@ static CUresult copy_in(struct shim_call *c, const struct side *dst, const struc
 /* ---- from the device ---- */
 
 static CUresult copy_out(struct shim_call *c, const struct side *dst, const struct side *src,
-                         const struct rectangle *r)
-{
+                         const struct rectangle *r) {
     bool later = r->async && shim_range_holds(dst->address, extent(dst->pitch, r), HAWSER_PINNED);
     uint64_t id;
-    struct shim_transfer *t =
-        shim_transfer_begin((void *)dst->address, dst->pitch, r->width, r->height, later, &id);
+    struct shim_transfer *t = shim_transfer_begin((void *)dst->address, dst->pitch, r->width, r->height, later, &id);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
     if (later) {
         Hawser__CopyOutLater m = HAWSER__COPY_OUT_LATER__INIT;
@@ -116,8 +110,7 @@ static CUresult copy_out(struct shim_call *c, const struct side *dst, const stru
 /* ---- every direction ---- */
 
 static CUresult copy_device(struct shim_call *c, const struct side *dst, const struct side *src,
-                            const struct rectangle *r)
-{
+                            const struct rectangle *r) {
     Hawser__CopyDevice m = HAWSER__COPY_DEVICE__INIT;
     m.dst = dst->address;
     m.dst_pitch = dst->pitch;
@@ -130,8 +123,7 @@ static CUresult copy_device(struct shim_call *c, const struct side *dst, const s
     return shim_post(c, &m.base, NULL, 0);
 }
 
-static CUresult sync_stream(struct shim_call *c, const struct rectangle *r)
-{
+static CUresult sync_stream(struct shim_call *c, const struct rectangle *r) {
     Hawser__CuStreamSynchronize m = HAWSER__CU_STREAM_SYNCHRONIZE__INIT;
     m.hstream = r->stream;
     c->function = HAWSER_FN_cuStreamSynchronize;
@@ -140,12 +132,9 @@ static CUresult sync_stream(struct shim_call *c, const struct rectangle *r)
 
 /* A copy from pageable memory whose function has returned may still wait for its stream, where CUDA's function has
  * waited. So this thread waits before it gives work to a stream that does not wait for that one. */
-static __thread struct {
-    uint64_t context, stream; /* the stream is a default one; zeros: nothing is owed */
-} owed;
+static __thread struct { uint64_t context, stream; /* the stream is a default one; zeros: nothing is owed */ } owed;
 
-CUresult shim_settle_copy(const struct shim_call *c, CUstream stream)
-{
+CUresult shim_settle_copy(const struct shim_call *c, CUstream stream) {
     uint64_t id;
     if (!owed.context || shim_handle(HAWSER_STREAM, stream, &id) != CUDA_SUCCESS) return CUDA_SUCCESS;
     const struct shim_object *o = id > SHIM_STREAM_PER_THREAD ? shim_object(HAWSER_STREAM, stream) : NULL;
@@ -163,8 +152,7 @@ CUresult shim_settle_copy(const struct shim_call *c, CUstream stream)
 
 /* Host to host, where the copy has its place in a stream: after what was given to the stream before. */
 static CUresult copy_host(struct shim_call *c, const struct side *dst, const struct side *src,
-                          const struct rectangle *r)
-{
+                          const struct rectangle *r) {
     Hawser__ContextSync m = HAWSER__CONTEXT_SYNC__INIT;
     m.context = c->who.context;
     c->function = HAWSER_FN_ContextSync;
@@ -176,23 +164,21 @@ static CUresult copy_host(struct shim_call *c, const struct side *dst, const str
 }
 
 /* Whether this process has memory there. */
-static bool mapped(uintptr_t address)
-{
+static bool mapped(uintptr_t address) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     unsigned char unused;
     return mincore((void *)(address & ~(page - 1)), 1, &unused) == 0;
 }
 
 /* What kind of memory a side really is: a device address may be host memory that kernels reach, and a host address
- * memory that the worker shares. A unified address is the device's when the program allocated it there, or when it can be
- * nothing else: then it was freed, and the copy is refused. */
-static CUresult look(const struct hawser_side *s, const struct hawser_copy *c, struct side *out)
-{
+ * memory that the worker shares. A unified address is the device's when the program allocated it there, or when it can
+ * be nothing else: then it was freed, and the copy is refused. */
+static CUresult look(const struct hawser_side *s, const struct hawser_copy *c, struct side *out) {
     struct shim_range range;
     size_t bytes;
     if (!hawser_side_bytes(s, c, &bytes)) return CUDA_ERROR_INVALID_VALUE;
-    *out = (struct side){.on_device = s->type == CU_MEMORYTYPE_DEVICE, .address = s->address, .pitch = s->pitch,
-                         .slice = s->slice};
+    *out = (struct side){
+        .on_device = s->type == CU_MEMORYTYPE_DEVICE, .address = s->address, .pitch = s->pitch, .slice = s->slice};
     bool known = shim_range_find(s->address, &range);
     if (s->type == CU_MEMORYTYPE_UNIFIED)
         out->on_device = known ? range.kind == HAWSER_ON_DEVICE || range.kind == HAWSER_MANAGED : !mapped(s->address);
@@ -203,14 +189,12 @@ static CUresult look(const struct hawser_side *s, const struct hawser_copy *c, s
     return CUDA_SUCCESS;
 }
 
-static CUresult copy_slice(struct shim_call *c, const struct side *to, const struct side *from, struct rectangle *r)
-{
+static CUresult copy_slice(struct shim_call *c, const struct side *to, const struct side *from, struct rectangle *r) {
     if (from->on_device) return (to->on_device ? copy_device : copy_out)(c, to, from, r);
     return (to->on_device ? copy_in : copy_host)(c, to, from, r);
 }
 
-static CUresult copy_memory(struct shim_call *c, const struct hawser_copy *k, uint64_t stream)
-{
+static CUresult copy_memory(struct shim_call *c, const struct hawser_copy *k, uint64_t stream) {
     struct side to, from;
     struct rectangle r = {.width = k->width, .height = k->height, .stream = stream, .async = k->async};
     CUresult e = look(&k->dst, k, &to);
@@ -232,16 +216,14 @@ static CUresult copy_memory(struct shim_call *c, const struct hawser_copy *k, ui
 
 /* ---- copies that the host makes by itself, arrays' among them ---- */
 
-static void box_side(const struct hawser_side *s, const struct side *memory, struct hawser_side *out)
-{
+static void box_side(const struct hawser_side *s, const struct side *memory, struct hawser_side *out) {
     *out = *s;
     if (s->type == CU_MEMORYTYPE_ARRAY) return;
     out->type = CU_MEMORYTYPE_DEVICE;
     out->address = memory->address;
 }
 
-static uint64_t array_id(const struct hawser_side *s)
-{
+static uint64_t array_id(const struct hawser_side *s) {
     return s->type == CU_MEMORYTYPE_ARRAY ? shim_object(HAWSER_ARRAY, s->array)->id : 0;
 }
 
@@ -261,8 +243,7 @@ static uint64_t array_id(const struct hawser_side *s)
     } while (0)
 
 /* The message for a copy between arrays and memory of the device's. *d must outlive it. */
-static void box_message(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const struct hawser_copy *k)
-{
+static void box_message(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const struct hawser_copy *k) {
     *d = (CUDA_MEMCPY3D){.WidthInBytes = k->width, .Height = k->height, .Depth = k->depth};
     BOX_SIDE(d, src, &k->src);
     BOX_SIDE(d, dst, &k->dst);
@@ -273,8 +254,7 @@ static void box_message(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const struct haw
 }
 
 /* The copy with its memory sides as the host names them; CUDA_ERROR_NOT_SUPPORTED where one is this process's alone. */
-static CUresult for_host(const struct hawser_copy *k, struct hawser_copy *out)
-{
+static CUresult for_host(const struct hawser_copy *k, struct hawser_copy *out) {
     struct side to = {.on_device = true}, from = {.on_device = true};
     CUresult r = k->src.type == CU_MEMORYTYPE_ARRAY ? CUDA_SUCCESS : look(&k->src, k, &from);
     if (r == CUDA_SUCCESS && k->dst.type != CU_MEMORYTYPE_ARRAY) r = look(&k->dst, k, &to);
@@ -285,8 +265,7 @@ static CUresult for_host(const struct hawser_copy *k, struct hawser_copy *out)
     return to.on_device && from.on_device ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
 }
 
-CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCPY3D *p)
-{
+CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCPY3D *p) {
     struct hawser_copy k, hosts;
     CUresult r = hawser_copy_of(p, true, &k);
     if (r == CUDA_SUCCESS) r = for_host(&k, &hosts);
@@ -294,8 +273,7 @@ CUresult shim_copy_fill(Hawser__CopyArray *m, CUDA_MEMCPY3D *d, const CUDA_MEMCP
     return r;
 }
 
-static CUresult post_box(struct shim_call *c, const struct hawser_copy *k, uint64_t stream)
-{
+static CUresult post_box(struct shim_call *c, const struct hawser_copy *k, uint64_t stream) {
     CUDA_MEMCPY3D d;
     Hawser__CopyArray m;
     box_message(&m, &d, k);
@@ -306,14 +284,13 @@ static CUresult post_box(struct shim_call *c, const struct hawser_copy *k, uint6
 }
 
 /* Bytes of this process pass through a buffer of the device's, which is packed. */
-static CUresult copy_by_buffer(const struct hawser_copy *k, CUstream stream)
-{
+static CUresult copy_by_buffer(const struct hawser_copy *k, CUstream stream) {
     CUdeviceptr buffer;
     CUresult r = cuMemAllocAsync(&buffer, k->width * k->height * k->depth, stream);
     if (r != CUDA_SUCCESS) return r;
     struct hawser_copy first = *k, second = *k;
-    first.dst = second.src = (struct hawser_side){.type = CU_MEMORYTYPE_DEVICE, .address = buffer, .pitch = k->width,
-                                                  .slice = k->width * k->height};
+    first.dst = second.src = (struct hawser_side){
+        .type = CU_MEMORYTYPE_DEVICE, .address = buffer, .pitch = k->width, .slice = k->width * k->height};
     first.async |= k->src.type == CU_MEMORYTYPE_ARRAY;
     second.async |= k->dst.type == CU_MEMORYTYPE_ARRAY; /* the program's bytes have been taken */
     r = hawser_front_copy(&first, stream);
@@ -322,8 +299,7 @@ static CUresult copy_by_buffer(const struct hawser_copy *k, CUstream stream)
     return r == CUDA_SUCCESS ? freed : r;
 }
 
-CUresult hawser_front_copy(const struct hawser_copy *k, CUstream stream)
-{
+CUresult hawser_front_copy(const struct hawser_copy *k, CUstream stream) {
     struct shim_call c;
     struct hawser_copy hosts;
     uint64_t id;
@@ -341,8 +317,7 @@ CUresult hawser_front_copy(const struct hawser_copy *k, CUstream stream)
 
 /* ---- fills ---- */
 
-CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream)
-{
+CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream) {
     struct shim_call c;
     struct shim_range range;
     Hawser__Fill m = HAWSER__FILL__INIT;

@@ -18,8 +18,7 @@ static Hawser__DeviceInfo *infos[HAWSER_MAX_DEVICES];
 static _Atomic(int) n_infos;
 static bool eager; /* lock; CUDA_MODULE_LOADING then */
 
-static const Hawser__DeviceInfo *device_info(CUdevice device)
-{
+static const Hawser__DeviceInfo *device_info(CUdevice device) {
     return device >= 0 && device < atomic_load_explicit(&n_infos, memory_order_acquire) ? infos[device] : NULL;
 }
 
@@ -44,13 +43,11 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED, 0},
 };
 
-bool hawser_front_device_ok(CUdevice device)
-{
+bool hawser_front_device_ok(CUdevice device) {
     return device_info(device) != NULL;
 }
 
-int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute)
-{
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute) {
     const Hawser__DeviceInfo *d = device_info(device);
     int hosts = d && (size_t)attribute < d->n_attributes ? d->attributes[attribute] : 0;
     if (attribute == CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES)
@@ -63,8 +60,7 @@ int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute)
 
 /* ---- cuInit ---- */
 
-void shim_devices_in_child(void)
-{
+void shim_devices_in_child(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     lock = unlocked;
     asked = false;
@@ -72,8 +68,7 @@ void shim_devices_in_child(void)
 }
 
 /* The variables as they are now: until here the program may have set them itself. */
-static void add_variables(Hawser__Initialize *m, char **list)
-{
+static void add_variables(Hawser__Initialize *m, char **list) {
     m->variables = list;
     for (const char *const *name = hawser_environment; *name; name++) {
         const char *value = getenv(*name);
@@ -81,8 +76,7 @@ static void add_variables(Hawser__Initialize *m, char **list)
     }
 }
 
-static void take_infos(const Hawser__InitializeReply *reply)
-{
+static void take_infos(const Hawser__InitializeReply *reply) {
     int n = 0;
     for (size_t i = 0; i < reply->n_devices && n < HAWSER_MAX_DEVICES; i++) {
         infos[n] = hawser__device_info__unpack(NULL, reply->devices[i].len, reply->devices[i].data);
@@ -92,11 +86,11 @@ static void take_infos(const Hawser__InitializeReply *reply)
 }
 
 /* Hosts that initialized their driver at the opening told of the devices then; they know no list of visible ones. */
-static CUresult take_opened(const Hawser__Opened *host)
-{
+static CUresult take_opened(const Hawser__Opened *host) {
     const char *list = getenv("CUDA_VISIBLE_DEVICES");
     int n = 0;
-    if (list) hawser_log(HAWSER_WARN, "CUDA_VISIBLE_DEVICES=%s is not known to the host's release %s", list, host->version);
+    if (list)
+        hawser_log(HAWSER_WARN, "CUDA_VISIBLE_DEVICES=%s is not known to the host's release %s", list, host->version);
     for (; n < (int)host->n_devices && n < HAWSER_MAX_DEVICES; n++)
         infos[n] = host->devices[n];
     atomic_store_explicit(&n_infos, n, memory_order_release);
@@ -104,8 +98,7 @@ static CUresult take_opened(const Hawser__Opened *host)
 }
 
 /* Why there is none, which CUDA does not tell. Programs that want none say so by these values. */
-static void explain(void)
-{
+static void explain(void) {
     const char *cuda = getenv("CUDA_VISIBLE_DEVICES"), *container = getenv("NVIDIA_VISIBLE_DEVICES");
     bool meant = (cuda && (!*cuda || *cuda == '-')) || (container && !strcmp(container, "none"));
     if (cuda || container)
@@ -115,8 +108,7 @@ static void explain(void)
 }
 
 /* Under the lock. */
-static CUresult ask_host(void)
-{
+static CUresult ask_host(void) {
     struct shim_call c = {.function = HAWSER_FN_Initialize, .who = {.thread = shim_thread_id()}};
     char *list[64] = {NULL};
     Hawser__Initialize m = HAWSER__INITIALIZE__INIT;
@@ -135,8 +127,7 @@ static CUresult ask_host(void)
     return r;
 }
 
-CUresult cuInit(unsigned int Flags)
-{
+CUresult cuInit(unsigned int Flags) {
     if (Flags) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = shim_open();
     if (r != CUDA_SUCCESS) return r;
@@ -149,8 +140,7 @@ CUresult cuInit(unsigned int Flags)
     return r;
 }
 
-bool hawser_front_eager(void)
-{
+bool hawser_front_eager(void) {
     pthread_mutex_lock(&lock);
     const char *loading = asked ? NULL : getenv("CUDA_MODULE_LOADING");
     bool is = asked ? eager : loading && !strcmp(loading, "EAGER");
@@ -160,26 +150,23 @@ bool hawser_front_eager(void)
 
 /* Asked before cuInit. Without a server the version is that of the API this library was made for, so
  * that a runtime goes on to cuInit and reports its error rather than "insufficient driver". */
-CUresult cuDriverGetVersion(int *driverVersion)
-{
+CUresult cuDriverGetVersion(int *driverVersion) {
     if (!driverVersion) return CUDA_ERROR_INVALID_VALUE;
     bool told = shim_open() == CUDA_SUCCESS && shim_host()->driver_version < HAWSER_CUDA_VERSION;
     *driverVersion = told ? shim_host()->driver_version : HAWSER_CUDA_VERSION;
     return CUDA_SUCCESS;
 }
 
-static void copy_uuid(CUuuid *out, ProtobufCBinaryData from)
-{
+static void copy_uuid(CUuuid *out, ProtobufCBinaryData from) {
     memset(out, 0, sizeof *out);
     memcpy(out, from.data, from.len < sizeof *out ? from.len : sizeof *out);
 }
 
-bool hawser_front_device(CUdevice device, struct hawser_device *out)
-{
+bool hawser_front_device(CUdevice device, struct hawser_device *out) {
     const Hawser__DeviceInfo *d = device_info(device);
     if (!d) return false;
-    *out = (struct hawser_device){.name = d->name, .memory = d->total_mem, .n_attributes = d->n_attributes,
-                                  .software = d->software};
+    *out = (struct hawser_device){
+        .name = d->name, .memory = d->total_mem, .n_attributes = d->n_attributes, .software = d->software};
     copy_uuid(&out->uuid, d->uuid);
     copy_uuid(&out->uuid_v2, d->uuid_v2);
     return true;
@@ -188,8 +175,7 @@ bool hawser_front_device(CUdevice device, struct hawser_device *out)
 /* ---- parts of a device, tensor maps: the driver's own matter ---- */
 
 CUresult cuDevSmResourceSplitByCount(CUdevResource *result, unsigned int *nbGroups, const CUdevResource *input,
-                                     CUdevResource *remaining, unsigned int useFlags, unsigned int minCount)
-{
+                                     CUdevResource *remaining, unsigned int useFlags, unsigned int minCount) {
     struct shim_call c;
     Hawser__SplitResource m = HAWSER__SPLIT_RESOURCE__INIT;
     Hawser__SplitResourceReply *reply = NULL;
@@ -214,8 +200,7 @@ CUresult cuDevSmResourceSplitByCount(CUdevResource *result, unsigned int *nbGrou
     return r;
 }
 
-CUresult cuTensorMapReplaceAddress(CUtensorMap *tensorMap, void *globalAddress)
-{
+CUresult cuTensorMapReplaceAddress(CUtensorMap *tensorMap, void *globalAddress) {
     struct shim_call c;
     Hawser__TensorMapReplace m = HAWSER__TENSOR_MAP_REPLACE__INIT;
     Hawser__TensorMapReplaceReply *reply = NULL;

@@ -1,8 +1,9 @@
 /*
- * Memory and pools as file descriptors. What the program gets is one end of a pair of sockets, with a message that stays
- * unread in it: the ticket that the worker wrote. Whichever guest of the same host looks at it may ask its own worker to
- * fetch the driver's descriptor with it. So it can be handed to other programs in every way in which descriptors are; and
- * when its last copy is closed, the other end, which stays here, tells: then the host may forget the memory.
+ * Memory and pools as file descriptors. What the program gets is one end of a pair of sockets, with a message that
+ * stays unread in it: the ticket that the worker wrote. Whichever guest of the same host looks at it may ask its own
+ * worker to fetch the driver's descriptor with it. So it can be handed to other programs in every way in which
+ * descriptors are; and when its last copy is closed, the other end, which stays here, tells: then the host may forget
+ * the memory.
  */
 #include "shim.h"
 
@@ -20,11 +21,10 @@ static struct exported {
     int end; /* ours */
     size_t size;
     uint8_t ticket[TICKET_MAX];
-} *all; /* under the lock */
+} * all; /* under the lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void forget(struct exported *e)
-{
+static void forget(struct exported *e) {
     struct shim_call c;
     Hawser__HandleForget m = HAWSER__HANDLE_FORGET__INIT;
     m.ticket = (ProtobufCBinaryData){e->size, e->ticket};
@@ -34,8 +34,7 @@ static void forget(struct exported *e)
 }
 
 /* Tells the host of the descriptors that nobody has any more. */
-static void sweep(void)
-{
+static void sweep(void) {
     struct exported *gone = NULL;
     pthread_mutex_lock(&lock);
     for (struct exported **p = &all; *p;) {
@@ -58,29 +57,25 @@ static void sweep(void)
 }
 
 CUresult shim_check_cuMemCreate(struct shim_object *made, CUmemGenericAllocationHandle *handle, size_t size,
-                                const CUmemAllocationProp *prop, unsigned long long flags)
-{
+                                const CUmemAllocationProp *prop, unsigned long long flags) {
     (void)made, (void)handle, (void)size, (void)prop, (void)flags;
     sweep();
     return CUDA_SUCCESS;
 }
 
-CUresult shim_check_cuMemRelease(CUmemGenericAllocationHandle handle)
-{
+CUresult shim_check_cuMemRelease(CUmemGenericAllocationHandle handle) {
     (void)handle;
     sweep();
     return CUDA_SUCCESS;
 }
 
-CUresult shim_check_cuMemGetInfo_v2(size_t *free, size_t *total)
-{
+CUresult shim_check_cuMemGetInfo_v2(size_t *free, size_t *total) {
     (void)free, (void)total;
     sweep();
     return CUDA_SUCCESS;
 }
 
-static CUresult give(void *shareableHandle, ProtobufCBinaryData ticket)
-{
+static CUresult give(void *shareableHandle, ProtobufCBinaryData ticket) {
     int pair[2];
     struct exported *e = ticket.len <= TICKET_MAX ? malloc(sizeof *e) : NULL;
     if (!e || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -103,8 +98,7 @@ static CUresult give(void *shareableHandle, ProtobufCBinaryData ticket)
 }
 
 static CUresult export(enum hawser_object_kind kind, const void *object, void *shareableHandle,
-                       CUmemAllocationHandleType type, unsigned long long flags)
-{
+                       CUmemAllocationHandleType type, unsigned long long flags) {
     struct shim_call c;
     Hawser__HandleExport m = HAWSER__HANDLE_EXPORT__INIT;
     Hawser__HandleExportReply *reply = NULL;
@@ -122,8 +116,7 @@ static CUresult export(enum hawser_object_kind kind, const void *object, void *s
     return r;
 }
 
-static CUresult import(enum hawser_object_kind kind, void **object, void *osHandle, CUmemAllocationHandleType type)
-{
+static CUresult import(enum hawser_object_kind kind, void **object, void *osHandle, CUmemAllocationHandleType type) {
     struct shim_call c;
     Hawser__HandleImport m = HAWSER__HANDLE_IMPORT__INIT;
     uint8_t ticket[TICKET_MAX];
@@ -139,31 +132,29 @@ static CUresult import(enum hawser_object_kind kind, void **object, void *osHand
     m.pool = kind == HAWSER_POOL;
     m.ticket = (ProtobufCBinaryData){(size_t)n, ticket};
     r = shim_call(&c, &m.base, NULL, 0, NULL);
-    if (r == CUDA_SUCCESS) *object = made;
-    else shim_object_gone(made);
+    if (r == CUDA_SUCCESS)
+        *object = made;
+    else
+        shim_object_gone(made);
     return r;
 }
 
 CUresult cuMemExportToShareableHandle(void *shareableHandle, CUmemGenericAllocationHandle handle,
-                                      CUmemAllocationHandleType handleType, unsigned long long flags)
-{
+                                      CUmemAllocationHandleType handleType, unsigned long long flags) {
     return export(HAWSER_MEMORY, (const void *)(uintptr_t)handle, shareableHandle, handleType, flags);
 }
 
 CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *osHandle,
-                                        CUmemAllocationHandleType shHandleType)
-{
+                                        CUmemAllocationHandleType shHandleType) {
     return import(HAWSER_MEMORY, (void **)handle, osHandle, shHandleType);
 }
 
 CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool, CUmemAllocationHandleType handleType,
-                                          unsigned long long flags)
-{
+                                          unsigned long long flags) {
     return export(HAWSER_POOL, pool, handle_out, handleType, flags);
 }
 
 CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle, CUmemAllocationHandleType handleType,
-                                            unsigned long long flags)
-{
+                                            unsigned long long flags) {
     return flags ? CUDA_ERROR_INVALID_VALUE : import(HAWSER_POOL, (void **)pool_out, handle, handleType);
 }

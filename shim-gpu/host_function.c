@@ -34,8 +34,7 @@ static uint64_t next_id = 1;
 static bool started, lost;
 static unsigned running; /* 1 while a function runs */
 
-static void tell_done(uint64_t turn)
-{
+static void tell_done(uint64_t turn) {
     struct shim_call c = {.function = HAWSER_FN_HostDone, .who = {.thread = shim_thread_id()}};
     Hawser__HostDone m = HAWSER__HOST_DONE__INIT;
     m.turn = turn;
@@ -44,8 +43,7 @@ static void tell_done(uint64_t turn)
     shim_post(&c, &m.base, NULL, 0);
 }
 
-static void *runner(void *unused)
-{
+static void *runner(void *unused) {
     (void)unused;
     pthread_mutex_lock(&lock);
     for (;;) {
@@ -72,8 +70,7 @@ static void *runner(void *unused)
 }
 
 /* Under the lock. The program's signals are not for this thread. */
-static bool start_runner(void)
-{
+static bool start_runner(void) {
     sigset_t all, before;
     pthread_t t;
     if (started) return true;
@@ -85,8 +82,7 @@ static bool start_runner(void)
     return started;
 }
 
-void shim_host_function_due(uint64_t id, uint64_t turn, CUresult status)
-{
+void shim_host_function_due(uint64_t id, uint64_t turn, CUresult status) {
     pthread_mutex_lock(&lock);
     struct host_function **p = &waiting;
     while (*p && (*p)->id != id)
@@ -105,8 +101,7 @@ void shim_host_function_due(uint64_t id, uint64_t turn, CUresult status)
 }
 
 /* Under the lock; waits for a change, or some time. */
-static bool changed_in_time(void)
-{
+static bool changed_in_time(void) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     t.tv_nsec += CHECK_MS * 1000000;
@@ -116,8 +111,7 @@ static bool changed_in_time(void)
 }
 
 /* One whose context has failed never comes due, and the program may not have asked yet. */
-void shim_host_functions_settle(void)
-{
+void shim_host_functions_settle(void) {
     pthread_mutex_lock(&lock);
     while (!lost && (waiting || due || running)) {
         if (changed_in_time() || due || running || !waiting) continue;
@@ -130,8 +124,7 @@ void shim_host_functions_settle(void)
 }
 
 /* CUDA calls callbacks all the same, with the error, and host functions not. */
-void shim_host_functions_failed(const struct shim_object *context)
-{
+void shim_host_functions_failed(const struct shim_object *context) {
     pthread_mutex_lock(&lock);
     for (struct host_function **p = &waiting; *p;) {
         struct host_function *f = *p;
@@ -146,16 +139,14 @@ void shim_host_functions_failed(const struct shim_object *context)
     pthread_mutex_unlock(&lock);
 }
 
-void shim_host_functions_lost(void)
-{
+void shim_host_functions_lost(void) {
     pthread_mutex_lock(&lock);
     lost = true;
     pthread_cond_broadcast(&change);
     pthread_mutex_unlock(&lock);
 }
 
-static void forget(uint64_t id)
-{
+static void forget(uint64_t id) {
     pthread_mutex_lock(&lock);
     for (struct host_function **p = &waiting; *p; p = &(*p)->next)
         if ((*p)->id == id) {
@@ -167,8 +158,7 @@ static void forget(uint64_t id)
     pthread_mutex_unlock(&lock);
 }
 
-static CUresult add(CUstream stream, CUhostFn fn, CUstreamCallback callback, void *data)
-{
+static CUresult add(CUstream stream, CUhostFn fn, CUstreamCallback callback, void *data) {
     struct shim_call c;
     Hawser__HostFunction m = HAWSER__HOST_FUNCTION__INIT;
     CUresult r = shim_enter_stream(&c, HAWSER_FN_HostFunction, stream);
@@ -190,12 +180,10 @@ static CUresult add(CUstream stream, CUhostFn fn, CUstreamCallback callback, voi
     return r;
 }
 
-CUresult cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData)
-{
+CUresult cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData) {
     return add(hStream, fn, NULL, userData);
 }
 
-CUresult cuStreamAddCallback(CUstream hStream, CUstreamCallback callback, void *userData, unsigned int flags)
-{
+CUresult cuStreamAddCallback(CUstream hStream, CUstreamCallback callback, void *userData, unsigned int flags) {
     return flags ? CUDA_ERROR_INVALID_VALUE : add(hStream, NULL, callback, userData);
 }

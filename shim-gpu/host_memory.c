@@ -25,19 +25,16 @@
 #endif
 #define TRIES 64
 
-static size_t page_size(void)
-{
+static size_t page_size(void) {
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static size_t whole_pages(size_t size)
-{
+static size_t whole_pages(size_t size) {
     return (size + page_size() - 1) / page_size() * page_size();
 }
 
 /* Maps fd, or fresh memory with -1, at an address that the worker is likely to have free too. */
-static void *map_in_zone(size_t size, int fd)
-{
+static void *map_in_zone(size_t size, int fd) {
     static _Atomic(uintptr_t) next = ZONE_BEGIN;
     for (int i = 0; i < TRIES; i++) {
         uintptr_t at = atomic_fetch_add(&next, size + page_size());
@@ -51,9 +48,8 @@ static void *map_in_zone(size_t size, int fd)
 }
 
 /* Asks the worker for memory at the same address. */
-static CUresult ask(struct shim_call *c, uintptr_t address, size_t size, const char *name, unsigned flags,
-                    bool attach, bool *shared, uintptr_t *device)
-{
+static CUresult ask(struct shim_call *c, uintptr_t address, size_t size, const char *name, unsigned flags, bool attach,
+                    bool *shared, uintptr_t *device) {
     Hawser__HostMap m = HAWSER__HOST_MAP__INIT;
     Hawser__HostMapReply *reply = NULL;
     m.address = address;
@@ -71,8 +67,7 @@ static CUresult ask(struct shim_call *c, uintptr_t address, size_t size, const c
     return r;
 }
 
-static CUresult unmap(struct shim_call *c, uintptr_t address)
-{
+static CUresult unmap(struct shim_call *c, uintptr_t address) {
     Hawser__HostUnmap m = HAWSER__HOST_UNMAP__INIT;
     m.address = address;
     c->function = HAWSER_FN_HostUnmap;
@@ -80,8 +75,7 @@ static CUresult unmap(struct shim_call *c, uintptr_t address)
 }
 
 /* The worker's half, and the mirror if there must be one. On failure nothing is left. */
-static CUresult join_worker(struct shim_call *c, struct shim_range *range, const char *name, bool attach)
-{
+static CUresult join_worker(struct shim_call *c, struct shim_range *range, const char *name, bool attach) {
     /* A mirror must be there before the worker's first changes come. */
     CUresult r = shim_mirror_add(range->base, range->size);
     if (r != CUDA_SUCCESS) return r;
@@ -97,8 +91,7 @@ static CUresult join_worker(struct shim_call *c, struct shim_range *range, const
     return r;
 }
 
-CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t bytes, unsigned flags, void **out)
-{
+CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t bytes, unsigned flags, void **out) {
     struct shim_call c;
     char name[HAWSER_SHARE_NAME] = "";
     CUresult r = shim_enter(&c, HAWSER_FN_HostMap, true);
@@ -128,8 +121,7 @@ CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t bytes, unsigned
 }
 
 /* The worker lets go first: it waits for what is under way on the device. */
-static CUresult release(struct shim_call *c, uintptr_t base, size_t size, enum hawser_memory kind)
-{
+static CUresult release(struct shim_call *c, uintptr_t base, size_t size, enum hawser_memory kind) {
     shim_transfer_settle((void *)base, size);
     CUresult r = unmap(c, base);
     shim_mirror_remove(base);
@@ -138,8 +130,7 @@ static CUresult release(struct shim_call *c, uintptr_t base, size_t size, enum h
     return r;
 }
 
-bool shim_host_shared(void)
-{
+bool shim_host_shared(void) {
     static _Atomic(int) known; /* 1: no, 2: yes */
     struct shim_call c;
     char name[HAWSER_SHARE_NAME];
@@ -164,8 +155,7 @@ bool shim_host_shared(void)
 
 /* ---- what the front end asks for ---- */
 
-CUresult hawser_front_host_register(void *p, size_t size, unsigned flags)
-{
+CUresult hawser_front_host_register(void *p, size_t size, unsigned flags) {
     struct shim_call c;
     struct shim_range known;
     struct shim_range range = {.base = (uintptr_t)p, .size = size, .kind = HAWSER_REGISTERED, .flags = flags};
@@ -175,15 +165,13 @@ CUresult hawser_front_host_register(void *p, size_t size, unsigned flags)
     return join_worker(&c, &range, "", false);
 }
 
-CUresult hawser_front_host_end(const struct hawser_range *range)
-{
+CUresult hawser_front_host_end(const struct hawser_range *range) {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_HostUnmap, false);
     return r == CUDA_SUCCESS ? release(&c, range->base, range->size, range->kind) : r;
 }
 
-CUresult shim_free_managed(const struct shim_range *range)
-{
+CUresult shim_free_managed(const struct shim_range *range) {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_HostUnmap, true);
     return r == CUDA_SUCCESS ? release(&c, range->base, range->size, range->kind) : r;
@@ -197,31 +185,31 @@ static struct variable {
     struct variable *next;
     struct shim_object *owner; /* module or library */
     struct shim_range range;
-} *variables;
+} * variables;
 
 /* Managed variables live where the driver put them: makes memory of this process of one. */
-static CUresult attach(struct shim_call *c, struct shim_range *range)
-{
+static CUresult attach(struct shim_call *c, struct shim_range *range) {
     uintptr_t base = range->base / page_size() * page_size();
     size_t pages = whole_pages(range->base + range->size - base);
-    void *p = mmap((void *)base, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
-                   0);
+    void *p =
+        mmap((void *)base, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     /* The page may be there already, of another variable on it. */
     if (p != (void *)base && p != MAP_FAILED) munmap(p, pages);
     range->flags = CU_MEMHOSTREGISTER_PORTABLE;
     return join_worker(c, range, "", true);
 }
 
-CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_t size, bool managed)
-{
+CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_t size, bool managed) {
     struct shim_call c;
     struct shim_range known;
     CUresult r = shim_enter(&c, HAWSER_FN_HostMap, !managed);
     if (r != CUDA_SUCCESS || shim_range_find(address, &known)) return r;
     struct variable *v = calloc(1, sizeof *v);
     if (!v) return CUDA_ERROR_OUT_OF_MEMORY;
-    *v = (struct variable){.owner = owner, .range = {.base = address, .size = size, .device = address,
-                                                     .kind = managed ? HAWSER_MANAGED : HAWSER_ON_DEVICE}};
+    *v = (struct variable){
+        .owner = owner,
+        .range = {
+            .base = address, .size = size, .device = address, .kind = managed ? HAWSER_MANAGED : HAWSER_ON_DEVICE}};
     r = managed ? attach(&c, &v->range) : shim_range_add(v->range);
     v->range.context = c.context;
     if (r != CUDA_SUCCESS) {
@@ -235,8 +223,7 @@ CUresult shim_variable_add(struct shim_object *owner, CUdeviceptr address, size_
     return CUDA_SUCCESS;
 }
 
-void shim_variables_gone(struct shim_object *owner, struct shim_object *context)
-{
+void shim_variables_gone(struct shim_object *owner, struct shim_object *context) {
     struct shim_call c;
     pthread_mutex_lock(&variables_lock);
     for (struct variable **p = &variables; *p;) {

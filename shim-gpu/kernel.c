@@ -7,22 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-void shim_kernel_free(struct shim_kernel *k)
-{
+void shim_kernel_free(struct shim_kernel *k) {
     if (!k) return;
     free((char *)k->facts.name);
     free(k->facts.params);
     free(k);
 }
 
-void shim_kernel_update(struct shim_kernel *k, const Hawser__KernelInfo *info)
-{
+void shim_kernel_update(struct shim_kernel *k, const Hawser__KernelInfo *info) {
     for (unsigned i = 0; i < k->facts.n_attributes && i < info->n_attributes; i++)
         k->facts.attributes[i] = (int)info->attributes[i];
 }
 
-struct shim_kernel *shim_kernel_new(const Hawser__KernelInfo *info)
-{
+struct shim_kernel *shim_kernel_new(const Hawser__KernelInfo *info) {
     struct shim_kernel *k = calloc(1, sizeof *k);
     size_t n = info->n_param_offset < info->n_param_size ? info->n_param_offset : info->n_param_size;
     if (!k) return NULL;
@@ -44,21 +41,18 @@ struct shim_kernel *shim_kernel_new(const Hawser__KernelInfo *info)
     return k;
 }
 
-struct hawser_kernel *hawser_front_kernel(const void *handle)
-{
+struct hawser_kernel *hawser_front_kernel(const void *handle) {
     struct shim_object *o = shim_object(HAWSER_FUNCTION, handle);
     return o ? &o->function.kernel->facts : NULL;
 }
 
-void *hawser_front_kernel_owner(const void *handle, bool *library)
-{
+void *hawser_front_kernel_owner(const void *handle, bool *library) {
     struct shim_object *owner = shim_object(HAWSER_FUNCTION, handle)->function.owner;
     *library = owner->kind == HAWSER_LIBRARY;
     return owner;
 }
 
-static CUresult set_attribute(const void *handle, CUfunction_attribute attrib, int value, CUdevice dev)
-{
+static CUresult set_attribute(const void *handle, CUfunction_attribute attrib, int value, CUdevice dev) {
     struct shim_call c;
     Hawser__SetAttribute m = HAWSER__SET_ATTRIBUTE__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_SetAttribute, true);
@@ -75,52 +69,43 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute attrib, i
     return r;
 }
 
-CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int value)
-{
+CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int value) {
     struct shim_object *context = shim_current();
     return set_attribute(hfunc, attrib, value, context ? context->ctx.facts.device : 0);
 }
 
-CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel kernel, CUdevice dev)
-{
+CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel kernel, CUdevice dev) {
     return set_attribute(kernel, attrib, val, dev);
 }
 
 /* Preferences are posted; what is none is found here. */
-static CUresult check_cache(CUfunc_cache config)
-{
+static CUresult check_cache(CUfunc_cache config) {
     return (unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-static CUresult check_banks(CUsharedconfig config)
-{
+static CUresult check_banks(CUsharedconfig config) {
     return (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-CUresult shim_check_cuCtxSetCacheConfig(CUfunc_cache config)
-{
+CUresult shim_check_cuCtxSetCacheConfig(CUfunc_cache config) {
     return check_cache(config);
 }
 
-CUresult shim_check_cuCtxSetSharedMemConfig(CUsharedconfig config)
-{
+CUresult shim_check_cuCtxSetSharedMemConfig(CUsharedconfig config) {
     return check_banks(config);
 }
 
-CUresult shim_check_cuFuncSetCacheConfig(CUfunction hfunc, CUfunc_cache config)
-{
+CUresult shim_check_cuFuncSetCacheConfig(CUfunction hfunc, CUfunc_cache config) {
     (void)hfunc;
     return check_cache(config);
 }
 
-CUresult shim_check_cuFuncSetSharedMemConfig(CUfunction hfunc, CUsharedconfig config)
-{
+CUresult shim_check_cuFuncSetSharedMemConfig(CUfunction hfunc, CUsharedconfig config) {
     (void)hfunc;
     return check_banks(config);
 }
 
-CUresult shim_check_cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev)
-{
+CUresult shim_check_cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev) {
     (void)kernel;
     return hawser_front_device_ok(dev) ? check_cache(config) : CUDA_ERROR_INVALID_DEVICE;
 }

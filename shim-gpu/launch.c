@@ -6,8 +6,7 @@
 
 #include "cuda_abi.h"
 
-CUresult shim_launch_fill(struct shim_launch *out, const struct hawser_launch *l, CUdevice device)
-{
+CUresult shim_launch_fill(struct shim_launch *out, const struct hawser_launch *l, CUdevice device) {
     const CUlaunchConfig *config = l->config;
     unsigned cluster[3];
     hawser__launch__init(&out->m);
@@ -40,8 +39,7 @@ CUresult shim_launch_fill(struct shim_launch *out, const struct hawser_launch *l
     return CUDA_SUCCESS;
 }
 
-CUresult hawser_front_launch(const struct hawser_launch *l)
-{
+CUresult hawser_front_launch(const struct hawser_launch *l) {
     struct shim_call c;
     struct shim_launch launch;
     uint64_t stream = 0;
@@ -61,8 +59,7 @@ CUresult hawser_front_launch(const struct hawser_launch *l)
     return r;
 }
 
-static CUresult clusters(int *out, CUfunction func, const CUlaunchConfig *config, bool largest)
-{
+static CUresult clusters(int *out, CUfunction func, const CUlaunchConfig *config, bool largest) {
     struct shim_call c;
     Hawser__ClusterOccupancy m = HAWSER__CLUSTER_OCCUPANCY__INIT;
     Hawser__ClusterOccupancyReply *reply = NULL;
@@ -86,12 +83,10 @@ static CUresult clusters(int *out, CUfunction func, const CUlaunchConfig *config
     return r;
 }
 
-CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config)
-{
+CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config) {
     return clusters(numClusters, func, config, false);
 }
 
-CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config)
-{
+CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config) {
     return clusters(clusterSize, func, config, true);
 }

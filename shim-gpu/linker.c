@@ -6,8 +6,7 @@
 
 #include "cuda_abi.h"
 
-CUresult shim_options_read(unsigned n, CUjit_option *names, void **values, struct shim_options *o)
-{
+CUresult shim_options_read(unsigned n, CUjit_option *names, void **values, struct shim_options *o) {
     memset(o, 0, sizeof *o);
     if (n > 64 || (n && (!names || !values))) return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < n; i++)
@@ -42,8 +41,7 @@ CUresult shim_options_read(unsigned n, CUjit_option *names, void **values, struc
     return CUDA_SUCCESS;
 }
 
-void shim_log_give(struct shim_log *b, ProtobufCBinaryData text)
-{
+void shim_log_give(struct shim_log *b, ProtobufCBinaryData text) {
     if (!b->text || !b->size) return;
     size_t n = text.len < b->size - 1 ? text.len : b->size - 1;
     if (n) memcpy(b->text, text.data, n);
@@ -57,13 +55,11 @@ struct shim_linker {
     void *image;                 /* what cuLinkComplete gave; lives as long as the link */
 };
 
-static struct shim_object *linker_of(CUlinkState state)
-{
+static struct shim_object *linker_of(CUlinkState state) {
     return shim_object(HAWSER_LINKER, state);
 }
 
-CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **optionValues, CUlinkState *stateOut)
-{
+CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **optionValues, CUlinkState *stateOut) {
     struct shim_call c;
     Hawser__LinkCreate m = HAWSER__LINK_CREATE__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_LinkCreate, true);
@@ -90,8 +86,7 @@ CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **
 }
 
 CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t size, const char *name,
-                          unsigned int numOptions, CUjit_option *options, void **optionValues)
-{
+                          unsigned int numOptions, CUjit_option *options, void **optionValues) {
     struct shim_call c;
     struct shim_options extra;
     Hawser__LinkAdd m = HAWSER__LINK_ADD__INIT;
@@ -121,8 +116,7 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     return r;
 }
 
-CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
-{
+CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut) {
     struct shim_call c;
     Hawser__LinkComplete m = HAWSER__LINK_COMPLETE__INIT;
     Hawser__LinkCompleteReply *reply = NULL;
@@ -150,8 +144,7 @@ CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
     return r;
 }
 
-CUresult cuLinkDestroy(CUlinkState state)
-{
+CUresult cuLinkDestroy(CUlinkState state) {
     struct shim_call c;
     Hawser__LinkDestroy m = HAWSER__LINK_DESTROY__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_LinkDestroy, true);

@@ -16,14 +16,13 @@ struct mirror {
 };
 
 /* Changes go out in the order in which they were found: posting is held from finding some until they are posted, which
- * may wait for credits. lock guards the list and all shadows, never while something is posted: the thread that waits may
- * have to take in what the host changed. Where both are held, posting was taken first. */
+ * may wait for credits. lock guards the list and all shadows, never while something is posted: the thread that waits
+ * may have to take in what the host changed. Where both are held, posting was taken first. */
 static pthread_mutex_t posting = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mirror *mirrors;
 static atomic_uint count;
 
-CUresult shim_mirror_add(uintptr_t base, size_t size)
-{
+CUresult shim_mirror_add(uintptr_t base, size_t size) {
     struct mirror *m = calloc(1, sizeof *m);
     if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
     *m = (struct mirror){.base = base, .size = size};
@@ -40,8 +39,7 @@ CUresult shim_mirror_add(uintptr_t base, size_t size)
     return CUDA_SUCCESS;
 }
 
-void shim_mirror_remove(uintptr_t base)
-{
+void shim_mirror_remove(uintptr_t base) {
     pthread_mutex_lock(&posting);
     pthread_mutex_lock(&lock);
     for (struct mirror **p = &mirrors; *p; p = &(*p)->next)
@@ -57,14 +55,12 @@ void shim_mirror_remove(uintptr_t base)
     pthread_mutex_unlock(&posting);
 }
 
-static void free_data(void *data, void *hint)
-{
+static void free_data(void *data, void *hint) {
     (void)hint;
     free(data);
 }
 
-static CUresult post_changes(struct shim_call *c, struct mirror *m)
-{
+static CUresult post_changes(struct shim_call *c, struct mirror *m) {
     CUresult r = CUDA_SUCCESS;
     for (size_t at = 0; at < m->size && r == CUDA_SUCCESS;) {
         struct hawser_diff d;
@@ -87,8 +83,7 @@ static CUresult post_changes(struct shim_call *c, struct mirror *m)
     return r;
 }
 
-CUresult shim_mirror_post(const struct shim_call *caller)
-{
+CUresult shim_mirror_post(const struct shim_call *caller) {
     CUresult r = CUDA_SUCCESS;
     if (!atomic_load_explicit(&count, memory_order_relaxed)) return r;
     struct shim_call c = *caller;
@@ -103,8 +98,7 @@ CUresult shim_mirror_post(const struct shim_call *caller)
     return r;
 }
 
-void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size)
-{
+void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size) {
     pthread_mutex_lock(&lock);
     for (struct mirror *m = mirrors; m; m = m->next)
         if (m->base == push->mirror)

@@ -13,8 +13,7 @@
 /* Guards every image's lists. One lock for all: look-ups happen once a kernel, not once a launch. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-void shim_image_free(struct shim_image *image)
-{
+void shim_image_free(struct shim_image *image) {
     if (!image) return;
     for (struct shim_kernel *k = image->kernels, *next; k; k = next) {
         next = k->next;
@@ -32,8 +31,7 @@ void shim_image_free(struct shim_image *image)
 
 /* ---- loading ---- */
 
-static struct shim_image *image_of(const Hawser__LoadReply *reply)
-{
+static struct shim_image *image_of(const Hawser__LoadReply *reply) {
     struct shim_image *image = calloc(1, sizeof *image);
     if (!image) return NULL;
     image->complete = reply->complete;
@@ -46,8 +44,7 @@ static struct shim_image *image_of(const Hawser__LoadReply *reply)
     return image;
 }
 
-unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room)
-{
+unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *frames, unsigned room) {
     unsigned n = 0;
     bool many = shim_host()->protocol_minor >= HAWSER_MINOR_FRAMES;
     for (size_t at = 0; at < size; at += HAWSER_MAX_FRAME_SIZE) {
@@ -60,8 +57,7 @@ unsigned shim_image_frames(const void *data, size_t size, struct hawser_frame *f
 }
 
 /* NVIDIA's driver gives no reason. */
-static void tell_refused(const void *code, const Hawser__LoadReply *reply)
-{
+static void tell_refused(const void *code, const Hawser__LoadReply *reply) {
     char why[ERROR_LOG_BYTES] = "it holds no code for this device";
     size_t n = reply ? reply->error_log.len : 0;
     if (n) snprintf(why, sizeof why, "%.*s", (int)n, (const char *)reply->error_log.data);
@@ -69,8 +65,7 @@ static void tell_refused(const void *code, const Hawser__LoadReply *reply)
     hawser_abi_image_refused(code, why);
 }
 
-static CUresult load(enum hawser_object_kind kind, const void *code, struct shim_options *o, void **out)
-{
+static CUresult load(enum hawser_object_kind kind, const void *code, struct shim_options *o, void **out) {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_Load, kind == HAWSER_MODULE);
     if (r != CUDA_SUCCESS) return r;
@@ -128,27 +123,23 @@ out:
     return r;
 }
 
-CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions,
-                            CUjit_option *options, void **optionValues)
-{
+CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions, CUjit_option *options,
+                            void **optionValues) {
     struct shim_options o;
     CUresult r = shim_options_read(numOptions, options, optionValues, &o);
     return r == CUDA_SUCCESS ? load(HAWSER_MODULE, image, &o, (void **)module) : r;
 }
 
-CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jitOptions,
-                           void **jitOptionsValues, unsigned int numJitOptions,
-                           CUlibraryOption *libraryOptions, void **libraryOptionValues,
-                           unsigned int numLibraryOptions)
-{
+CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jitOptions, void **jitOptionsValues,
+                           unsigned int numJitOptions, CUlibraryOption *libraryOptions, void **libraryOptionValues,
+                           unsigned int numLibraryOptions) {
     struct shim_options o;
     if (numLibraryOptions && (!libraryOptions || !libraryOptionValues)) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = shim_options_read(numJitOptions, jitOptions, jitOptionsValues, &o);
     return r == CUDA_SUCCESS ? load(HAWSER_LIBRARY, code, &o, (void **)library) : r;
 }
 
-static CUresult unload(enum hawser_object_kind kind, const void *handle)
-{
+static CUresult unload(enum hawser_object_kind kind, const void *handle) {
     struct shim_object *o = shim_object(kind, handle);
     if (!o) return CUDA_ERROR_INVALID_HANDLE;
     pthread_mutex_lock(&lock);
@@ -160,19 +151,16 @@ static CUresult unload(enum hawser_object_kind kind, const void *handle)
     return CUDA_SUCCESS;
 }
 
-CUresult shim_check_cuModuleUnload(CUmodule hmod)
-{
+CUresult shim_check_cuModuleUnload(CUmodule hmod) {
     return unload(HAWSER_MODULE, hmod);
 }
 
-CUresult shim_check_cuLibraryUnload(CUlibrary library)
-{
+CUresult shim_check_cuLibraryUnload(CUlibrary library) {
     return unload(HAWSER_LIBRARY, library);
 }
 
 /* A unified function has an address in the program itself, which no host can know. */
-CUresult cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const char *symbol)
-{
+CUresult cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const char *symbol) {
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
     if (!shim_object(HAWSER_LIBRARY, library)) return CUDA_ERROR_INVALID_HANDLE;
@@ -182,25 +170,21 @@ CUresult cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const char 
 /* ---- kernels ---- */
 
 /* Under the lock. */
-static struct shim_kernel *known(const struct shim_image *image, const char *name)
-{
+static struct shim_kernel *known(const struct shim_image *image, const char *name) {
     struct shim_kernel *k = image->kernels;
     while (k && strcmp(k->facts.name, name) != 0)
         k = k->next;
     return k;
 }
 
-static struct shim_object *new_function(struct shim_call *c, struct shim_object *owner)
-{
+static struct shim_object *new_function(struct shim_call *c, struct shim_object *owner) {
     struct shim_object *o = shim_object_new(HAWSER_FUNCTION, c);
     if (o) o->function.owner = owner;
     return o;
 }
 
 /* Under the lock. A kernel that the host has not told about yet. */
-static CUresult ask_for(struct shim_call *c, struct shim_object *owner, const char *name,
-                        struct shim_kernel **out)
-{
+static CUresult ask_for(struct shim_call *c, struct shim_object *owner, const char *name, struct shim_kernel **out) {
     struct shim_object *o = new_function(c, owner);
     if (!o) return CUDA_ERROR_OUT_OF_MEMORY;
     Hawser__GetKernel m = HAWSER__GET_KERNEL__INIT;
@@ -211,8 +195,7 @@ static CUresult ask_for(struct shim_call *c, struct shim_object *owner, const ch
     c->function = HAWSER_FN_GetKernel;
     CUresult r = shim_call(c, &m.base, NULL, 0, (ProtobufCMessage **)&reply);
     struct shim_kernel *k = NULL;
-    if (r == CUDA_SUCCESS && (!reply->kernel || !(k = shim_kernel_new(reply->kernel))))
-        r = CUDA_ERROR_OUT_OF_MEMORY;
+    if (r == CUDA_SUCCESS && (!reply->kernel || !(k = shim_kernel_new(reply->kernel)))) r = CUDA_ERROR_OUT_OF_MEMORY;
     shim_free_reply(reply);
     if (r != CUDA_SUCCESS) {
         shim_object_gone(o);
@@ -227,8 +210,7 @@ static CUresult ask_for(struct shim_call *c, struct shim_object *owner, const ch
 }
 
 /* Under the lock. Gives a kernel that came with the load its handle: no answer is needed. */
-static CUresult bind(struct shim_call *c, struct shim_object *owner, struct shim_kernel *k)
-{
+static CUresult bind(struct shim_call *c, struct shim_object *owner, struct shim_kernel *k) {
     struct shim_object *o = new_function(c, owner);
     if (!o) return CUDA_ERROR_OUT_OF_MEMORY;
     Hawser__BindKernel m = HAWSER__BIND_KERNEL__INIT;
@@ -241,9 +223,7 @@ static CUresult bind(struct shim_call *c, struct shim_object *owner, struct shim
     return shim_post(c, &m.base, NULL, 0);
 }
 
-static CUresult get_kernel(enum hawser_object_kind kind, const void *handle, const char *name,
-                           void **out)
-{
+static CUresult get_kernel(enum hawser_object_kind kind, const void *handle, const char *name, void **out) {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_GetKernel, kind == HAWSER_MODULE);
     if (r != CUDA_SUCCESS) return r;
@@ -263,19 +243,16 @@ static CUresult get_kernel(enum hawser_object_kind kind, const void *handle, con
     return r;
 }
 
-CUresult cuModuleGetFunction(CUfunction *hfunc, CUmodule hmod, const char *name)
-{
+CUresult cuModuleGetFunction(CUfunction *hfunc, CUmodule hmod, const char *name) {
     return get_kernel(HAWSER_MODULE, hmod, name, (void **)hfunc);
 }
 
-CUresult cuLibraryGetKernel(CUkernel *pKernel, CUlibrary library, const char *name)
-{
+CUresult cuLibraryGetKernel(CUkernel *pKernel, CUlibrary library, const char *name) {
     return get_kernel(HAWSER_LIBRARY, library, name, (void **)pKernel);
 }
 
 /* The CUfunction of a CUkernel: a handle of its own, in the current context, with the same layout. */
-CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)
-{
+CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel) {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_GetFunction, true);
     if (r != CUDA_SUCCESS) return r;
@@ -303,8 +280,7 @@ CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)
 }
 
 /* Fills the image's list of names, once. */
-static CUresult list_names(struct shim_call *c, struct shim_object *owner)
-{
+static CUresult list_names(struct shim_call *c, struct shim_object *owner) {
     Hawser__ListKernels m = HAWSER__LIST_KERNELS__INIT;
     m.owner = owner->id;
     Hawser__ListKernelsReply *reply = NULL;
@@ -321,8 +297,7 @@ static CUresult list_names(struct shim_call *c, struct shim_object *owner)
     return r;
 }
 
-static CUresult listed(enum hawser_object_kind kind, const void *handle, struct shim_image **image)
-{
+static CUresult listed(enum hawser_object_kind kind, const void *handle, struct shim_image **image) {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_ListKernels, kind == HAWSER_MODULE);
     if (r != CUDA_SUCCESS) return r;
@@ -333,8 +308,7 @@ static CUresult listed(enum hawser_object_kind kind, const void *handle, struct 
     return r;
 }
 
-static CUresult count(enum hawser_object_kind kind, const void *handle, unsigned *out)
-{
+static CUresult count(enum hawser_object_kind kind, const void *handle, unsigned *out) {
     struct shim_image *image;
     CUresult r = listed(kind, handle, &image);
     if (r != CUDA_SUCCESS) return r;
@@ -343,8 +317,7 @@ static CUresult count(enum hawser_object_kind kind, const void *handle, unsigned
     return CUDA_SUCCESS;
 }
 
-static CUresult enumerate(enum hawser_object_kind kind, const void *handle, void **out, unsigned n)
-{
+static CUresult enumerate(enum hawser_object_kind kind, const void *handle, void **out, unsigned n) {
     struct shim_image *image;
     CUresult r = listed(kind, handle, &image);
     if (r != CUDA_SUCCESS) return r;
@@ -356,31 +329,26 @@ static CUresult enumerate(enum hawser_object_kind kind, const void *handle, void
     return r;
 }
 
-CUresult cuModuleGetFunctionCount(unsigned int *n, CUmodule mod)
-{
+CUresult cuModuleGetFunctionCount(unsigned int *n, CUmodule mod) {
     return count(HAWSER_MODULE, mod, n);
 }
 
-CUresult cuLibraryGetKernelCount(unsigned int *n, CUlibrary lib)
-{
+CUresult cuLibraryGetKernelCount(unsigned int *n, CUlibrary lib) {
     return count(HAWSER_LIBRARY, lib, n);
 }
 
-CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned int numFunctions, CUmodule mod)
-{
+CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned int numFunctions, CUmodule mod) {
     return enumerate(HAWSER_MODULE, mod, (void **)functions, numFunctions);
 }
 
-CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, CUlibrary lib)
-{
+CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, CUlibrary lib) {
     return enumerate(HAWSER_LIBRARY, lib, (void **)kernels, numKernels);
 }
 
 /* ---- globals and the module of a library ---- */
 
 static CUresult get_global(enum hawser_object_kind kind, const void *handle, const char *name, bool managed,
-                           CUdeviceptr *dptr, size_t *bytes)
-{
+                           CUdeviceptr *dptr, size_t *bytes) {
     struct shim_call c;
     Hawser__GetGlobal m = HAWSER__GET_GLOBAL__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_GetGlobal, !managed);
@@ -404,23 +372,19 @@ static CUresult get_global(enum hawser_object_kind kind, const void *handle, con
     return r;
 }
 
-CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name)
-{
+CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name) {
     return get_global(HAWSER_MODULE, hmod, name, false, dptr, bytes);
 }
 
-CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
-{
+CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name) {
     return get_global(HAWSER_LIBRARY, library, name, false, dptr, bytes);
 }
 
-CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
-{
+CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name) {
     return get_global(HAWSER_LIBRARY, library, name, true, dptr, bytes);
 }
 
-CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
-{
+CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library) {
     struct shim_call c;
     Hawser__GetModule m = HAWSER__GET_MODULE__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_GetModule, true);

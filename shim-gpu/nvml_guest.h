@@ -18,19 +18,17 @@ nvmlReturn_t nvml_call(struct shim_call *c, const ProtobufCMessage *m, ProtobufC
 
 /* Functions that are not carried, and those that change a device of the host. */
 nvmlReturn_t nvml_later(const char *name, atomic_bool *said);
-#define NVML_LATER(name) \
-    __attribute__((visibility("default"))) nvmlReturn_t name(void); \
-    nvmlReturn_t name(void) \
-    { \
-        static atomic_bool said; \
-        return nvml_later(#name, &said); \
+#define NVML_LATER(name)                                                                                               \
+    __attribute__((visibility("default"))) nvmlReturn_t name(void);                                                    \
+    nvmlReturn_t name(void) {                                                                                          \
+        static atomic_bool said;                                                                                       \
+        return nvml_later(#name, &said);                                                                               \
     }
-#define NVML_REFUSED(name) \
-    __attribute__((visibility("default"))) nvmlReturn_t name(void); \
-    nvmlReturn_t name(void) \
-    { \
-        nvmlReturn_t r = hawser_nvml_ready(); \
-        return r == NVML_SUCCESS ? NVML_ERROR_NO_PERMISSION : r; \
+#define NVML_REFUSED(name)                                                                                             \
+    __attribute__((visibility("default"))) nvmlReturn_t name(void);                                                    \
+    nvmlReturn_t name(void) {                                                                                          \
+        nvmlReturn_t r = hawser_nvml_ready();                                                                          \
+        return r == NVML_SUCCESS ? NVML_ERROR_NO_PERMISSION : r;                                                       \
     }
 
 #endif

@@ -10,8 +10,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct shim_object *pools[MAX_DEVICES];
 static CUmemoryPool current[MAX_DEVICES]; /* NULL: the default one */
 
-CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
-{
+CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev) {
     struct shim_call c;
     CUresult r = shim_enter(&c, HAWSER_FN_PoolDefault, false);
     if (r != CUDA_SUCCESS) return r;
@@ -34,8 +33,7 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
     return r;
 }
 
-CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
-{
+CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev) {
     CUresult r = shim_initialized();
     if (r != CUDA_SUCCESS) return r;
     if (!pool) return CUDA_ERROR_INVALID_VALUE;
@@ -47,8 +45,7 @@ CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
     return set ? CUDA_SUCCESS : cuDeviceGetDefaultMemPool(pool, dev);
 }
 
-void shim_note_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
-{
+void shim_note_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool) {
     if (!hawser_front_device_ok(dev) || dev >= MAX_DEVICES) return;
     pthread_mutex_lock(&lock);
     current[dev] = pool;
@@ -56,13 +53,11 @@ void shim_note_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
 }
 
 /* The reuse switches are ints, the rest 64-bit sizes. */
-static bool is_int(CUmemPool_attribute attr)
-{
+static bool is_int(CUmemPool_attribute attr) {
     return attr <= CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES;
 }
 
-static CUresult attribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, bool set)
-{
+static CUresult attribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, bool set) {
     struct shim_call c;
     Hawser__PoolAttribute m = HAWSER__POOL_ATTRIBUTE__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_PoolAttribute, false);
@@ -84,12 +79,10 @@ static CUresult attribute(CUmemoryPool pool, CUmemPool_attribute attr, void *val
     return r;
 }
 
-CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)
-{
+CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value) {
     return attribute(pool, attr, value, true);
 }
 
-CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)
-{
+CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value) {
     return attribute(pool, attr, value, false);
 }

@@ -16,8 +16,7 @@ static size_t n_ranges, capacity;
 static uint64_t next_id = 1;
 
 /* Index of the first range that begins beyond the address. */
-static size_t upper(uintptr_t address)
-{
+static size_t upper(uintptr_t address) {
     size_t lo = 0, hi = n_ranges;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
@@ -29,8 +28,7 @@ static size_t upper(uintptr_t address)
     return lo;
 }
 
-CUresult shim_range_add(struct shim_range range)
-{
+CUresult shim_range_add(struct shim_range range) {
     CUresult r = CUDA_SUCCESS;
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(range.base);
@@ -53,8 +51,7 @@ out:
     return r;
 }
 
-bool shim_range_find(uintptr_t address, struct shim_range *out)
-{
+bool shim_range_find(uintptr_t address, struct shim_range *out) {
     pthread_rwlock_rdlock(&lock);
     size_t i = upper(address);
     bool found = i > 0 && address - ranges[i - 1].base < ranges[i - 1].size;
@@ -63,18 +60,21 @@ bool shim_range_find(uintptr_t address, struct shim_range *out)
     return found;
 }
 
-bool hawser_front_range(uintptr_t address, struct hawser_range *out)
-{
+bool hawser_front_range(uintptr_t address, struct hawser_range *out) {
     struct shim_range r;
     if (!shim_range_find(address, &r)) return false;
-    *out = (struct hawser_range){.base = r.base, .size = r.size, .kind = r.kind, .device = r.device, .flags = r.flags,
-                                 .context = (CUcontext)r.context, .ordinal = r.context ? r.context->ctx.facts.device : -2,
+    *out = (struct hawser_range){.base = r.base,
+                                 .size = r.size,
+                                 .kind = r.kind,
+                                 .device = r.device,
+                                 .flags = r.flags,
+                                 .context = (CUcontext)r.context,
+                                 .ordinal = r.context ? r.context->ctx.facts.device : -2,
                                  .id = r.id};
     return true;
 }
 
-bool shim_range_remove(uintptr_t base, enum hawser_memory kind)
-{
+bool shim_range_remove(uintptr_t base, enum hawser_memory kind) {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base);
     bool found = i > 0 && ranges[i - 1].base == base && ranges[i - 1].kind == kind;
@@ -86,31 +86,26 @@ bool shim_range_remove(uintptr_t base, enum hawser_memory kind)
     return found;
 }
 
-void shim_range_context_gone(struct shim_object *context)
-{
+void shim_range_context_gone(struct shim_object *context) {
     pthread_rwlock_wrlock(&lock);
     size_t kept = 0;
     for (size_t i = 0; i < n_ranges; i++)
-        if (ranges[i].kind != HAWSER_ON_DEVICE || ranges[i].context != context)
-            ranges[kept++] = ranges[i];
+        if (ranges[i].kind != HAWSER_ON_DEVICE || ranges[i].context != context) ranges[kept++] = ranges[i];
     n_ranges = kept;
     pthread_rwlock_unlock(&lock);
 }
 
-bool shim_range_holds(uintptr_t address, size_t size, enum hawser_memory kind)
-{
+bool shim_range_holds(uintptr_t address, size_t size, enum hawser_memory kind) {
     struct shim_range r;
     return shim_range_find(address, &r) && r.kind == kind && size <= r.base + r.size - address;
 }
 
-bool hawser_front_reached(uintptr_t address, size_t size)
-{
+bool hawser_front_reached(uintptr_t address, size_t size) {
     struct shim_range r;
     return shim_range_find(address, &r) && r.device == r.base && size <= r.base + r.size - address;
 }
 
-bool shim_range_shared(uintptr_t address)
-{
+bool shim_range_shared(uintptr_t address) {
     struct shim_range r;
     return shim_range_find(address, &r) && r.shared;
 }

@@ -55,12 +55,11 @@ CUresult shim_initialized(void);
 
 /* A bulk frame to be filled and then posted, or given back with its free function; false when memory is short. */
 bool shim_reserve(size_t size, struct hawser_frame *out);
-CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
-                   unsigned n);
+CUresult shim_post(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames, unsigned n);
 /* Waits for the host's result. With reply not NULL and a success, *reply is the reply (never NULL), to
  * be freed with shim_free_reply; with an error it may be NULL. */
-CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames,
-                   unsigned n, ProtobufCMessage **reply);
+CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames, unsigned n,
+                   ProtobufCMessage **reply);
 void shim_free_reply(void *reply);
 /* Copies bytes of a reply, which must be `size`; else false. */
 bool shim_take(void *to, size_t size, const ProtobufCBinaryData *from);
@@ -108,8 +107,8 @@ struct shim_object {
         } function;
         struct shim_linker *linker;
         struct {
-            CUDA_ARRAY3D_DESCRIPTOR array; /* also of a mipmapped array's first level */
-            struct shim_object *level_of;  /* an array that is a level */
+            CUDA_ARRAY3D_DESCRIPTOR array;               /* also of a mipmapped array's first level */
+            struct shim_object *level_of;                /* an array that is a level */
             struct shim_object *levels[SHIM_MAX_LEVELS]; /* of a mipmapped array, once asked for */
         };
     };
@@ -128,7 +127,8 @@ struct shim_object *shim_object_named(enum hawser_object_kind kind, uint64_t id)
 /* The wire id of a handle, for streams with the default streams mapped to 1 (legacy) and 2 (per
  * thread); else CUDA_ERROR_INVALID_HANDLE or the kind's own error. */
 CUresult shim_handle(enum hawser_object_kind kind, const void *handle, uint64_t *id);
-/* The same for the stream of a copy or fill, which may be another context's than the current one: the call is made there. */
+/* The same for the stream of a copy or fill, which may be another context's than the current one: the call is made
+ * there. */
 CUresult shim_copy_stream(struct shim_call *c, CUstream stream, uint64_t *id);
 /* The error for a bad handle of a kind. */
 CUresult shim_bad_handle(enum hawser_object_kind kind);
@@ -138,8 +138,7 @@ enum { SHIM_STREAM_LEGACY = 1, SHIM_STREAM_PER_THREAD = 2 };
 /* ---- Contexts (context.c) ---- */
 
 /* The calling thread's current context, NULL for none. */
-static inline struct shim_object *shim_current(void)
-{
+static inline struct shim_object *shim_current(void) {
     return (struct shim_object *)hawser_current();
 }
 /* The calling thread's number, from 1. */
@@ -161,7 +160,7 @@ struct shim_range {
     uintptr_t device; /* what kernels name base by; 0 when they cannot reach it */
     struct shim_object *context;
     unsigned flags;
-    uint64_t id;      /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+    uint64_t id; /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 };
 
 /* base, size, kind, shared, device and flags are the caller's, the rest is filled in. */
@@ -198,8 +197,8 @@ void shim_mirror_push(const Hawser__Push *push, const void *data, size_t size);
 
 /* Bytes that the host will push into the guest's memory: height rows of width bytes. */
 struct shim_transfer;
-struct shim_transfer *shim_transfer_begin(void *dst, size_t pitch, size_t width, size_t height,
-                                          bool later, uint64_t *id);
+struct shim_transfer *shim_transfer_begin(void *dst, size_t pitch, size_t width, size_t height, bool later,
+                                          uint64_t *id);
 /* Ends one that is not "later"; the result of its pushes. */
 CUresult shim_transfer_end(struct shim_transfer *t);
 void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size);

@@ -12,7 +12,7 @@
 
 struct made {
     struct made *next;
-    uint64_t handle;         /* the host's */
+    uint64_t handle; /* the host's */
     struct shim_object *object;
     struct hawser_texture from;
 };
@@ -21,8 +21,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct made *all; /* lock */
 
 /* The resource as it travels: handles become numbers beside it. */
-static CUresult resource_for_host(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DESC *out, uint64_t *object)
-{
+static CUresult resource_for_host(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DESC *out, uint64_t *object) {
     *out = *d;
     *object = 0;
     size_t bytes;
@@ -37,7 +36,8 @@ static CUresult resource_for_host(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DES
         /* CUDA does not ask whether the memory is as long as the texture. */
         return hawser_front_reached(d->res.linear.devPtr, 1) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     case CU_RESOURCE_TYPE_PITCH2D:
-        bytes = (size_t)hawser_abi_format_bytes(d->res.pitch2D.format) * d->res.pitch2D.numChannels * d->res.pitch2D.width;
+        bytes =
+            (size_t)hawser_abi_format_bytes(d->res.pitch2D.format) * d->res.pitch2D.numChannels * d->res.pitch2D.width;
         if (!bytes || !d->res.pitch2D.height || d->res.pitch2D.pitchInBytes < bytes ||
             d->res.pitch2D.pitchInBytes > SIZE_MAX / d->res.pitch2D.height)
             return CUDA_ERROR_INVALID_VALUE;
@@ -48,8 +48,7 @@ static CUresult resource_for_host(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DES
     }
 }
 
-static CUresult create(struct made *m)
-{
+static CUresult create(struct made *m) {
     struct shim_call c;
     CUDA_RESOURCE_DESC resource;
     struct hawser_texture *from = &m->from;
@@ -73,8 +72,7 @@ static CUresult create(struct made *m)
     return r;
 }
 
-CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned long long *handle)
-{
+CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned long long *handle) {
     struct made *m = calloc(1, sizeof *m);
     if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
     m->from = *from;
@@ -92,16 +90,14 @@ CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned
 }
 
 /* The link to a handle's object, or to the NULL at the end. Under the lock. */
-static struct made **find(unsigned long long handle, bool surface)
-{
+static struct made **find(unsigned long long handle, bool surface) {
     struct made **p = &all;
     while (*p && ((*p)->handle != handle || (*p)->from.surface != surface))
         p = &(*p)->next;
     return p;
 }
 
-CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface)
-{
+CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface) {
     struct shim_call c;
     Hawser__TextureDestroy msg = HAWSER__TEXTURE_DESTROY__INIT;
     CUresult r = shim_enter(&c, HAWSER_FN_TextureDestroy, true);
@@ -118,8 +114,7 @@ CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface)
     return shim_post(&c, &msg.base, NULL, 0);
 }
 
-bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out)
-{
+bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out) {
     pthread_mutex_lock(&lock);
     const struct made *m = *find(handle, surface);
     if (m) *out = m->from;
@@ -129,8 +124,7 @@ bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser
 
 /* ---- what references are bound to ---- */
 
-static CUresult bound(void **out, enum hawser_object_kind of, const void *reference, enum hawser_object_kind kind)
-{
+static CUresult bound(void **out, enum hawser_object_kind of, const void *reference, enum hawser_object_kind kind) {
     struct shim_call c;
     Hawser__ReferenceArray m = HAWSER__REFERENCE_ARRAY__INIT;
     Hawser__ReferenceArrayReply *reply = NULL;
@@ -148,17 +142,14 @@ static CUresult bound(void **out, enum hawser_object_kind of, const void *refere
     return r;
 }
 
-CUresult cuTexRefGetArray(CUarray *phArray, CUtexref hTexRef)
-{
+CUresult cuTexRefGetArray(CUarray *phArray, CUtexref hTexRef) {
     return bound((void **)phArray, HAWSER_TEXREF, hTexRef, HAWSER_ARRAY);
 }
 
-CUresult cuTexRefGetMipmappedArray(CUmipmappedArray *phMipmappedArray, CUtexref hTexRef)
-{
+CUresult cuTexRefGetMipmappedArray(CUmipmappedArray *phMipmappedArray, CUtexref hTexRef) {
     return bound((void **)phMipmappedArray, HAWSER_TEXREF, hTexRef, HAWSER_MIPMAP);
 }
 
-CUresult cuSurfRefGetArray(CUarray *phArray, CUsurfref hSurfRef)
-{
+CUresult cuSurfRefGetArray(CUarray *phArray, CUsurfref hSurfRef) {
     return bound((void **)phArray, HAWSER_SURFREF, hSurfRef, HAWSER_ARRAY);
 }

@@ -10,8 +10,8 @@
 
 /* What the calling thread has sent for one call of the program. */
 struct hawser_guest_calls {
-    uint64_t id;            /* set by the tracer, 0 outside of a traced call */
-    const void *caller;     /* set by the tracer: where the call returns to in the program */
+    uint64_t id;        /* set by the tracer, 0 outside of a traced call */
+    const void *caller; /* set by the tracer: where the call returns to in the program */
     unsigned posts, calls;
     uint64_t sent, answered; /* the first message's leaving, the last answer's coming */
     uint64_t waited;         /* sum of the waits for answers */
@@ -20,10 +20,10 @@ struct hawser_guest_calls {
 /* When a call ran on the host. */
 struct hawser_guest_timing {
     uint64_t id;
-    const char *function;                   /* of the wire; static */
-    int post;                               /* nobody waited for it */
-    uint64_t received, started, ended;      /* host's clock */
-    uint64_t device_start, device_end;      /* host's clock; 0 for no work on the device */
+    const char *function;              /* of the wire; static */
+    int post;                          /* nobody waited for it */
+    uint64_t received, started, ended; /* host's clock */
+    uint64_t device_start, device_end; /* host's clock; 0 for no work on the device */
     int result;
 };
 

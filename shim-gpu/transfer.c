@@ -27,9 +27,8 @@ static struct shim_transfer *transfers;
 static uint64_t next_id = 1;
 static bool lost;
 
-struct shim_transfer *shim_transfer_begin(void *dst, size_t pitch, size_t width, size_t height,
-                                          bool later, uint64_t *id)
-{
+struct shim_transfer *shim_transfer_begin(void *dst, size_t pitch, size_t width, size_t height, bool later,
+                                          uint64_t *id) {
     struct shim_transfer *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->dst = dst;
@@ -47,8 +46,7 @@ struct shim_transfer *shim_transfer_begin(void *dst, size_t pitch, size_t width,
 }
 
 /* Under the lock. */
-static void unlink_transfer(struct shim_transfer *t)
-{
+static void unlink_transfer(struct shim_transfer *t) {
     for (struct shim_transfer **p = &transfers; *p; p = &(*p)->next)
         if (*p == t) {
             *p = t->next;
@@ -57,8 +55,7 @@ static void unlink_transfer(struct shim_transfer *t)
     pthread_cond_broadcast(&change);
 }
 
-CUresult shim_transfer_end(struct shim_transfer *t)
-{
+CUresult shim_transfer_end(struct shim_transfer *t) {
     pthread_mutex_lock(&lock);
     unlink_transfer(t);
     CUresult r = t->result;
@@ -68,8 +65,7 @@ CUresult shim_transfer_end(struct shim_transfer *t)
 }
 
 /* Packed bytes from offset on, into rows. The caller has checked that they fit. */
-static void scatter(const struct shim_transfer *t, uint64_t offset, const char *data, size_t size)
-{
+static void scatter(const struct shim_transfer *t, uint64_t offset, const char *data, size_t size) {
     while (size > 0) {
         size_t row = offset / t->width, column = offset % t->width;
         size_t n = t->width - column < size ? t->width - column : size;
@@ -80,8 +76,7 @@ static void scatter(const struct shim_transfer *t, uint64_t offset, const char *
     }
 }
 
-void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size)
-{
+void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size) {
     pthread_mutex_lock(&lock);
     struct shim_transfer *t = transfers;
     while (t && t->id != push->transfer)
@@ -103,8 +98,7 @@ void shim_transfer_push(const Hawser__Push *push, const void *data, size_t size)
 }
 
 /* Under the lock. */
-static bool touched(const char *address, size_t size)
-{
+static bool touched(const char *address, size_t size) {
     for (struct shim_transfer *t = transfers; t; t = t->next) {
         size_t extent = t->height ? t->pitch * (t->height - 1) + t->width : 0;
         if (t->later && address < t->dst + extent && t->dst < address + size) return true;
@@ -112,16 +106,14 @@ static bool touched(const char *address, size_t size)
     return false;
 }
 
-void shim_transfer_settle(const void *address, size_t size)
-{
+void shim_transfer_settle(const void *address, size_t size) {
     pthread_mutex_lock(&lock);
     while (!lost && touched(address, size))
         pthread_cond_wait(&change, &lock);
     pthread_mutex_unlock(&lock);
 }
 
-void shim_transfers_lost(void)
-{
+void shim_transfers_lost(void) {
     pthread_mutex_lock(&lock);
     lost = true;
     pthread_cond_broadcast(&change);

@@ -29,8 +29,7 @@ enum { MAJOR = 195, MINOR_CONTROL = 255, MAJOR_UVM = 511 };
 int hawser_guest_devices(void);
 
 /* Whether a path that is not there stands for a device of the host, and for which. */
-static bool is_device_file(const char *path, unsigned *major, unsigned *minor)
-{
+static bool is_device_file(const char *path, unsigned *major, unsigned *minor) {
     static const char prefix[] = "/dev/nvidia";
     if (strncmp(path, prefix, sizeof prefix - 1)) return false;
     const char *rest = path + sizeof prefix - 1;
@@ -45,8 +44,7 @@ static bool is_device_file(const char *path, unsigned *major, unsigned *minor)
     return (unsigned)hawser_guest_devices() > n;
 }
 
-static bool stands_for_device(const char *path, unsigned *major, unsigned *minor)
-{
+static bool stands_for_device(const char *path, unsigned *major, unsigned *minor) {
     if (errno != ENOENT) return false;
     bool found = is_device_file(path, major, minor);
     errno = ENOENT; /* asking the host may have changed it */
@@ -54,35 +52,33 @@ static bool stands_for_device(const char *path, unsigned *major, unsigned *minor
 }
 
 /* libc's function. The old ones of version GLIBC_2.2.5 are hidden from dlsym. */
-static void *libc_function(const char *name)
-{
+static void *libc_function(const char *name) {
     void *f = dlvsym(RTLD_NEXT, name, "GLIBC_2.2.5");
     if (!f && !hawser_real_dlsym) hawser_find_dlsym();
     return f ? f : hawser_real_dlsym(RTLD_NEXT, name);
 }
 
 #define ABOUT_DEVICE(buf) ((buf)->st_rdev = makedev(major, minor), (buf)->st_ino = (major << 8 | minor) + 1)
-#define ABOUT_DEVICE_X(buf) ((buf)->stx_rdev_major = major, (buf)->stx_rdev_minor = minor, \
-                             (buf)->stx_ino = (major << 8 | minor) + 1)
+#define ABOUT_DEVICE_X(buf)                                                                                            \
+    ((buf)->stx_rdev_major = major, (buf)->stx_rdev_minor = minor, (buf)->stx_ino = (major << 8 | minor) + 1)
 
 /* A function of libc's that asks about a path; "become" makes the answer for MODEL into the device's. */
-#define QUESTION(name, parameters, arguments, become) \
-    EXPORT int name parameters; \
-    EXPORT int name parameters \
-    { \
-        static int(*real) parameters; \
-        unsigned major, minor; \
-        if (!real) real = (int(*) parameters)libc_function(#name); \
-        if (!real) { \
-            errno = ENOSYS; \
-            return -1; \
-        } \
-        int r = real arguments; \
-        if (r == 0 || !stands_for_device(path, &major, &minor)) return r; \
-        path = MODEL; \
-        r = real arguments; \
-        if (r == 0) become; \
-        return r; \
+#define QUESTION(name, parameters, arguments, become)                                                                  \
+    EXPORT int name parameters;                                                                                        \
+    EXPORT int name parameters {                                                                                       \
+        static int(*real) parameters;                                                                                  \
+        unsigned major, minor;                                                                                         \
+        if (!real) real = (int(*) parameters)libc_function(#name);                                                     \
+        if (!real) {                                                                                                   \
+            errno = ENOSYS;                                                                                            \
+            return -1;                                                                                                 \
+        }                                                                                                              \
+        int r = real arguments;                                                                                        \
+        if (r == 0 || !stands_for_device(path, &major, &minor)) return r;                                              \
+        path = MODEL;                                                                                                  \
+        r = real arguments;                                                                                            \
+        if (r == 0) become;                                                                                            \
+        return r;                                                                                                      \
     }
 
 QUESTION(access, (const char *path, int mode), (path, mode), (void)0)
@@ -96,8 +92,8 @@ QUESTION(stat64, (const char *path, struct stat64 *buf), (path, buf), ABOUT_DEVI
 QUESTION(lstat64, (const char *path, struct stat64 *buf), (path, buf), ABOUT_DEVICE(buf))
 QUESTION(fstatat64, (int dir, const char *path, struct stat64 *buf, int flags), (dir, path, buf, flags),
          ABOUT_DEVICE(buf))
-QUESTION(statx, (int dir, const char *path, int flags, unsigned mask, struct statx *buf),
-         (dir, path, flags, mask, buf), ABOUT_DEVICE_X(buf))
+QUESTION(statx, (int dir, const char *path, int flags, unsigned mask, struct statx *buf), (dir, path, flags, mask, buf),
+         ABOUT_DEVICE_X(buf))
 /* As programs built for glibc before 2.33 call them. */
 QUESTION(__xstat, (int version, const char *path, struct stat *buf), (version, path, buf), ABOUT_DEVICE(buf))
 QUESTION(__lxstat, (int version, const char *path, struct stat *buf), (version, path, buf), ABOUT_DEVICE(buf))

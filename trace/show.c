@@ -7,8 +7,7 @@
 
 #define TEXT_MOST 120 /* characters of a string */
 
-const char *hawser_trace_kernel_name(uint64_t function)
-{
+const char *hawser_trace_kernel_name(uint64_t function) {
     static CUresult (*of_function)(const char **, CUfunction), (*of_kernel)(const char **, CUkernel);
     const char *name = NULL;
     if (!of_function) *(void **)&of_function = hawser_trace_real("cuFuncGetName");
@@ -18,15 +17,13 @@ const char *hawser_trace_kernel_name(uint64_t function)
     return NULL;
 }
 
-static const char *name_of(const struct trace_name *names, long long value)
-{
+static const char *name_of(const struct trace_name *names, long long value) {
     for (; names && names->name; names++)
         if (names->value == value) return names->name;
     return NULL;
 }
 
-static int show_text(char *out, unsigned long size, const char *text)
-{
+static int show_text(char *out, unsigned long size, const char *text) {
     char part[TEXT_MOST + 1];
     if (!text) return snprintf(out, size, "NULL");
     unsigned long n = strnlen(text, TEXT_MOST + 1);
@@ -35,8 +32,7 @@ static int show_text(char *out, unsigned long size, const char *text)
     return snprintf(out, size, "\"%s\"%s", part, n > TEXT_MOST ? "..." : "");
 }
 
-static int show_value(char *out, unsigned long size, const struct trace_param *p, uint64_t v)
-{
+static int show_value(char *out, unsigned long size, const struct trace_param *p, uint64_t v) {
     float f;
     uint32_t low = (uint32_t)v;
     const char *name;
@@ -69,19 +65,17 @@ static int show_value(char *out, unsigned long size, const struct trace_param *p
 }
 
 /* What a function wrote. */
-static uint64_t written(const struct trace_param *p, const void *at)
-{
+static uint64_t written(const struct trace_param *p, const void *at) {
     uint64_t wide = 0;
     static const unsigned char bytes[] = {
-        [TRACE_U8] = 1,  [TRACE_U16] = 2,  [TRACE_U32] = 4,  [TRACE_U64] = 8,    [TRACE_S32] = 4,         [TRACE_S64] = 8,
-        [TRACE_X32] = 4, [TRACE_X64] = 8,  [TRACE_F32] = 4,  [TRACE_ENUM] = 4,   [TRACE_KERNEL] = 8,      [TRACE_TEXT] = 0,
-        [TRACE_TEXT_POINTER] = 8, [TRACE_POINTER] = 0, [TRACE_OPAQUE] = 0};
+        [TRACE_U8] = 1,     [TRACE_U16] = 2,  [TRACE_U32] = 4,          [TRACE_U64] = 8,     [TRACE_S32] = 4,
+        [TRACE_S64] = 8,    [TRACE_X32] = 4,  [TRACE_X64] = 8,          [TRACE_F32] = 4,     [TRACE_ENUM] = 4,
+        [TRACE_KERNEL] = 8, [TRACE_TEXT] = 0, [TRACE_TEXT_POINTER] = 8, [TRACE_POINTER] = 0, [TRACE_OPAQUE] = 0};
     memcpy(&wide, at, bytes[p->kind]);
     return wide;
 }
 
-int hawser_trace_show(char *out, unsigned long size, const struct trace_param *p, uint64_t value, int succeeded)
-{
+int hawser_trace_show(char *out, unsigned long size, const struct trace_param *p, uint64_t value, int succeeded) {
     const void *at = (const void *)(uintptr_t)value;
     struct trace_param plain = *p;
     if (!p->result) return show_value(out, size, p, value);

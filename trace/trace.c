@@ -34,8 +34,7 @@ struct line {
     size_t size;
 };
 
-__attribute__((format(printf, 2, 3))) static void add(struct line *l, const char *format, ...)
-{
+__attribute__((format(printf, 2, 3))) static void add(struct line *l, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
     int n = vsnprintf(l->text + l->size, sizeof l->text - l->size, format, ap);
@@ -45,18 +44,18 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *l, const char
 }
 
 /* A text as a field. */
-static void add_text(struct line *l, const char *text)
-{
+static void add_text(struct line *l, const char *text) {
     for (; *text; text++) {
         const char *special = "\t\n\r\\", *letters = "tnr\\", *found = strchr(special, *text);
-        if (found) add(l, "\\%c", letters[found - special]);
-        else add(l, "%c", *text);
+        if (found)
+            add(l, "\\%c", letters[found - special]);
+        else
+            add(l, "%c", *text);
     }
 }
 
 /* One write, so that lines of several threads do not mix. */
-static void put(struct line *l)
-{
+static void put(struct line *l) {
     if (l->size == sizeof l->text - 1) l->size--;
     l->text[l->size++] = '\n';
     int fd = atomic_load(&file);
@@ -64,8 +63,7 @@ static void put(struct line *l)
     if (atomic_exchange(&file, -1) >= 0) fprintf(stderr, "hawser trace: the record ends here: %s\n", strerror(errno));
 }
 
-static void on_timing(const struct hawser_guest_timing *t)
-{
+static void on_timing(const struct hawser_guest_timing *t) {
     struct line l = {.size = 0};
     if (atomic_load(&file) < 0) return;
     add(&l, "host\t%llu\t%s\t%d\t%llu\t%llu\t%llu\t%llu\t%llu\t%d", (unsigned long long)t->id, t->function, t->post,
@@ -76,8 +74,7 @@ static void on_timing(const struct hawser_guest_timing *t)
 
 /* ---- the file ---- */
 
-static void open_file(void)
-{
+static void open_file(void) {
     const char *folder = getenv("HAWSER_TRACE");
     char path[PATH_MAX], program[PATH_MAX] = "?";
     struct line l = {.size = 0};
@@ -94,14 +91,12 @@ static void open_file(void)
     put(&l);
 }
 
-static void in_child(void)
-{
+static void in_child(void) {
     thread = 0;
     open_file();
 }
 
-__attribute__((constructor)) static void start(void)
-{
+__attribute__((constructor)) static void start(void) {
     const char *want = getenv("HAWSER_TRACE_BACKTRACE");
     backtraces = want && !strcmp(want, "1");
     open_file();
@@ -110,33 +105,27 @@ __attribute__((constructor)) static void start(void)
     hawser_guest_trace(on_timing);
 }
 
-__attribute__((destructor)) static void finish(void)
-{
+__attribute__((destructor)) static void finish(void) {
     if (atomic_load(&file) >= 0) hawser_guest_trace_flush();
 }
 
 /* ---- hawser's functions ---- */
 
-void *hawser_trace_real(const char *name)
-{
+void *hawser_trace_real(const char *name) {
     static void *library;
     if (!library) library = dlopen("libhawser-cuda.so.1", RTLD_NOW | RTLD_NOLOAD);
     return library ? dlsym(library, name) : NULL;
 }
 
-static struct replacement {
-    void *from, *to;
-} *replacements;
+static struct replacement { void *from, *to; } * replacements;
 static size_t n_replacements;
 
-static int by_address(const void *a, const void *b)
-{
+static int by_address(const void *a, const void *b) {
     const struct replacement *x = a, *y = b;
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static void find_replacements(void)
-{
+static void find_replacements(void) {
     size_t n = 0, found = 0;
     while (hawser_trace_wrappers[n].name)
         n++;
@@ -151,8 +140,7 @@ static void find_replacements(void)
     n_replacements = found;
 }
 
-void hawser_trace_replace(const char *name, void **function)
-{
+void hawser_trace_replace(const char *name, void **function) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)name;
     pthread_once(&once, find_replacements);
@@ -164,8 +152,7 @@ void hawser_trace_replace(const char *name, void **function)
 
 /* ---- calls ---- */
 
-void *hawser_trace_begin(struct trace_call *c, struct trace_function *f, const void *caller)
-{
+void *hawser_trace_begin(struct trace_call *c, struct trace_function *f, const void *caller) {
     if (!f->real) f->real = hawser_trace_real(f->name);
     c->on = atomic_load_explicit(&file, memory_order_relaxed) >= 0;
     if (!c->on) return f->real;
@@ -177,8 +164,7 @@ void *hawser_trace_begin(struct trace_call *c, struct trace_function *f, const v
     return f->real;
 }
 
-static const char *result_name(const struct trace_function *f, int result)
-{
+static const char *result_name(const struct trace_function *f, int result) {
     static CUresult (*cuda)(CUresult, const char **);
     static const char *(*nvml)(unsigned);
     const char *name = NULL;
@@ -188,8 +174,7 @@ static const char *result_name(const struct trace_function *f, int result)
     return cuda((CUresult)result, &name) == CUDA_SUCCESS ? name : "?";
 }
 
-static void put_backtrace(uint64_t id)
-{
+static void put_backtrace(uint64_t id) {
     unw_context_t context;
     unw_cursor_t cursor;
     if (unw_getcontext(&context) != 0 || unw_init_local(&cursor, &context) != 0) return;
@@ -218,8 +203,7 @@ static void put_backtrace(uint64_t id)
 }
 
 void hawser_trace_end(struct trace_call *c, const struct trace_function *f, int result,
-                      const struct trace_param *params, unsigned n, const uint64_t *values)
-{
+                      const struct trace_param *params, unsigned n, const uint64_t *values) {
     if (!c->on) return;
     uint64_t end = hawser_now_ns();
     struct hawser_guest_calls *calls = hawser_guest_trace_calls(), made = *calls;

@@ -1,6 +1,6 @@
 /*
- * libhawser-trace.so: stands before hawser's libcuda and libnvidia-ml and writes down every call that the program makes.
- * Its functions are generated (gen_trace.py); this is what they are made of.
+ * libhawser-trace.so: stands before hawser's libcuda and libnvidia-ml and writes down every call that the program
+ * makes. Its functions are generated (gen_trace.py); this is what they are made of.
  *
  * The records go to the file PID in the folder that HAWSER_TRACE names, a line each, fields separated by tabs. Times
  * are nanoseconds of the monotonic clock, of the guest's machine but in "host" lines:
@@ -10,8 +10,9 @@
  *   frame    ID  TEXT                     with HAWSER_TRACE_BACKTRACE=1, the innermost first
  *   host     ID  FUNCTION  POST  RECEIVED  STARTED  ENDED  DEVICE_START  DEVICE_END  RESULT
  *
- * CALLS and POSTS: messages to the host; POST: 1 for one that nobody waited for; SENT and ANSWERED: the first one's leaving and the last answer's coming.
- * Tabs, line ends and backslashes in texts are escaped as in C. Everything is thread-safe.
+ * CALLS and POSTS: messages to the host; POST: 1 for one that nobody waited for; SENT and ANSWERED: the first one's
+ * leaving and the last answer's coming. Tabs, line ends and backslashes in texts are escaped as in C. Everything is
+ * thread-safe.
  */
 #ifndef HAWSER_TRACE_H
 #define HAWSER_TRACE_H
@@ -30,8 +31,21 @@ struct trace_function {
 
 /* How a parameter is shown: the letter is unsigned, signed, hexadecimal or floating, the number its bits. */
 enum trace_kind {
-    TRACE_U8, TRACE_U16, TRACE_U32, TRACE_U64, TRACE_S32, TRACE_S64, TRACE_X32, TRACE_X64, TRACE_F32, TRACE_ENUM,
-    TRACE_KERNEL, TRACE_TEXT, TRACE_TEXT_POINTER, TRACE_POINTER, TRACE_OPAQUE
+    TRACE_U8,
+    TRACE_U16,
+    TRACE_U32,
+    TRACE_U64,
+    TRACE_S32,
+    TRACE_S64,
+    TRACE_X32,
+    TRACE_X64,
+    TRACE_F32,
+    TRACE_ENUM,
+    TRACE_KERNEL,
+    TRACE_TEXT,
+    TRACE_TEXT_POINTER,
+    TRACE_POINTER,
+    TRACE_OPAQUE
 };
 
 struct trace_name {
@@ -71,8 +85,7 @@ int hawser_trace_show(char *out, unsigned long size, const struct trace_param *p
 const char *hawser_trace_kernel_name(uint64_t function);
 void *hawser_trace_real(const char *name);
 
-static inline uint64_t hawser_trace_float(float f)
-{
+static inline uint64_t hawser_trace_float(float f) {
     union {
         float f;
         uint32_t bits;

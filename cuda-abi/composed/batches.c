@@ -3,8 +3,7 @@
 
 CUresult cuMemPrefetchBatchAsync(CUdeviceptr *dptrs, size_t *sizes, size_t count, CUmemLocation *prefetchLocs,
                                  size_t *prefetchLocIdxs, size_t numPrefetchLocs, unsigned long long flags,
-                                 CUstream hStream)
-{
+                                 CUstream hStream) {
     if (!dptrs || !sizes || !count || !prefetchLocs || !prefetchLocIdxs || !numPrefetchLocs ||
         numPrefetchLocs > count || prefetchLocIdxs[0] || flags)
         return CUDA_ERROR_INVALID_VALUE;
@@ -22,8 +21,7 @@ CUresult cuMemPrefetchBatchAsync(CUdeviceptr *dptrs, size_t *sizes, size_t count
 /* What a discarded range holds is undefined, so leaving the bytes alone is one of the allowed outcomes; the range
  * itself must be managed memory. */
 CUresult cuMemDiscardBatchAsync(CUdeviceptr *dptrs, size_t *sizes, size_t count, unsigned long long flags,
-                                CUstream hStream)
-{
+                                CUstream hStream) {
     unsigned stream_flags;
     CUresult r = cuStreamGetFlags(hStream, &stream_flags);
     if (r != CUDA_SUCCESS) return r;
@@ -42,8 +40,7 @@ CUresult cuMemDiscardBatchAsync(CUdeviceptr *dptrs, size_t *sizes, size_t count,
 
 CUresult cuMemDiscardAndPrefetchBatchAsync(CUdeviceptr *dptrs, size_t *sizes, size_t count, CUmemLocation *prefetchLocs,
                                            size_t *prefetchLocIdxs, size_t numPrefetchLocs, unsigned long long flags,
-                                           CUstream hStream)
-{
+                                           CUstream hStream) {
     CUresult r = cuMemDiscardBatchAsync(dptrs, sizes, count, flags, hStream);
     return r == CUDA_SUCCESS ? cuMemPrefetchBatchAsync(dptrs, sizes, count, prefetchLocs, prefetchLocIdxs,
                                                        numPrefetchLocs, flags, hStream)

@@ -7,52 +7,45 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static CUresult own_process(int pid)
-{
+static CUresult own_process(int pid) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     return pid == (int)getpid() ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuCheckpointProcessGetState(int pid, CUprocessState *state)
-{
+CUresult cuCheckpointProcessGetState(int pid, CUprocessState *state) {
     if (!state) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = own_process(pid);
     if (r == CUDA_SUCCESS) *state = CU_PROCESS_STATE_RUNNING;
     return r;
 }
 
-CUresult cuCheckpointProcessGetRestoreThreadId(int pid, int *tid)
-{
+CUresult cuCheckpointProcessGetRestoreThreadId(int pid, int *tid) {
     if (!tid) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = own_process(pid);
     return r == CUDA_SUCCESS ? hawser_abi_not_supported("cuCheckpointProcessGetRestoreThreadId") : r;
 }
 
-CUresult cuCheckpointProcessLock(int pid, CUcheckpointLockArgs *args)
-{
+CUresult cuCheckpointProcessLock(int pid, CUcheckpointLockArgs *args) {
     (void)args;
     CUresult r = own_process(pid);
     return r == CUDA_SUCCESS ? hawser_abi_not_supported("cuCheckpointProcessLock") : r;
 }
 
 /* These three are for a process that has been locked or checkpointed, which this one never has. */
-CUresult cuCheckpointProcessCheckpoint(int pid, CUcheckpointCheckpointArgs *args)
-{
+CUresult cuCheckpointProcessCheckpoint(int pid, CUcheckpointCheckpointArgs *args) {
     (void)args;
     CUresult r = own_process(pid);
     return r == CUDA_SUCCESS ? CUDA_ERROR_ILLEGAL_STATE : r;
 }
 
-CUresult cuCheckpointProcessRestore(int pid, CUcheckpointRestoreArgs *args)
-{
+CUresult cuCheckpointProcessRestore(int pid, CUcheckpointRestoreArgs *args) {
     (void)args;
     CUresult r = own_process(pid);
     return r == CUDA_SUCCESS ? CUDA_ERROR_ILLEGAL_STATE : r;
 }
 
-CUresult cuCheckpointProcessUnlock(int pid, CUcheckpointUnlockArgs *args)
-{
+CUresult cuCheckpointProcessUnlock(int pid, CUcheckpointUnlockArgs *args) {
     (void)args;
     CUresult r = own_process(pid);
     return r == CUDA_SUCCESS ? CUDA_ERROR_ILLEGAL_STATE : r;

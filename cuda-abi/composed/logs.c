@@ -28,8 +28,7 @@ static unsigned written; /* entries ever; also the iterator of what comes next *
 static struct callback *callbacks;
 
 /* To where CUDA_LOG_FILE wants it besides: stdout, stderr or the end of a file. */
-static void write_out(const char *text)
-{
+static void write_out(const char *text) {
     const char *name = getenv("CUDA_LOG_FILE");
     if (!name || !*name) return;
     bool out = !strcmp(name, "stdout"), err = !strcmp(name, "stderr");
@@ -42,8 +41,7 @@ static void write_out(const char *text)
         fclose(f);
 }
 
-void hawser_abi_record(int error, const char *fmt, ...)
-{
+void hawser_abi_record(int error, const char *fmt, ...) {
     struct entry e = {.level = error ? CU_LOG_LEVEL_ERROR : CU_LOG_LEVEL_WARNING};
     struct timespec now;
     struct tm tm;
@@ -67,8 +65,7 @@ void hawser_abi_record(int error, const char *fmt, ...)
         copies[i].function(copies[i].data, e.level, e.text, strlen(e.text));
 }
 
-CUresult cuLogsRegisterCallback(CUlogsCallback callbackFunc, void *userData, CUlogsCallbackHandle *callback_out)
-{
+CUresult cuLogsRegisterCallback(CUlogsCallback callbackFunc, void *userData, CUlogsCallbackHandle *callback_out) {
     if (!callbackFunc) return CUDA_ERROR_INVALID_VALUE;
     struct callback *c = malloc(sizeof *c);
     if (!c) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -80,8 +77,7 @@ CUresult cuLogsRegisterCallback(CUlogsCallback callbackFunc, void *userData, CUl
     return CUDA_SUCCESS;
 }
 
-CUresult cuLogsUnregisterCallback(CUlogsCallbackHandle callback)
-{
+CUresult cuLogsUnregisterCallback(CUlogsCallbackHandle callback) {
     pthread_mutex_lock(&lock);
     struct callback **p = &callbacks;
     while (*p && *p != (struct callback *)callback)
@@ -93,8 +89,7 @@ CUresult cuLogsUnregisterCallback(CUlogsCallbackHandle callback)
     return c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuLogsCurrent(CUlogIterator *iterator_out, unsigned int flags)
-{
+CUresult cuLogsCurrent(CUlogIterator *iterator_out, unsigned int flags) {
     if (!iterator_out || flags) return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lock);
     *iterator_out = written;
@@ -104,12 +99,11 @@ CUresult cuLogsCurrent(CUlogIterator *iterator_out, unsigned int flags)
 
 /* The lines from *iterator on, or all that are kept without one; malloc'ed, the oldest cut away until `room` bytes
  * with the NUL suffice. */
-static char *gather(CUlogIterator *iterator, size_t room, size_t *size)
-{
+static char *gather(CUlogIterator *iterator, size_t room, size_t *size) {
     char *text = NULL;
     pthread_mutex_lock(&lock);
     unsigned begin = iterator && written - *iterator <= ENTRIES ? *iterator : written < ENTRIES ? 0 : written - ENTRIES;
-    for (*size = 1; ; begin++, *size = 1) {
+    for (*size = 1;; begin++, *size = 1) {
         for (unsigned i = begin; i != written; i++)
             *size += strlen(ring[i % ENTRIES].text) + 1;
         if (*size <= room || begin == written) break;
@@ -124,8 +118,7 @@ static char *gather(CUlogIterator *iterator, size_t room, size_t *size)
     return text;
 }
 
-CUresult cuLogsDumpToFile(CUlogIterator *iterator, const char *pathToFile, unsigned int flags)
-{
+CUresult cuLogsDumpToFile(CUlogIterator *iterator, const char *pathToFile, unsigned int flags) {
     size_t size;
     if (!pathToFile || flags) return CUDA_ERROR_INVALID_VALUE;
     FILE *f = fopen(pathToFile, "we");
@@ -138,8 +131,7 @@ CUresult cuLogsDumpToFile(CUlogIterator *iterator, const char *pathToFile, unsig
 }
 
 /* *size: the buffer's bytes, then those written without the NUL. */
-CUresult cuLogsDumpToMemory(CUlogIterator *iterator, char *buffer, size_t *size, unsigned int flags)
-{
+CUresult cuLogsDumpToMemory(CUlogIterator *iterator, char *buffer, size_t *size, unsigned int flags) {
     size_t need;
     if (!buffer || !size || !*size || flags) return CUDA_ERROR_INVALID_VALUE;
     char *text = gather(iterator, *size, &need);

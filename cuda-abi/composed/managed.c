@@ -21,8 +21,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct advice *all; /* lock */
 
 /* Under the lock. */
-static struct advice *advice_of(CUdeviceptr base)
-{
+static struct advice *advice_of(CUdeviceptr base) {
     struct advice *a = all;
     while (a && a->base != base)
         a = a->next;
@@ -34,8 +33,7 @@ static struct advice *advice_of(CUdeviceptr base)
 }
 
 /* The managed allocation that holds all of [ptr, ptr + count). */
-static CUresult managed_range(CUdeviceptr ptr, size_t count, CUdeviceptr *base)
-{
+static CUresult managed_range(CUdeviceptr ptr, size_t count, CUdeviceptr *base) {
     unsigned managed = 0;
     size_t size;
     CUresult r = hawser_abi_ready();
@@ -46,8 +44,7 @@ static CUresult managed_range(CUdeviceptr ptr, size_t count, CUdeviceptr *base)
     return CUDA_SUCCESS;
 }
 
-static CUresult check_location(const CUmemLocation *l)
-{
+static CUresult check_location(const CUmemLocation *l) {
     CUdevice device;
     switch (l->type) {
     case CU_MEM_LOCATION_TYPE_DEVICE:
@@ -61,13 +58,11 @@ static CUresult check_location(const CUmemLocation *l)
     }
 }
 
-static unsigned long long bit_of(const CUmemLocation *l)
-{
+static unsigned long long bit_of(const CUmemLocation *l) {
     return l->type == CU_MEM_LOCATION_TYPE_DEVICE ? 2ull << (l->id & 31) : 1;
 }
 
-static void take(struct advice *a, CUmem_advise advice, const CUmemLocation *location)
-{
+static void take(struct advice *a, CUmem_advise advice, const CUmemLocation *location) {
     switch (advice) {
     case CU_MEM_ADVISE_SET_READ_MOSTLY:
     case CU_MEM_ADVISE_UNSET_READ_MOSTLY:
@@ -88,8 +83,7 @@ static void take(struct advice *a, CUmem_advise advice, const CUmemLocation *loc
     }
 }
 
-CUresult cuMemAdvise_v2(CUdeviceptr devPtr, size_t count, CUmem_advise advice, CUmemLocation location)
-{
+CUresult cuMemAdvise_v2(CUdeviceptr devPtr, size_t count, CUmem_advise advice, CUmemLocation location) {
     CUdeviceptr base;
     CUresult r = managed_range(devPtr, count, &base);
     if (r != CUDA_SUCCESS) return r;
@@ -106,20 +100,17 @@ CUresult cuMemAdvise_v2(CUdeviceptr devPtr, size_t count, CUmem_advise advice, C
     return a ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static CUmemLocation location_of(CUdevice device)
-{
+static CUmemLocation location_of(CUdevice device) {
     return device == CU_DEVICE_CPU ? (CUmemLocation){.type = CU_MEM_LOCATION_TYPE_HOST}
                                    : (CUmemLocation){.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device};
 }
 
-CUresult cuMemAdvise(CUdeviceptr devPtr, size_t count, CUmem_advise advice, CUdevice device)
-{
+CUresult cuMemAdvise(CUdeviceptr devPtr, size_t count, CUmem_advise advice, CUdevice device) {
     return cuMemAdvise_v2(devPtr, count, advice, location_of(device));
 }
 
 CUresult cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t count, CUmemLocation location, unsigned int flags,
-                               CUstream hStream)
-{
+                               CUstream hStream) {
     CUdeviceptr base;
     unsigned stream_flags;
     CUresult r = managed_range(devPtr, count, &base);
@@ -134,20 +125,18 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t count, CUmemLocation l
     return a ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-CUresult cuMemPrefetchAsync(CUdeviceptr devPtr, size_t count, CUdevice dstDevice, CUstream hStream)
-{
+CUresult cuMemPrefetchAsync(CUdeviceptr devPtr, size_t count, CUdevice dstDevice, CUstream hStream) {
     return cuMemPrefetchAsync_v2(devPtr, count, location_of(dstDevice), 0, hStream);
 }
 
 /* The device number that the older attributes speak of. */
-static int device_number(const CUmemLocation *l)
-{
-    return l->type == CU_MEM_LOCATION_TYPE_DEVICE ? l->id : l->type == CU_MEM_LOCATION_TYPE_HOST ? CU_DEVICE_CPU
-                                                                                                 : CU_DEVICE_INVALID;
+static int device_number(const CUmemLocation *l) {
+    return l->type == CU_MEM_LOCATION_TYPE_DEVICE ? l->id
+           : l->type == CU_MEM_LOCATION_TYPE_HOST ? CU_DEVICE_CPU
+                                                  : CU_DEVICE_INVALID;
 }
 
-static CUresult accessed_by(const struct advice *a, int *out, size_t n)
-{
+static CUresult accessed_by(const struct advice *a, int *out, size_t n) {
     size_t used = 0;
     for (int bit = 0; bit < 33 && used < n; bit++)
         if (a->accessed_by >> bit & 1) out[used++] = bit ? bit - 1 : CU_DEVICE_CPU;
@@ -156,8 +145,7 @@ static CUresult accessed_by(const struct advice *a, int *out, size_t n)
     return CUDA_SUCCESS;
 }
 
-static CUresult range_attribute(const struct advice *a, void *data, size_t size, CUmem_range_attribute attribute)
-{
+static CUresult range_attribute(const struct advice *a, void *data, size_t size, CUmem_range_attribute attribute) {
     if (!data || !size || size % 4) return CUDA_ERROR_INVALID_VALUE;
     if (attribute == CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY) return accessed_by(a, data, size / 4);
     if (size != 4) return CUDA_ERROR_INVALID_VALUE;
@@ -191,8 +179,7 @@ static CUresult range_attribute(const struct advice *a, void *data, size_t size,
 }
 
 CUresult cuMemRangeGetAttributes(void **data, size_t *dataSizes, CUmem_range_attribute *attributes,
-                                 size_t numAttributes, CUdeviceptr devPtr, size_t count)
-{
+                                 size_t numAttributes, CUdeviceptr devPtr, size_t count) {
     CUdeviceptr base;
     if (!data || !dataSizes || !attributes || !numAttributes) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = managed_range(devPtr, count, &base);
@@ -207,13 +194,11 @@ CUresult cuMemRangeGetAttributes(void **data, size_t *dataSizes, CUmem_range_att
 }
 
 CUresult cuMemRangeGetAttribute(void *data, size_t dataSize, CUmem_range_attribute attribute, CUdeviceptr devPtr,
-                                size_t count)
-{
+                                size_t count) {
     return cuMemRangeGetAttributes(&data, &dataSize, &attribute, 1, devPtr, count);
 }
 
-void hawser_abi_managed_freed(CUdeviceptr base)
-{
+void hawser_abi_managed_freed(CUdeviceptr base) {
     pthread_mutex_lock(&lock);
     for (struct advice **p = &all; *p; p = &(*p)->next)
         if ((*p)->base == base) {
@@ -226,8 +211,7 @@ void hawser_abi_managed_freed(CUdeviceptr base)
 }
 
 /* Which stream may use the memory while the CPU does: every stream may here. */
-CUresult cuStreamAttachMemAsync(CUstream hStream, CUdeviceptr dptr, size_t length, unsigned int flags)
-{
+CUresult cuStreamAttachMemAsync(CUstream hStream, CUdeviceptr dptr, size_t length, unsigned int flags) {
     CUdeviceptr base;
     size_t size;
     unsigned managed = 0;

@@ -21,16 +21,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct registration *all;
 static __thread bool in_callback;
 
-static bool watched(CUdevice device)
-{
+static bool watched(CUdevice device) {
     struct registration *r = all;
     while (r && r->device != device)
         r = r->next;
     return r != NULL;
 }
 
-static CUresult allowed(CUdevice device)
-{
+static CUresult allowed(CUdevice device) {
     int n;
     CUresult r = cuDeviceGetCount(&n);
     if (r != CUDA_SUCCESS) return r;
@@ -39,8 +37,7 @@ static CUresult allowed(CUdevice device)
 }
 
 CUresult cuDeviceRegisterAsyncNotification(CUdevice device, CUasyncCallback callbackFunc, void *userData,
-                                           CUasyncCallbackHandle *callback)
-{
+                                           CUasyncCallbackHandle *callback) {
     CUresult r = allowed(device);
     if (r != CUDA_SUCCESS) return r;
     if (!callbackFunc || !callback) return CUDA_ERROR_INVALID_VALUE;
@@ -57,8 +54,7 @@ CUresult cuDeviceRegisterAsyncNotification(CUdevice device, CUasyncCallback call
     return r;
 }
 
-CUresult cuDeviceUnregisterAsyncNotification(CUdevice device, CUasyncCallbackHandle callback)
-{
+CUresult cuDeviceUnregisterAsyncNotification(CUdevice device, CUasyncCallbackHandle callback) {
     CUresult r = allowed(device);
     if (r != CUDA_SUCCESS) return r;
     pthread_mutex_lock(&lock);
@@ -80,8 +76,7 @@ struct told {
     CUasyncNotificationInfo info;
 };
 
-static void *tell(void *arg)
-{
+static void *tell(void *arg) {
     struct told *t = arg;
     pthread_mutex_lock(&lock);
     in_callback = true;
@@ -95,8 +90,7 @@ static void *tell(void *arg)
     return NULL;
 }
 
-void hawser_abi_notify(CUdevice device, const CUasyncNotificationInfo *info)
-{
+void hawser_abi_notify(CUdevice device, const CUasyncNotificationInfo *info) {
     sigset_t every, before;
     pthread_t thread;
     struct told *t = malloc(sizeof *t);

@@ -23,8 +23,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pending *all; /* lock */
 
 /* The settings of a living function; NULL with *r set when there are none. */
-static struct pending *pending_of(CUfunction f, CUresult *r)
-{
+static struct pending *pending_of(CUfunction f, CUresult *r) {
     int value;
     *r = cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, f);
     if (*r != CUDA_SUCCESS) return NULL;
@@ -43,8 +42,7 @@ static struct pending *pending_of(CUfunction f, CUresult *r)
     return p;
 }
 
-CUresult cuFuncSetBlockShape(CUfunction hfunc, int x, int y, int z)
-{
+CUresult cuFuncSetBlockShape(CUfunction hfunc, int x, int y, int z) {
     CUresult r;
     struct pending *p = pending_of(hfunc, &r);
     if (!p) return r;
@@ -55,16 +53,14 @@ CUresult cuFuncSetBlockShape(CUfunction hfunc, int x, int y, int z)
     return CUDA_SUCCESS;
 }
 
-CUresult cuFuncSetSharedSize(CUfunction hfunc, unsigned int bytes)
-{
+CUresult cuFuncSetSharedSize(CUfunction hfunc, unsigned int bytes) {
     CUresult r;
     struct pending *p = pending_of(hfunc, &r);
     if (p) p->shared = bytes;
     return r;
 }
 
-CUresult cuParamSetSize(CUfunction hfunc, unsigned int numbytes)
-{
+CUresult cuParamSetSize(CUfunction hfunc, unsigned int numbytes) {
     CUresult r;
     struct pending *p = pending_of(hfunc, &r);
     if (!p) return r;
@@ -73,8 +69,7 @@ CUresult cuParamSetSize(CUfunction hfunc, unsigned int numbytes)
     return CUDA_SUCCESS;
 }
 
-CUresult cuParamSetv(CUfunction hfunc, int offset, void *ptr, unsigned int numbytes)
-{
+CUresult cuParamSetv(CUfunction hfunc, int offset, void *ptr, unsigned int numbytes) {
     CUresult r;
     struct pending *p = pending_of(hfunc, &r);
     if (!p) return r;
@@ -84,18 +79,15 @@ CUresult cuParamSetv(CUfunction hfunc, int offset, void *ptr, unsigned int numby
     return CUDA_SUCCESS;
 }
 
-CUresult cuParamSeti(CUfunction hfunc, int offset, unsigned int value)
-{
+CUresult cuParamSeti(CUfunction hfunc, int offset, unsigned int value) {
     return cuParamSetv(hfunc, offset, &value, sizeof value);
 }
 
-CUresult cuParamSetf(CUfunction hfunc, int offset, float value)
-{
+CUresult cuParamSetf(CUfunction hfunc, int offset, float value) {
     return cuParamSetv(hfunc, offset, &value, sizeof value);
 }
 
-CUresult cuLaunchGridAsync(CUfunction f, int grid_width, int grid_height, CUstream hStream)
-{
+CUresult cuLaunchGridAsync(CUfunction f, int grid_width, int grid_height, CUstream hStream) {
     CUresult r;
     struct pending *p = pending_of(f, &r);
     if (!p) return r;
@@ -106,13 +98,11 @@ CUresult cuLaunchGridAsync(CUfunction f, int grid_width, int grid_height, CUstre
                                           p->block[2], p->shared, hStream, NULL, p->size ? extra : NULL);
 }
 
-CUresult cuLaunchGrid(CUfunction f, int grid_width, int grid_height)
-{
+CUresult cuLaunchGrid(CUfunction f, int grid_width, int grid_height) {
     return cuLaunchGridAsync(f, grid_width, grid_height, NULL);
 }
 
-CUresult cuLaunch(CUfunction f)
-{
+CUresult cuLaunch(CUfunction f) {
     return cuLaunchGrid(f, 1, 1);
 }
 
@@ -122,11 +112,10 @@ static struct attachment {
     struct attachment *next;
     CUcontext context;
     unsigned count;
-} *attachments; /* lock */
+} * attachments; /* lock */
 
 /* Under the lock. Counts one attachment more or less; false when there was none, or memory is short. */
-static bool count_attachment(CUcontext ctx, bool more)
-{
+static bool count_attachment(CUcontext ctx, bool more) {
     struct attachment *a = attachments;
     while (a && a->context != ctx)
         a = a->next;
@@ -139,8 +128,7 @@ static bool count_attachment(CUcontext ctx, bool more)
     return a && ++a->count;
 }
 
-CUresult cuCtxAttach(CUcontext *pctx, unsigned int flags)
-{
+CUresult cuCtxAttach(CUcontext *pctx, unsigned int flags) {
     CUcontext now = NULL;
     if (!pctx || flags) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cuCtxGetCurrent(&now);
@@ -154,8 +142,7 @@ CUresult cuCtxAttach(CUcontext *pctx, unsigned int flags)
 }
 
 /* The last detachment, or one without an attachment, destroys. */
-CUresult cuCtxDetach(CUcontext ctx)
-{
+CUresult cuCtxDetach(CUcontext ctx) {
     unsigned version;
     CUresult r = cuCtxGetApiVersion(ctx, &version);
     if (r != CUDA_SUCCESS) return r;

@@ -2,16 +2,14 @@
  * (layers/host_pools.c). */
 #include "../abi_internal.h"
 
-static CUresult device_of(const CUmemLocation *location, CUmemAllocationType type, CUdevice *device)
-{
+static CUresult device_of(const CUmemLocation *location, CUmemAllocationType type, CUdevice *device) {
     if (!location || type < CU_MEM_ALLOCATION_TYPE_PINNED || type > CU_MEM_ALLOCATION_TYPE_MANAGED ||
         location->type != CU_MEM_LOCATION_TYPE_DEVICE)
         return CUDA_ERROR_INVALID_VALUE;
     return cuDeviceGet(device, location->id) == CUDA_SUCCESS ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
-CUresult cuMemGetDefaultMemPool(CUmemoryPool *pool_out, CUmemLocation *location, CUmemAllocationType type)
-{
+CUresult cuMemGetDefaultMemPool(CUmemoryPool *pool_out, CUmemLocation *location, CUmemAllocationType type) {
     CUdevice device;
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -19,8 +17,7 @@ CUresult cuMemGetDefaultMemPool(CUmemoryPool *pool_out, CUmemLocation *location,
     return r == CUDA_SUCCESS ? cuDeviceGetDefaultMemPool(pool_out, device) : r;
 }
 
-CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
-{
+CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type) {
     CUdevice device;
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -28,8 +25,7 @@ CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAlloc
     return r == CUDA_SUCCESS ? cuDeviceGetMemPool(pool, device) : r;
 }
 
-CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool pool)
-{
+CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool pool) {
     CUdevice device;
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;

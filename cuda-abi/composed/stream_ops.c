@@ -1,12 +1,10 @@
 /* Waits for and writes of single values in a stream, as batches of one. */
 #include "../abi_internal.h"
 
-#define MEM_OP(name, bits, op, member, field)                                                                  \
-    CUresult name(CUstream stream, CUdeviceptr addr, cuuint##bits##_t value, unsigned int flags)               \
-    {                                                                                                          \
-        CUstreamBatchMemOpParams o = {.member = {.operation = op, .address = addr, .field = value,             \
-                                                 .flags = flags}};                                             \
-        return cuStreamBatchMemOp_v2(stream, 1, &o, 0);                                                        \
+#define MEM_OP(name, bits, op, member, field)                                                                          \
+    CUresult name(CUstream stream, CUdeviceptr addr, cuuint##bits##_t value, unsigned int flags) {                     \
+        CUstreamBatchMemOpParams o = {.member = {.operation = op, .address = addr, .field = value, .flags = flags}};   \
+        return cuStreamBatchMemOp_v2(stream, 1, &o, 0);                                                                \
     }
 
 MEM_OP(cuStreamWaitValue32_v2, 32, CU_STREAM_MEM_OP_WAIT_VALUE_32, waitValue, value)

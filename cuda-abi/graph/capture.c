@@ -19,10 +19,10 @@ struct places {
 struct capture {
     uint64_t id;
     struct graph *graph;
-    bool own_graph;          /* made for this capture: goes with it when it fails */
+    bool own_graph; /* made for this capture: goes with it when it fails */
     bool broken;
     CUstreamCaptureMode mode;
-    const void *thread;      /* that began it */
+    const void *thread; /* that began it */
     CUcontext context;
 };
 
@@ -31,7 +31,7 @@ struct captured_stream {
     struct captured_stream *next;
     CUstream stream;
     CUcontext context;
-    const void *thread;      /* of CU_STREAM_PER_THREAD */
+    const void *thread; /* of CU_STREAM_PER_THREAD */
     struct capture *capture;
     bool origin;
     struct places at;
@@ -41,7 +41,7 @@ struct captured_stream {
 struct captured_event {
     struct captured_event *next;
     CUevent event;
-    uint64_t capture;        /* id; of one that has ended, the event is of no more use */
+    uint64_t capture; /* id; of one that has ended, the event is of no more use */
     struct places at;
 };
 
@@ -53,15 +53,13 @@ static __thread char thread_mark; /* its address names the thread */
 
 /* ---- places ---- */
 
-static void places_free(struct places *p)
-{
+static void places_free(struct places *p) {
     free(p->node);
     free(p->data);
     *p = (struct places){0};
 }
 
-static bool places_add(struct places *p, CUgraphNode node, const CUgraphEdgeData *data)
-{
+static bool places_add(struct places *p, CUgraphNode node, const CUgraphEdgeData *data) {
     for (size_t i = 0; i < p->n; i++)
         if (p->node[i] == node) return true;
     CUgraphNode *nodes = realloc(p->node, (p->n + 1) * sizeof *nodes);
@@ -74,8 +72,7 @@ static bool places_add(struct places *p, CUgraphNode node, const CUgraphEdgeData
     return true;
 }
 
-static bool places_join(struct places *p, const struct places *more)
-{
+static bool places_join(struct places *p, const struct places *more) {
     for (size_t i = 0; i < more->n; i++)
         if (!places_add(p, more->node[i], &more->data[i])) return false;
     return true;
@@ -84,8 +81,7 @@ static bool places_join(struct places *p, const struct places *more)
 /* ---- streams ---- */
 
 /* Layers are asked while there is a captured stream, or an event that stands for a place in a capture. */
-static void count(int by)
-{
+static void count(int by) {
     __atomic_add_fetch(&capture_count, by, __ATOMIC_RELAXED);
     if (by > 0)
         hawser_layers_wake();
@@ -93,24 +89,21 @@ static void count(int by)
         hawser_layers_rest();
 }
 
-static struct captured_stream named(CUstream s)
-{
+static struct captured_stream named(CUstream s) {
     struct captured_stream key = {.stream = s ? s : hawser_abi_default_stream()};
     if (key.stream == CU_STREAM_LEGACY || key.stream == CU_STREAM_PER_THREAD) cuCtxGetCurrent(&key.context);
     if (key.stream == CU_STREAM_PER_THREAD) key.thread = &thread_mark;
     return key;
 }
 
-struct captured_stream *capture_find(CUstream s)
-{
+struct captured_stream *capture_find(CUstream s) {
     struct captured_stream key = named(s);
     for (struct captured_stream *c = streams; c; c = c->next)
         if (c->stream == key.stream && c->context == key.context && c->thread == key.thread) return c;
     return NULL;
 }
 
-static struct captured_stream *join(CUstream s, struct capture *capture)
-{
+static struct captured_stream *join(CUstream s, struct capture *capture) {
     struct captured_stream *c = malloc(sizeof *c);
     if (!c) return NULL;
     *c = named(s);
@@ -121,8 +114,7 @@ static struct captured_stream *join(CUstream s, struct capture *capture)
     return c;
 }
 
-static void leave(struct captured_stream *c)
-{
+static void leave(struct captured_stream *c) {
     for (struct captured_stream **p = &streams; *p; p = &(*p)->next)
         if (*p == c) {
             *p = c->next;
@@ -135,20 +127,17 @@ static void leave(struct captured_stream *c)
 
 /* ---- what disturbs a capture ---- */
 
-static CUresult breaks(struct capture *c, CUresult r)
-{
+static CUresult breaks(struct capture *c, CUresult r) {
     c->broken = true;
     return r;
 }
 
-CUresult capture_break(struct captured_stream *c, CUresult r)
-{
+CUresult capture_break(struct captured_stream *c, CUresult r) {
     return breaks(c->capture, r);
 }
 
 /* A capture on a stream that the legacy default stream would have to wait for. */
-static struct capture *blocked_by_legacy(void)
-{
+static struct capture *blocked_by_legacy(void) {
     CUcontext now = NULL;
     cuCtxGetCurrent(&now);
     for (struct captured_stream *c = streams; c; c = c->next) {
@@ -161,20 +150,17 @@ static struct capture *blocked_by_legacy(void)
 }
 
 /* The capture for which a stream that is not captured, the legacy one, would have to wait; NULL for none. */
-static struct capture *in_the_way(CUstream s)
-{
+static struct capture *in_the_way(CUstream s) {
     return (s ? s : hawser_abi_default_stream()) == CU_STREAM_LEGACY ? blocked_by_legacy() : NULL;
 }
 
-bool capture_implicit(CUstream s, CUresult *r)
-{
+bool capture_implicit(CUstream s, CUresult *r) {
     struct capture *c = in_the_way(s);
     if (c) *r = breaks(c, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
     return c != NULL;
 }
 
-bool capture_in_context(CUcontext context, CUresult *r)
-{
+bool capture_in_context(CUcontext context, CUresult *r) {
     struct captured_stream *c = streams;
     while (c && c->capture->context != context)
         c = c->next;
@@ -183,15 +169,13 @@ bool capture_in_context(CUcontext context, CUresult *r)
 }
 
 /* Whether the modes of capture and thread forbid the thread what CUDA cannot vouch for. */
-static bool forbids(const struct capture *c)
-{
+static bool forbids(const struct capture *c) {
     if (c->mode == CU_STREAM_CAPTURE_MODE_RELAXED || thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED) return false;
     return c->thread == &thread_mark ||
            (c->mode == CU_STREAM_CAPTURE_MODE_GLOBAL && thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
-bool capture_forbids(CUcontext context, CUresult *r)
-{
+bool capture_forbids(CUcontext context, CUresult *r) {
     struct captured_stream *c = streams;
     while (c && !(forbids(c->capture) && (!context || c->capture->context == context)))
         c = c->next;
@@ -201,8 +185,7 @@ bool capture_forbids(CUcontext context, CUresult *r)
 
 /* ---- nodes ---- */
 
-CUresult capture_append(struct captured_stream *c, const CUgraphNodeParams *p, struct graph_node **out)
-{
+CUresult capture_append(struct captured_stream *c, const CUgraphNodeParams *p, struct graph_node **out) {
     struct graph_node **from = (struct graph_node **)c->at.node, *made;
     if (c->capture->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     CUresult r = graph_add(c->capture->graph, from, c->at.data, c->at.n, p, &made);
@@ -215,21 +198,18 @@ CUresult capture_append(struct captured_stream *c, const CUgraphNodeParams *p, s
 
 /* ---- events ---- */
 
-static struct captured_event *event_named(CUevent event)
-{
+static struct captured_event *event_named(CUevent event) {
     struct captured_event *e = events;
     while (e && e->event != event)
         e = e->next;
     return e;
 }
 
-bool capture_has_event(CUevent event)
-{
+bool capture_has_event(CUevent event) {
     return event_named(event) != NULL;
 }
 
-void capture_forget_event(CUevent event)
-{
+void capture_forget_event(CUevent event) {
     struct captured_event **p = &events, *e;
     while ((e = *p) && e->event != event)
         p = &e->next;
@@ -240,8 +220,7 @@ void capture_forget_event(CUevent event)
     count(-1);
 }
 
-CUresult capture_record(struct captured_stream *c, CUevent event)
-{
+CUresult capture_record(struct captured_stream *c, CUevent event) {
     struct captured_event *e = event_named(event);
     if (c->capture->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     if (!e) {
@@ -258,8 +237,7 @@ CUresult capture_record(struct captured_stream *c, CUevent event)
 }
 
 /* A stream that waits for an event of a capture joins it. */
-CUresult capture_wait(CUstream s, CUevent event)
-{
+CUresult capture_wait(CUstream s, CUevent event) {
     struct captured_stream *c = capture_find(s);
     const struct captured_event *e = event_named(event);
     struct captured_stream *other = streams;
@@ -280,8 +258,7 @@ CUresult capture_wait(CUstream s, CUevent event)
 /* ---- beginning and ending ---- */
 
 /* Forgets a capture and all streams in it. */
-static void end(struct capture *c)
-{
+static void end(struct capture *c) {
     for (struct captured_stream *s = streams, *next; s; s = next) {
         next = s->next;
         if (s->capture == c) leave(s);
@@ -289,8 +266,7 @@ static void end(struct capture *c)
     free(c);
 }
 
-void capture_stream_gone(CUstream s)
-{
+void capture_stream_gone(CUstream s) {
     struct captured_stream *c = capture_find(s);
     if (c && c->origin) {
         if (c->capture->own_graph) graph_free(c->capture->graph);
@@ -300,8 +276,7 @@ void capture_stream_gone(CUstream s)
     }
 }
 
-static CUresult begin(CUstream s, struct graph *into, CUstreamCaptureMode mode)
-{
+static CUresult begin(CUstream s, struct graph *into, CUstreamCaptureMode mode) {
     struct captured_stream key = named(s);
     unsigned flags;
     if ((unsigned)mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
@@ -316,7 +291,10 @@ static CUresult begin(CUstream s, struct graph *into, CUstreamCaptureMode mode)
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     origin->origin = true;
-    *c = (struct capture){.id = ++last_capture, .graph = into ? into : graph_new(), .own_graph = !into, .mode = mode,
+    *c = (struct capture){.id = ++last_capture,
+                          .graph = into ? into : graph_new(),
+                          .own_graph = !into,
+                          .mode = mode,
                           .thread = &thread_mark};
     cuStreamGetCtx(s, &c->context);
     if (c->graph) return CUDA_SUCCESS;
@@ -324,8 +302,7 @@ static CUresult begin(CUstream s, struct graph *into, CUstreamCaptureMode mode)
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-CUresult cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
-{
+CUresult cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     graph_enter();
@@ -334,15 +311,13 @@ CUresult cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
     return r;
 }
 
-CUresult cuStreamBeginCapture(CUstream hStream)
-{
+CUresult cuStreamBeginCapture(CUstream hStream) {
     return cuStreamBeginCapture_v2(hStream, CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 CUresult cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
                                      const CUgraphEdgeData *dependencyData, size_t numDependencies,
-                                     CUstreamCaptureMode mode)
-{
+                                     CUstreamCaptureMode mode) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     if (numDependencies && !dependencies) return CUDA_ERROR_INVALID_VALUE;
@@ -363,24 +338,21 @@ CUresult cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph, const CUg
 }
 
 /* Whether all that other streams did in the capture has been waited for by its first stream. */
-static bool joined(const struct captured_stream *origin)
-{
+static bool joined(const struct captured_stream *origin) {
     struct graph *g = origin->capture->graph;
     for (struct captured_stream *s = streams; s; s = s->next) {
         if (s->capture != origin->capture || s == origin) continue;
         for (size_t i = 0; i < s->at.n; i++) {
             bool reached = false;
             for (size_t j = 0; j < origin->at.n && !reached; j++)
-                reached = graph_reaches(g, (struct graph_node *)s->at.node[i],
-                                        (struct graph_node *)origin->at.node[j]);
+                reached = graph_reaches(g, (struct graph_node *)s->at.node[i], (struct graph_node *)origin->at.node[j]);
             if (!reached) return false;
         }
     }
     return true;
 }
 
-CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
-{
+CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     unsigned flags;
@@ -415,8 +387,7 @@ CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 
 CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *captureStatus_out, cuuint64_t *id_out,
                                    CUgraph *graph_out, const CUgraphNode **dependencies_out,
-                                   const CUgraphEdgeData **edgeData_out, size_t *numDependencies_out)
-{
+                                   const CUgraphEdgeData **edgeData_out, size_t *numDependencies_out) {
     unsigned flags;
     if (!captureStatus_out) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cuStreamGetFlags(hStream, &flags);
@@ -444,26 +415,22 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *capt
 
 CUresult cuStreamGetCaptureInfo_v2(CUstream hStream, CUstreamCaptureStatus *captureStatus_out, cuuint64_t *id_out,
                                    CUgraph *graph_out, const CUgraphNode **dependencies_out,
-                                   size_t *numDependencies_out)
-{
+                                   size_t *numDependencies_out) {
     return cuStreamGetCaptureInfo_v3(hStream, captureStatus_out, id_out, graph_out, dependencies_out, NULL,
                                      numDependencies_out);
 }
 
-CUresult cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *captureStatus_out, cuuint64_t *id_out)
-{
+CUresult cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *captureStatus_out, cuuint64_t *id_out) {
     return cuStreamGetCaptureInfo_v3(hStream, captureStatus_out, id_out, NULL, NULL, NULL, NULL);
 }
 
-CUresult cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus)
-{
+CUresult cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus) {
     return cuStreamGetCaptureInfo_v3(hStream, captureStatus, NULL, NULL, NULL, NULL, NULL);
 }
 
 CUresult cuStreamUpdateCaptureDependencies_v2(CUstream hStream, CUgraphNode *dependencies,
                                               const CUgraphEdgeData *dependencyData, size_t numDependencies,
-                                              unsigned int flags)
-{
+                                              unsigned int flags) {
     if (flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES || (numDependencies && !dependencies))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = CUDA_SUCCESS;
@@ -483,13 +450,11 @@ CUresult cuStreamUpdateCaptureDependencies_v2(CUstream hStream, CUgraphNode *dep
 }
 
 CUresult cuStreamUpdateCaptureDependencies(CUstream hStream, CUgraphNode *dependencies, size_t numDependencies,
-                                           unsigned int flags)
-{
+                                           unsigned int flags) {
     return cuStreamUpdateCaptureDependencies_v2(hStream, dependencies, NULL, numDependencies, flags);
 }
 
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;

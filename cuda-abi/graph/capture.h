@@ -13,8 +13,7 @@ struct captured_stream;
 
 /* Whether anything is being captured in this process, or an event still stands for a place in a capture. */
 extern int capture_count;
-static inline bool capture_on(void)
-{
+static inline bool capture_on(void) {
     return __builtin_expect(__atomic_load_n(&capture_count, __ATOMIC_RELAXED) != 0, 0);
 }
 

@@ -20,21 +20,18 @@ static const char *const kinds[] = {
     [CU_GRAPH_NODE_TYPE_CONDITIONAL] = "CONDITIONAL",
 };
 
-static bool wanted(unsigned flags, unsigned flag)
-{
+static bool wanted(unsigned flags, unsigned flag) {
     return flags & (flag | CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE);
 }
 
-static void print_copy(FILE *f, const CUDA_MEMCPY3D *m)
-{
+static void print_copy(FILE *f, const CUDA_MEMCPY3D *m) {
     fprintf(f, "\\nfrom memory type %d %p 0x%llx array %p\\nto memory type %d %p 0x%llx array %p", m->srcMemoryType,
             m->srcHost, m->srcDevice, (void *)m->srcArray, m->dstMemoryType, m->dstHost, m->dstDevice,
             (void *)m->dstArray);
 }
 
 /* What the flags ask for besides. */
-static void print_params(FILE *f, const struct graph_node *n, unsigned flags)
-{
+static void print_params(FILE *f, const struct graph_node *n, unsigned flags) {
     const CUgraphNodeParams *p = &n->p;
     CUgraphNodeType t = p->type;
     if (t == CU_GRAPH_NODE_TYPE_KERNEL && wanted(flags, CU_GRAPH_DEBUG_DOT_FLAGS_KERNEL_NODE_PARAMS))
@@ -64,19 +61,18 @@ static void print_params(FILE *f, const struct graph_node *n, unsigned flags)
     if (wanted(flags, CU_GRAPH_DEBUG_DOT_FLAGS_HANDLES)) fprintf(f, "\\nhandle %p", (const void *)n);
 }
 
-static void print_node(FILE *f, const struct graph_node *n, unsigned flags)
-{
+static void print_node(FILE *f, const struct graph_node *n, unsigned flags) {
     fprintf(f, "    node_%llu [label=\"%llu\\n%s", (unsigned long long)n->id, (unsigned long long)n->id,
             kinds[n->p.type]);
     if (n->p.type == CU_GRAPH_NODE_TYPE_KERNEL) {
         const CUDA_KERNEL_NODE_PARAMS_v3 *k = &n->p.kernel;
         const char *name = NULL;
         cuFuncGetName(&name, k->func ? k->func : (CUfunction)k->kern);
-        fprintf(f, "\\n%s\\n<<<(%u,%u,%u),(%u,%u,%u),%u>>>", name ? name : "?", k->gridDimX, k->gridDimY,
-                k->gridDimZ, k->blockDimX, k->blockDimY, k->blockDimZ, k->sharedMemBytes);
+        fprintf(f, "\\n%s\\n<<<(%u,%u,%u),(%u,%u,%u),%u>>>", name ? name : "?", k->gridDimX, k->gridDimY, k->gridDimZ,
+                k->blockDimX, k->blockDimY, k->blockDimZ, k->sharedMemBytes);
     } else if (n->p.type == CU_GRAPH_NODE_TYPE_MEMSET) {
-        fprintf(f, "\\n0x%llx %zux%zu = %u", (unsigned long long)n->p.memset.dst, n->p.memset.width,
-                n->p.memset.height, n->p.memset.value);
+        fprintf(f, "\\n0x%llx %zux%zu = %u", (unsigned long long)n->p.memset.dst, n->p.memset.width, n->p.memset.height,
+                n->p.memset.value);
     } else if (n->p.type == CU_GRAPH_NODE_TYPE_MEMCPY) {
         const CUDA_MEMCPY3D *m = &n->p.memcpy.copyParams;
         fprintf(f, "\\n%zux%zux%zu", m->WidthInBytes, m->Height, m->Depth);
@@ -85,8 +81,7 @@ static void print_node(FILE *f, const struct graph_node *n, unsigned flags)
     fprintf(f, "\"];\n");
 }
 
-static void print_graph(FILE *f, struct graph *g, unsigned flags)
-{
+static void print_graph(FILE *f, struct graph *g, unsigned flags) {
     fprintf(f, "  subgraph cluster_%llu {\n    label=\"graph_%llu\";\n", (unsigned long long)g->id,
             (unsigned long long)g->id);
     for (struct graph_node *n = g->first; n; n = n->next)
@@ -107,8 +102,7 @@ static void print_graph(FILE *f, struct graph *g, unsigned flags)
     }
 }
 
-CUresult cuGraphDebugDotPrint(CUgraph hGraph, const char *path, unsigned int flags)
-{
+CUresult cuGraphDebugDotPrint(CUgraph hGraph, const char *path, unsigned int flags) {
     graph_enter();
     struct graph *g = path ? graph_of(hGraph) : NULL;
     FILE *f = g ? fopen(path, "we") : NULL;

@@ -9,8 +9,7 @@
 
 /* ---- asking the library ---- */
 
-static CUresult run_kernel(const struct graph_node *n, CUstream stream)
-{
+static CUresult run_kernel(const struct graph_node *n, CUstream stream) {
     const CUDA_KERNEL_NODE_PARAMS_v3 *k = &n->p.kernel;
     CUfunction f = k->func ? k->func : (CUfunction)k->kern;
     if (n->cooperative)
@@ -21,8 +20,7 @@ static CUresult run_kernel(const struct graph_node *n, CUstream stream)
     return cuLaunchKernelEx(&c, f, k->kernelParams, NULL);
 }
 
-static CUresult run_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *m, CUstream stream)
-{
+static CUresult run_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *m, CUstream stream) {
     size_t pitch = m->height > 1 ? m->pitch : m->width * m->elementSize;
     switch (m->elementSize) {
     case 1:
@@ -36,8 +34,7 @@ static CUresult run_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *m, CUstream stream)
 
 /* A copy from the program's memory takes its bytes when it is asked for, so what the graph itself writes there
  * before must have been done by then. */
-static CUresult run_memcpy(const CUDA_MEMCPY3D *m, CUstream stream, bool *host_written)
-{
+static CUresult run_memcpy(const CUDA_MEMCPY3D *m, CUstream stream, bool *host_written) {
     bool from_host = m->srcMemoryType == CU_MEMORYTYPE_HOST || m->srcMemoryType == CU_MEMORYTYPE_UNIFIED;
     if (from_host && *host_written) {
         CUresult r = cuStreamSynchronize(stream);
@@ -50,8 +47,7 @@ static CUresult run_memcpy(const CUDA_MEMCPY3D *m, CUstream stream, bool *host_w
 
 static CUresult run_conditional(const struct graph_node *n, CUstream stream);
 
-static CUresult run_node(const struct graph_node *n, CUstream stream, bool *host_written)
-{
+static CUresult run_node(const struct graph_node *n, CUstream stream, bool *host_written) {
     switch (n->p.type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
         return run_kernel(n, stream);
@@ -84,8 +80,7 @@ static CUresult run_node(const struct graph_node *n, CUstream stream, bool *host
 }
 
 /* The graph is not the program's to change while this runs, so the lock need not be held. */
-CUresult graph_replay(struct graph *g, CUstream stream, bool *host_written)
-{
+CUresult graph_replay(struct graph *g, CUstream stream, bool *host_written) {
     CUresult r = CUDA_SUCCESS;
     for (size_t i = 0; i < g->n && r == CUDA_SUCCESS; i++)
         if (!g->order[i]->disabled) r = run_node(g->order[i], stream, host_written);
@@ -99,16 +94,14 @@ struct decision {
     CUstream stream;
 };
 
-static CUresult run_body(const struct graph_node *n, unsigned i, CUstream stream)
-{
+static CUresult run_body(const struct graph_node *n, unsigned i, CUstream stream) {
     bool host_written = false;
     return i < n->p.conditional.size
                ? graph_replay((struct graph *)n->p.conditional.phGraph_out[i], stream, &host_written)
                : CUDA_SUCCESS;
 }
 
-static CUresult decide(void *arg)
-{
+static CUresult decide(void *arg) {
     const struct decision *d = arg;
     const struct graph_node *n = d->node;
     for (;;) {
@@ -128,8 +121,7 @@ static CUresult decide(void *arg)
     }
 }
 
-static CUresult run_conditional(const struct graph_node *n, CUstream stream)
-{
+static CUresult run_conditional(const struct graph_node *n, CUstream stream) {
     struct decision d = {n, stream};
     return hawser_abi_run_in_stream(stream, decide, &d, sizeof d);
 }
@@ -137,8 +129,7 @@ static CUresult run_conditional(const struct graph_node *n, CUstream stream)
 /* ---- making ---- */
 
 /* Under the lock. Orders a graph and all inside it. */
-static bool order_graph(struct graph *g)
-{
+static bool order_graph(struct graph *g) {
     free(g->order);
     g->order = graph_sorted(g);
     g->executable = true;
@@ -151,8 +142,7 @@ static bool order_graph(struct graph *g)
     return g->order != NULL;
 }
 
-static bool single(const struct graph *g)
-{
+static bool single(const struct graph *g) {
     for (struct graph_node *n = g->first; n; n = n->next)
         if (n->p.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC || n->p.type == CU_GRAPH_NODE_TYPE_MEM_FREE ||
             n->p.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
@@ -160,8 +150,7 @@ static bool single(const struct graph *g)
     return false;
 }
 
-static bool has_bodies(struct graph *g)
-{
+static bool has_bodies(struct graph *g) {
     for (struct graph_node *n = g->first; n; n = n->next)
         if (n->p.type == CU_GRAPH_NODE_TYPE_CONDITIONAL ||
             (n->p.type == CU_GRAPH_NODE_TYPE_GRAPH && has_bodies((struct graph *)n->p.graph.graph)))
@@ -171,8 +160,7 @@ static bool has_bodies(struct graph *g)
 
 /* Whether a stream could do the same: the nodes follow one another, and name no other context than *one, the first that
  * any names. A stream takes kernels of its own context only, and kernels of branches may wait for each other. */
-static bool fits_a_stream(struct graph *g, CUcontext *one)
-{
+static bool fits_a_stream(struct graph *g, CUcontext *one) {
     unsigned roots = 0;
     for (struct graph_node *n = g->first; n; n = n->next) {
         unsigned count;
@@ -191,23 +179,20 @@ static bool fits_a_stream(struct graph *g, CUcontext *one)
     return true;
 }
 
-static void exec_unref(struct graph_exec *e)
-{
+static void exec_unref(struct graph_exec *e) {
     if (--e->references) return;
     graph_free(e->graph);
     graph_bury(e);
 }
 
-static CUresult release(void *arg)
-{
+static CUresult release(void *arg) {
     graph_enter();
     exec_unref(*(struct graph_exec **)arg);
     graph_leave();
     return CUDA_SUCCESS;
 }
 
-static CUresult instantiate(CUgraphExec *out, CUgraph hGraph, unsigned long long flags)
-{
+static CUresult instantiate(CUgraphExec *out, CUgraph hGraph, unsigned long long flags) {
     const unsigned long long known = CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH |
                                      CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD | CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH |
                                      CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY;
@@ -254,32 +239,27 @@ static CUresult instantiate(CUgraphExec *out, CUgraph hGraph, unsigned long long
     return r;
 }
 
-CUresult cuGraphInstantiateWithFlags(CUgraphExec *phGraphExec, CUgraph hGraph, unsigned long long flags)
-{
+CUresult cuGraphInstantiateWithFlags(CUgraphExec *phGraphExec, CUgraph hGraph, unsigned long long flags) {
     return instantiate(phGraphExec, hGraph, flags);
 }
 
 CUresult cuGraphInstantiate_v2(CUgraphExec *phGraphExec, CUgraph hGraph, CUgraphNode *phErrorNode, char *logBuffer,
-                               size_t bufferSize)
-{
+                               size_t bufferSize) {
     if (phErrorNode) *phErrorNode = NULL;
     if (logBuffer && bufferSize) *logBuffer = 0;
     return instantiate(phGraphExec, hGraph, 0);
 }
 
 CUresult cuGraphInstantiateWithParams(CUgraphExec *phGraphExec, CUgraph hGraph,
-                                      CUDA_GRAPH_INSTANTIATE_PARAMS *instantiateParams)
-{
+                                      CUDA_GRAPH_INSTANTIATE_PARAMS *instantiateParams) {
     if (!instantiateParams) return CUDA_ERROR_INVALID_VALUE;
     CUresult r = instantiate(phGraphExec, hGraph, instantiateParams->flags);
     instantiateParams->hErrNode_out = NULL;
-    instantiateParams->result_out =
-        r == CUDA_SUCCESS ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
+    instantiateParams->result_out = r == CUDA_SUCCESS ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
     return r;
 }
 
-CUresult cuGraphExecGetFlags(CUgraphExec hGraphExec, cuuint64_t *flags)
-{
+CUresult cuGraphExecGetFlags(CUgraphExec hGraphExec, cuuint64_t *flags) {
     graph_enter();
     struct graph_exec *e = graph_exec_of(hGraphExec);
     if (e && flags) *flags = e->flags;
@@ -287,8 +267,7 @@ CUresult cuGraphExecGetFlags(CUgraphExec hGraphExec, cuuint64_t *flags)
     return e && flags ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuGraphExecDestroy(CUgraphExec hGraphExec)
-{
+CUresult cuGraphExecDestroy(CUgraphExec hGraphExec) {
     graph_enter();
     struct graph_exec *e = graph_exec_of(hGraphExec);
     if (e) {
@@ -304,8 +283,7 @@ CUresult cuGraphExecDestroy(CUgraphExec hGraphExec)
 
 /* Under the lock. Allocations are refused while the last launch's are not freed, unless they free themselves;
  * then what this launch allocates and frees is marked. */
-static CUresult mark_memory(const struct graph_exec *e)
-{
+static CUresult mark_memory(const struct graph_exec *e) {
     const struct graph *g = e->graph;
     for (size_t i = 0; i < g->n; i++) {
         struct graph_memory *m = g->order[i]->memory;
@@ -322,15 +300,13 @@ static CUresult mark_memory(const struct graph_exec *e)
     return CUDA_SUCCESS;
 }
 
-static CUresult launch_nodes(const struct graph_exec *e, CUstream stream)
-{
+static CUresult launch_nodes(const struct graph_exec *e, CUstream stream) {
     bool host_written = false;
     CUresult r = graph_conditionals_assign(e->graph, stream);
     return r == CUDA_SUCCESS ? graph_replay(e->graph, stream, &host_written) : r;
 }
 
-CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
-{
+CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     graph_enter();
@@ -345,15 +321,13 @@ CUresult cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
     if (r == CUDA_SUCCESS) r = graph_whole_due(e, &whole);
     if (r == CUDA_SUCCESS) r = whole ? graph_whole_launch(e, hStream) : launch_nodes(e, hStream);
     /* Conditional nodes are still to be decided; their graph must stay until then. */
-    if (whole || !e->graph->conditionals ||
-        hawser_abi_run_in_stream(hStream, release, &e, sizeof e) != CUDA_SUCCESS)
+    if (whole || !e->graph->conditionals || hawser_abi_run_in_stream(hStream, release, &e, sizeof e) != CUDA_SUCCESS)
         release(&e);
     return r;
 }
 
 /* Nothing is kept on the device between launches. */
-CUresult cuGraphUpload(CUgraphExec hGraph, CUstream hStream)
-{
+CUresult cuGraphUpload(CUgraphExec hGraph, CUstream hStream) {
     unsigned flags;
     graph_enter();
     bool known = graph_exec_of(hGraph) != NULL;
@@ -363,8 +337,7 @@ CUresult cuGraphUpload(CUgraphExec hGraph, CUstream hStream)
 
 /* ---- enabling nodes ---- */
 
-static CUresult enabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned *get, const unsigned *set)
-{
+static CUresult enabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned *get, const unsigned *set) {
     graph_enter();
     struct graph_exec *e = graph_exec_of(hGraphExec);
     struct graph_node *n = graph_node_of(hNode);
@@ -380,20 +353,17 @@ static CUresult enabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned *get
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuGraphNodeSetEnabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned int isEnabled)
-{
+CUresult cuGraphNodeSetEnabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned int isEnabled) {
     return enabled(hGraphExec, hNode, NULL, &isEnabled);
 }
 
-CUresult cuGraphNodeGetEnabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned int *isEnabled)
-{
+CUresult cuGraphNodeGetEnabled(CUgraphExec hGraphExec, CUgraphNode hNode, unsigned int *isEnabled) {
     return isEnabled ? enabled(hGraphExec, hNode, isEnabled, NULL) : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* ---- updating: the two graphs' nodes are paired in the order in which they were made ---- */
 
-static bool same_edges(const struct graph_node *a, const struct graph_node *b, CUgraphExecUpdateResultInfo *info)
-{
+static bool same_edges(const struct graph_node *a, const struct graph_node *b, CUgraphExecUpdateResultInfo *info) {
     if (a->in.n == b->in.n) {
         size_t i = 0;
         while (i < a->in.n && a->in.edge[i].node->mark == b->in.edge[i].node->mark)
@@ -407,8 +377,7 @@ static bool same_edges(const struct graph_node *a, const struct graph_node *b, C
 }
 
 /* Finds what forbids the update, before anything is changed. */
-static bool comparable(struct graph *old, struct graph *new, CUgraphExecUpdateResultInfo *info)
-{
+static bool comparable(struct graph *old, struct graph *new, CUgraphExecUpdateResultInfo *info) {
     if (old->n != new->n) {
         info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
         return false;
@@ -442,10 +411,9 @@ static bool comparable(struct graph *old, struct graph *new, CUgraphExecUpdateRe
     return true;
 }
 
-static CUresult take_over(struct graph *old, struct graph *new)
-{
+static CUresult take_over(struct graph *old, struct graph *new) {
     CUresult r = CUDA_SUCCESS;
-    for (struct graph_node *a = old->first, *b = new->first; a && r == CUDA_SUCCESS; a = a->next, b = b->next) {
+    for (struct graph_node *a = old->first, *b = new->first; a &&r == CUDA_SUCCESS; a = a->next, b = b->next) {
         unsigned count, other;
         struct graph **inside = graph_inside(a, &count), **fresh = graph_inside(b, &other);
         for (unsigned j = 0; j < count && r == CUDA_SUCCESS; j++)
@@ -463,13 +431,11 @@ static CUresult take_over(struct graph *old, struct graph *new)
     return r;
 }
 
-CUresult graph_update(struct graph *old, struct graph *new, CUgraphExecUpdateResultInfo *info)
-{
+CUresult graph_update(struct graph *old, struct graph *new, CUgraphExecUpdateResultInfo *info) {
     return comparable(old, new, info) ? take_over(old, new) : CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 }
 
-CUresult cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph, CUgraphExecUpdateResultInfo *resultInfo)
-{
+CUresult cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph, CUgraphExecUpdateResultInfo *resultInfo) {
     if (!resultInfo) return CUDA_ERROR_INVALID_VALUE;
     *resultInfo = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
     graph_enter();
@@ -484,8 +450,7 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph, CUgraphExe
 }
 
 CUresult cuGraphExecUpdate(CUgraphExec hGraphExec, CUgraph hGraph, CUgraphNode *hErrorNode_out,
-                           CUgraphExecUpdateResult *updateResult_out)
-{
+                           CUgraphExecUpdateResult *updateResult_out) {
     CUgraphExecUpdateResultInfo info;
     CUresult r = cuGraphExecUpdate_v2(hGraphExec, hGraph, &info);
     if (!updateResult_out) return CUDA_ERROR_INVALID_VALUE;

@@ -7,23 +7,19 @@
 const CUgraphEdgeData graph_plain_edge;
 static uint64_t last_id, last_mark;
 
-struct graph *graph_of(CUgraph handle)
-{
+struct graph *graph_of(CUgraph handle) {
     return graph_table_find(GRAPH, handle);
 }
 
-struct graph_node *graph_node_of(CUgraphNode handle)
-{
+struct graph_node *graph_node_of(CUgraphNode handle) {
     return graph_table_find(GRAPH_NODE, handle);
 }
 
-struct graph_exec *graph_exec_of(CUgraphExec handle)
-{
+struct graph_exec *graph_exec_of(CUgraphExec handle) {
     return graph_table_find(GRAPH_EXEC, handle);
 }
 
-struct graph *graph_new(void)
-{
+struct graph *graph_new(void) {
     struct graph *g = calloc(1, sizeof *g);
     if (g && graph_table_add(GRAPH, g, g)) {
         g->last = &g->first;
@@ -36,29 +32,25 @@ struct graph *graph_new(void)
 
 /* ---- edges ---- */
 
-static bool edges_add(struct graph_edges *e, struct graph_node *node, const CUgraphEdgeData *data)
-{
+static bool edges_add(struct graph_edges *e, struct graph_node *node, const CUgraphEdgeData *data) {
     if (!hawser_abi_grow((void **)&e->edge, &e->capacity, e->n + 1, sizeof *e->edge)) return false;
     e->edge[e->n++] = (struct graph_edge){node, *data};
     return true;
 }
 
-static void edges_remove(struct graph_edges *e, const struct graph_node *node)
-{
+static void edges_remove(struct graph_edges *e, const struct graph_node *node) {
     size_t kept = 0;
     for (size_t i = 0; i < e->n; i++)
         if (e->edge[i].node != node) e->edge[kept++] = e->edge[i];
     e->n = kept;
 }
 
-void graph_touch(struct graph *g)
-{
+void graph_touch(struct graph *g) {
     for (; g; g = g->owner ? g->owner->graph : NULL)
         g->version++;
 }
 
-CUresult graph_connect(struct graph_node *from, struct graph_node *to, const CUgraphEdgeData *data)
-{
+CUresult graph_connect(struct graph_node *from, struct graph_node *to, const CUgraphEdgeData *data) {
     graph_touch(to->graph);
     for (size_t i = 0; i < to->in.n; i++)
         if (to->in.edge[i].node == from) return CUDA_ERROR_INVALID_VALUE;
@@ -70,8 +62,7 @@ CUresult graph_connect(struct graph_node *from, struct graph_node *to, const CUg
 
 /* ---- nodes ---- */
 
-static void node_free(struct graph_node *n)
-{
+static void node_free(struct graph_node *n) {
     graph_params_drop(n);
     graph_table_remove(GRAPH_NODE, n);
     free(n->attributes);
@@ -81,8 +72,7 @@ static void node_free(struct graph_node *n)
 }
 
 /* Takes it out of its graph and frees it. */
-static void node_destroy(struct graph_node *n)
-{
+static void node_destroy(struct graph_node *n) {
     struct graph *g = n->graph;
     graph_touch(g);
     for (size_t i = 0; i < n->in.n; i++)
@@ -99,8 +89,7 @@ static void node_destroy(struct graph_node *n)
     node_free(n);
 }
 
-static struct graph_node *node_new(struct graph *g)
-{
+static struct graph_node *node_new(struct graph *g) {
     struct graph_node *n = calloc(1, sizeof *n);
     if (!n || !graph_table_add(GRAPH_NODE, n, n)) {
         free(n);
@@ -116,8 +105,7 @@ static struct graph_node *node_new(struct graph *g)
 }
 
 CUresult graph_add(struct graph *g, struct graph_node *const *from, const CUgraphEdgeData *data, size_t n_from,
-                   const CUgraphNodeParams *p, struct graph_node **out)
-{
+                   const CUgraphNodeParams *p, struct graph_node **out) {
     struct graph_node *n = node_new(g);
     if (!n) return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult r = graph_params_take(n, p);
@@ -131,8 +119,7 @@ CUresult graph_add(struct graph *g, struct graph_node *const *from, const CUgrap
     return r;
 }
 
-void graph_free(struct graph *g)
-{
+void graph_free(struct graph *g) {
     while (g->first) {
         struct graph_node *n = g->first;
         g->first = n->next;
@@ -148,8 +135,7 @@ void graph_free(struct graph *g)
 
 /* ---- walks ---- */
 
-struct graph **graph_inside(struct graph_node *n, unsigned *count)
-{
+struct graph **graph_inside(struct graph_node *n, unsigned *count) {
     *count = 0;
     if (n->p.type == CU_GRAPH_NODE_TYPE_CONDITIONAL) {
         *count = n->p.conditional.size;
@@ -161,8 +147,7 @@ struct graph **graph_inside(struct graph_node *n, unsigned *count)
 }
 
 /* A depth-first walk without recursion: nodes are stored when all that they depend on is. */
-struct graph_node **graph_sorted(struct graph *g)
-{
+struct graph_node **graph_sorted(struct graph *g) {
     struct graph_node **out = malloc((g->n + 1) * sizeof *out);
     size_t *waiting = malloc((g->n + 1) * sizeof *waiting), n = 0, i = 0;
     struct graph_node **all = malloc((g->n + 1) * sizeof *all);
@@ -187,8 +172,7 @@ fail:
     return NULL;
 }
 
-bool graph_reaches(struct graph *g, struct graph_node *a, struct graph_node *b)
-{
+bool graph_reaches(struct graph *g, struct graph_node *a, struct graph_node *b) {
     struct graph_node **stack = malloc((g->n + 1) * sizeof *stack);
     size_t n = 0;
     bool found = !stack;
@@ -207,8 +191,7 @@ bool graph_reaches(struct graph *g, struct graph_node *a, struct graph_node *b)
     return found;
 }
 
-struct graph_node *graph_clone_of(struct graph *g, uint64_t origin)
-{
+struct graph_node *graph_clone_of(struct graph *g, uint64_t origin) {
     for (struct graph_node *n = g->first; n; n = n->next) {
         unsigned count;
         struct graph **inside = graph_inside(n, &count);
@@ -223,8 +206,7 @@ struct graph_node *graph_clone_of(struct graph *g, uint64_t origin)
 
 /* ---- copies ---- */
 
-static CUresult clone_nodes(const struct graph *g, struct graph *copy)
-{
+static CUresult clone_nodes(const struct graph *g, struct graph *copy) {
     struct graph_node **made = malloc((g->n + 1) * sizeof *made);
     CUresult r = made ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     size_t i = 0;
@@ -238,8 +220,10 @@ static CUresult clone_nodes(const struct graph *g, struct graph *copy)
         if (n->memory) graph_memory_ref(made[i]->memory = n->memory);
         if (!n->n_attributes) continue;
         made[i]->attributes = malloc(n->n_attributes * sizeof *n->attributes);
-        if (!made[i]->attributes) r = CUDA_ERROR_OUT_OF_MEMORY;
-        else memcpy(made[i]->attributes, n->attributes, n->n_attributes * sizeof *n->attributes);
+        if (!made[i]->attributes)
+            r = CUDA_ERROR_OUT_OF_MEMORY;
+        else
+            memcpy(made[i]->attributes, n->attributes, n->n_attributes * sizeof *n->attributes);
         made[i]->n_attributes = made[i]->attributes ? n->n_attributes : 0;
     }
     for (struct graph_node *n = g->first; n && r == CUDA_SUCCESS; n = n->next)
@@ -249,8 +233,7 @@ static CUresult clone_nodes(const struct graph *g, struct graph *copy)
     return r;
 }
 
-CUresult graph_clone(const struct graph *g, struct graph **out)
-{
+CUresult graph_clone(const struct graph *g, struct graph **out) {
     struct graph *copy = graph_new();
     if (!copy) return CUDA_ERROR_OUT_OF_MEMORY;
     copy->origin = g->origin;
@@ -264,8 +247,7 @@ CUresult graph_clone(const struct graph *g, struct graph **out)
     return r;
 }
 
-void graph_renew(struct graph *g)
-{
+void graph_renew(struct graph *g) {
     for (struct graph_node *n = g->first; n; n = n->next) {
         unsigned count;
         struct graph **inside = graph_inside(n, &count);
@@ -277,8 +259,7 @@ void graph_renew(struct graph *g)
 
 /* ---- the API ---- */
 
-CUresult cuGraphCreate(CUgraph *phGraph, unsigned int flags)
-{
+CUresult cuGraphCreate(CUgraph *phGraph, unsigned int flags) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!phGraph || flags) return CUDA_ERROR_INVALID_VALUE;
@@ -289,8 +270,7 @@ CUresult cuGraphCreate(CUgraph *phGraph, unsigned int flags)
 }
 
 /* A graph inside a node goes with its node; an executable graph's is not the program's. */
-CUresult cuGraphDestroy(CUgraph hGraph)
-{
+CUresult cuGraphDestroy(CUgraph hGraph) {
     graph_enter();
     struct graph *g = graph_of(hGraph);
     CUresult r = g && !g->owner && !g->executable ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -302,8 +282,7 @@ CUresult cuGraphDestroy(CUgraph hGraph)
     return r;
 }
 
-CUresult cuGraphClone(CUgraph *phGraphClone, CUgraph originalGraph)
-{
+CUresult cuGraphClone(CUgraph *phGraphClone, CUgraph originalGraph) {
     graph_enter();
     struct graph *g = graph_of(originalGraph);
     CUresult r = g && phGraphClone ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -316,8 +295,7 @@ CUresult cuGraphClone(CUgraph *phGraphClone, CUgraph originalGraph)
     return r;
 }
 
-CUresult cuGraphNodeFindInClone(CUgraphNode *phNode, CUgraphNode hOriginalNode, CUgraph hClonedGraph)
-{
+CUresult cuGraphNodeFindInClone(CUgraphNode *phNode, CUgraphNode hOriginalNode, CUgraph hClonedGraph) {
     graph_enter();
     struct graph_node *n = graph_node_of(hOriginalNode), *found = NULL;
     struct graph *g = graph_of(hClonedGraph);
@@ -327,21 +305,18 @@ CUresult cuGraphNodeFindInClone(CUgraphNode *phNode, CUgraphNode hOriginalNode, 
     return found ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuGraphDestroyNode(CUgraphNode hNode)
-{
+CUresult cuGraphDestroyNode(CUgraphNode hNode) {
     graph_enter();
     struct graph_node *n = graph_node_of(hNode);
     CUresult r = n && !n->graph->executable ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    if (r == CUDA_SUCCESS &&
-        (n->p.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC || n->p.type == CU_GRAPH_NODE_TYPE_MEM_FREE))
+    if (r == CUDA_SUCCESS && (n->p.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC || n->p.type == CU_GRAPH_NODE_TYPE_MEM_FREE))
         r = CUDA_ERROR_NOT_SUPPORTED;
     if (r == CUDA_SUCCESS) node_destroy(n);
     graph_leave();
     return r;
 }
 
-CUresult cuGraphNodeGetType(CUgraphNode hNode, CUgraphNodeType *type)
-{
+CUresult cuGraphNodeGetType(CUgraphNode hNode, CUgraphNodeType *type) {
     graph_enter();
     struct graph_node *n = graph_node_of(hNode);
     if (n && type) *type = n->p.type;
@@ -360,8 +335,7 @@ struct list {
 };
 
 static void put(struct list *l, const struct graph_node *from, const struct graph_node *to,
-                const CUgraphEdgeData *data)
-{
+                const CUgraphEdgeData *data) {
     if (l->n < l->room) {
         if (l->from) l->from[l->n] = (CUgraphNode)from;
         if (l->to) l->to[l->n] = (CUgraphNode)to;
@@ -371,8 +345,7 @@ static void put(struct list *l, const struct graph_node *from, const struct grap
     l->n++;
 }
 
-static CUresult finish(struct list *l, size_t *count)
-{
+static CUresult finish(struct list *l, size_t *count) {
     for (size_t i = l->n; i < l->room; i++) {
         if (l->from) l->from[i] = NULL;
         if (l->to) l->to[i] = NULL;
@@ -381,8 +354,7 @@ static CUresult finish(struct list *l, size_t *count)
     return l->lossy ? CUDA_ERROR_LOSSY_QUERY : CUDA_SUCCESS;
 }
 
-static CUresult list_nodes(CUgraph hGraph, CUgraphNode *nodes, size_t *count, bool roots)
-{
+static CUresult list_nodes(CUgraph hGraph, CUgraphNode *nodes, size_t *count, bool roots) {
     if (!count) return CUDA_ERROR_INVALID_VALUE;
     graph_enter();
     struct graph *g = graph_of(hGraph);
@@ -394,19 +366,16 @@ static CUresult list_nodes(CUgraph hGraph, CUgraphNode *nodes, size_t *count, bo
     return r;
 }
 
-CUresult cuGraphGetNodes(CUgraph hGraph, CUgraphNode *nodes, size_t *numNodes)
-{
+CUresult cuGraphGetNodes(CUgraph hGraph, CUgraphNode *nodes, size_t *numNodes) {
     return list_nodes(hGraph, nodes, numNodes, false);
 }
 
-CUresult cuGraphGetRootNodes(CUgraph hGraph, CUgraphNode *rootNodes, size_t *numRootNodes)
-{
+CUresult cuGraphGetRootNodes(CUgraph hGraph, CUgraphNode *rootNodes, size_t *numRootNodes) {
     return list_nodes(hGraph, rootNodes, numRootNodes, true);
 }
 
 CUresult cuGraphGetEdges_v2(CUgraph hGraph, CUgraphNode *from, CUgraphNode *to, CUgraphEdgeData *edgeData,
-                            size_t *numEdges)
-{
+                            size_t *numEdges) {
     if (!numEdges || !from != !to) return CUDA_ERROR_INVALID_VALUE;
     graph_enter();
     struct graph *g = graph_of(hGraph);
@@ -419,13 +388,11 @@ CUresult cuGraphGetEdges_v2(CUgraph hGraph, CUgraphNode *from, CUgraphNode *to, 
     return r;
 }
 
-CUresult cuGraphGetEdges(CUgraph hGraph, CUgraphNode *from, CUgraphNode *to, size_t *numEdges)
-{
+CUresult cuGraphGetEdges(CUgraph hGraph, CUgraphNode *from, CUgraphNode *to, size_t *numEdges) {
     return cuGraphGetEdges_v2(hGraph, from, to, NULL, numEdges);
 }
 
-static CUresult list_edges(CUgraphNode hNode, CUgraphNode *nodes, CUgraphEdgeData *data, size_t *count, bool in)
-{
+static CUresult list_edges(CUgraphNode hNode, CUgraphNode *nodes, CUgraphEdgeData *data, size_t *count, bool in) {
     if (!count) return CUDA_ERROR_INVALID_VALUE;
     graph_enter();
     struct graph_node *n = graph_node_of(hNode);
@@ -439,32 +406,27 @@ static CUresult list_edges(CUgraphNode hNode, CUgraphNode *nodes, CUgraphEdgeDat
 }
 
 CUresult cuGraphNodeGetDependencies_v2(CUgraphNode hNode, CUgraphNode *dependencies, CUgraphEdgeData *edgeData,
-                                       size_t *numDependencies)
-{
+                                       size_t *numDependencies) {
     return list_edges(hNode, dependencies, edgeData, numDependencies, true);
 }
 
-CUresult cuGraphNodeGetDependencies(CUgraphNode hNode, CUgraphNode *dependencies, size_t *numDependencies)
-{
+CUresult cuGraphNodeGetDependencies(CUgraphNode hNode, CUgraphNode *dependencies, size_t *numDependencies) {
     return list_edges(hNode, dependencies, NULL, numDependencies, true);
 }
 
-CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode hNode, CUgraphNode *dependentNodes,
-                                         CUgraphEdgeData *edgeData, size_t *numDependentNodes)
-{
+CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode hNode, CUgraphNode *dependentNodes, CUgraphEdgeData *edgeData,
+                                         size_t *numDependentNodes) {
     return list_edges(hNode, dependentNodes, edgeData, numDependentNodes, false);
 }
 
-CUresult cuGraphNodeGetDependentNodes(CUgraphNode hNode, CUgraphNode *dependentNodes, size_t *numDependentNodes)
-{
+CUresult cuGraphNodeGetDependentNodes(CUgraphNode hNode, CUgraphNode *dependentNodes, size_t *numDependentNodes) {
     return list_edges(hNode, dependentNodes, NULL, numDependentNodes, false);
 }
 
 /* ---- edges that the program adds and removes ---- */
 
 CUresult cuGraphAddDependencies_v2(CUgraph hGraph, const CUgraphNode *from, const CUgraphNode *to,
-                                   const CUgraphEdgeData *edgeData, size_t numDependencies)
-{
+                                   const CUgraphEdgeData *edgeData, size_t numDependencies) {
     if (numDependencies && (!from || !to)) return CUDA_ERROR_INVALID_VALUE;
     graph_enter();
     struct graph *g = graph_of(hGraph);
@@ -481,14 +443,12 @@ CUresult cuGraphAddDependencies_v2(CUgraph hGraph, const CUgraphNode *from, cons
 }
 
 CUresult cuGraphAddDependencies(CUgraph hGraph, const CUgraphNode *from, const CUgraphNode *to,
-                                size_t numDependencies)
-{
+                                size_t numDependencies) {
     return cuGraphAddDependencies_v2(hGraph, from, to, NULL, numDependencies);
 }
 
 CUresult cuGraphRemoveDependencies_v2(CUgraph hGraph, const CUgraphNode *from, const CUgraphNode *to,
-                                      const CUgraphEdgeData *edgeData, size_t numDependencies)
-{
+                                      const CUgraphEdgeData *edgeData, size_t numDependencies) {
     if (numDependencies && (!from || !to)) return CUDA_ERROR_INVALID_VALUE;
     graph_enter();
     struct graph *g = graph_of(hGraph);
@@ -512,7 +472,6 @@ CUresult cuGraphRemoveDependencies_v2(CUgraph hGraph, const CUgraphNode *from, c
 }
 
 CUresult cuGraphRemoveDependencies(CUgraph hGraph, const CUgraphNode *from, const CUgraphNode *to,
-                                   size_t numDependencies)
-{
+                                   size_t numDependencies) {
     return cuGraphRemoveDependencies_v2(hGraph, from, to, NULL, numDependencies);
 }

@@ -43,22 +43,22 @@ struct graph_edges {
 
 struct graph_node {
     struct graph *graph;
-    struct graph_node *next;      /* in the order in which they were made */
-    uint64_t id, origin;          /* origin: the id of the node that this is a clone of, or of the first in a
-                                     chain of clones */
+    struct graph_node *next; /* in the order in which they were made */
+    uint64_t id, origin;     /* origin: the id of the node that this is a clone of, or of the first in a
+                                chain of clones */
     struct graph_edges in, out;
-    CUgraphNodeParams p;          /* all that it points to is the node's own */
+    CUgraphNodeParams p;           /* all that it points to is the node's own */
     CUlaunchAttribute *attributes; /* kernel nodes */
     unsigned n_attributes;
-    bool disabled;                /* in an executable graph */
+    bool disabled; /* in an executable graph */
     bool cooperative;
-    size_t param_bytes;           /* kernel nodes: of the packed parameters */
-    uint64_t mark;                /* used by walks */
-    uint64_t far;                 /* in an executable graph that is run whole: its number there, the last of a child
-                                     graph's */
-    bool changed;                 /* in an executable graph, since it was told there */
-    bool reattributed;            /* and what no executable graph of the driver's can take */
-    struct graph_memory *memory;  /* allocation nodes */
+    size_t param_bytes;          /* kernel nodes: of the packed parameters */
+    uint64_t mark;               /* used by walks */
+    uint64_t far;                /* in an executable graph that is run whole: its number there, the last of a child
+                                    graph's */
+    bool changed;                /* in an executable graph, since it was told there */
+    bool reattributed;           /* and what no executable graph of the driver's can take */
+    struct graph_memory *memory; /* allocation nodes */
 };
 
 struct graph_user_reference {
@@ -71,35 +71,35 @@ struct graph {
     struct graph_node *first, **last;
     size_t n;
     uint64_t id, origin;
-    struct graph_node *owner;     /* the node that this is the child or body of */
+    struct graph_node *owner; /* the node that this is the child or body of */
     struct graph_user_reference *users;
     struct graph_conditional *conditionals;
-    bool executable;              /* (in) an executable graph's copy: not the program's to name */
-    struct graph_node **order;    /* executable: all nodes, each after those it depends on */
-    struct graph_exec *instance;  /* of a graph that may have only one */
-    struct graph_whole *whole;    /* what it is to the process that has the devices, or NULL */
-    uint64_t version;             /* another one after each change, also of a graph inside */
+    bool executable;             /* (in) an executable graph's copy: not the program's to name */
+    struct graph_node **order;   /* executable: all nodes, each after those it depends on */
+    struct graph_exec *instance; /* of a graph that may have only one */
+    struct graph_whole *whole;   /* what it is to the process that has the devices, or NULL */
+    uint64_t version;            /* another one after each change, also of a graph inside */
 };
 
 struct graph_exec {
-    struct graph *graph;          /* a copy */
+    struct graph *graph; /* a copy */
     uint64_t flags;
-    unsigned references;          /* handle and launches under way */
-    struct graph *source;         /* set while the source must not be instantiated again */
-    bool bodies;                  /* it has conditional nodes */
-    uint64_t version;             /* its source's, as it was copied */
-    bool whole, changed;          /* it is run whole; not as it was told (whole.c) */
-    unsigned launches;            /* since it was made or changed */
-    unsigned patience;            /* how many launches it is not told for */
+    unsigned references;  /* handle and launches under way */
+    struct graph *source; /* set while the source must not be instantiated again */
+    bool bodies;          /* it has conditional nodes */
+    uint64_t version;     /* its source's, as it was copied */
+    bool whole, changed;  /* it is run whole; not as it was told (whole.c) */
+    unsigned launches;    /* since it was made or changed */
+    unsigned patience;    /* how many launches it is not told for */
 };
 
 /* A value that kernels set and conditional nodes read. */
 struct graph_value {
-    CUdeviceptr address;          /* of 4 bytes; the handle that kernels get */
+    CUdeviceptr address; /* of 4 bytes; the handle that kernels get */
     unsigned initial;
-    bool assign;                  /* set to initial at every launch */
-    bool far;                     /* the handle is another process's */
-    unsigned references;          /* graphs */
+    bool assign;         /* set to initial at every launch */
+    bool far;            /* the handle is another process's */
+    unsigned references; /* graphs */
 };
 
 struct graph_conditional {

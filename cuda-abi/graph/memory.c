@@ -9,32 +9,26 @@
 
 #define DEVICES 64
 
-static struct usage {
-    cuuint64_t used, used_high, reserved, reserved_high;
-} usage[DEVICES]; /* under the lock */
+static struct usage { cuuint64_t used, used_high, reserved, reserved_high; } usage[DEVICES]; /* under the lock */
 
 static struct graph_memory *all[1 << 12]; /* by address, under the lock: open addressing */
 
-static unsigned slot_of(CUdeviceptr address)
-{
+static unsigned slot_of(CUdeviceptr address) {
     return (unsigned)((address >> 8) * 2654435761u >> 16) % (unsigned)(sizeof all / sizeof *all);
 }
 
-struct graph_memory *graph_memory_at(CUdeviceptr address)
-{
+struct graph_memory *graph_memory_at(CUdeviceptr address) {
     for (unsigned i = 0, s = slot_of(address); i < sizeof all / sizeof *all; i++, s = (s + 1) % (1 << 12))
         if (all[s] && all[s]->address == address) return all[s];
     return NULL;
 }
 
-static void count(cuuint64_t *now, cuuint64_t *high, size_t size, bool more)
-{
+static void count(cuuint64_t *now, cuuint64_t *high, size_t size, bool more) {
     *now = more ? *now + size : *now - size;
     if (*now > *high) *high = *now;
 }
 
-void graph_memory_set_live(struct graph_memory *m, bool live)
-{
+void graph_memory_set_live(struct graph_memory *m, bool live) {
     if (m->live == live) return;
     m->live = live;
     struct usage *u = &usage[(unsigned)m->device % DEVICES];
@@ -42,8 +36,7 @@ void graph_memory_set_live(struct graph_memory *m, bool live)
 }
 
 /* Not under the lock: it asks the library for memory. */
-CUresult graph_memory_new(CUgraphNodeParams *p, struct graph_memory **out)
-{
+CUresult graph_memory_new(CUgraphNodeParams *p, struct graph_memory **out) {
     const CUDA_MEM_ALLOC_NODE_PARAMS_v2 *a = &p->alloc;
     if (!a->bytesize || a->poolProps.allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
         a->poolProps.location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
@@ -78,14 +71,12 @@ CUresult graph_memory_new(CUgraphNodeParams *p, struct graph_memory **out)
     return CUDA_SUCCESS;
 }
 
-void graph_memory_ref(struct graph_memory *m)
-{
+void graph_memory_ref(struct graph_memory *m) {
     m->references++;
 }
 
 /* Memory that a launch has left allocated belongs to the program until it is freed. */
-void graph_memory_unref(struct graph_memory *m)
-{
+void graph_memory_unref(struct graph_memory *m) {
     if (--m->references || m->live) return;
     for (unsigned s = 0; s < sizeof all / sizeof *all; s++)
         if (all[s] == m) all[s] = NULL;
@@ -95,8 +86,7 @@ void graph_memory_unref(struct graph_memory *m)
     free(m);
 }
 
-bool graph_memory_freed(CUdeviceptr address, CUresult *r)
-{
+bool graph_memory_freed(CUdeviceptr address, CUresult *r) {
     graph_enter();
     struct graph_memory *m = graph_memory_at(address);
     if (m) {
@@ -111,8 +101,7 @@ bool graph_memory_freed(CUdeviceptr address, CUresult *r)
     return m != NULL;
 }
 
-CUresult cuDeviceGetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attr, void *value)
-{
+CUresult cuDeviceGetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attr, void *value) {
     CUdevice checked;
     CUresult r = cuDeviceGet(&checked, device);
     if (r != CUDA_SUCCESS) return r;
@@ -129,8 +118,7 @@ CUresult cuDeviceGetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attr
 }
 
 /* Only the high watermarks can be set, and only to what is in use now. */
-CUresult cuDeviceSetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attr, void *value)
-{
+CUresult cuDeviceSetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attr, void *value) {
     CUdevice checked;
     CUresult r = cuDeviceGet(&checked, device);
     if (r != CUDA_SUCCESS) return r;
@@ -148,8 +136,7 @@ CUresult cuDeviceSetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attr
 }
 
 /* Memory that no graph names is given back at once, so nothing is left to trim. */
-CUresult cuDeviceGraphMemTrim(CUdevice device)
-{
+CUresult cuDeviceGraphMemTrim(CUdevice device) {
     CUdevice checked;
     return cuDeviceGet(&checked, device);
 }

@@ -9,8 +9,7 @@
 
 /* ---- copies of what parameters point to ---- */
 
-static void *copy_of(const void *p, size_t size)
-{
+static void *copy_of(const void *p, size_t size) {
     void *copy = malloc(size ? size : 1);
     if (copy && size) memcpy(copy, p, size);
     return copy;
@@ -20,8 +19,7 @@ static void *copy_of(const void *p, size_t size)
 
 /* One block: the pointers, then the values where the kernel's layout has them, so that the block's second half
  * is also the packed form. */
-static CUresult pack_kernel(struct graph_node *n, const CUDA_KERNEL_NODE_PARAMS_v3 *k, CUfunction f)
-{
+static CUresult pack_kernel(struct graph_node *n, const CUDA_KERNEL_NODE_PARAMS_v3 *k, CUfunction f) {
     size_t offset, size, count = 0, bytes = 0;
     while (count < MAX_PARAMS && cuFuncGetParamInfo(f, count, &offset, &size) == CUDA_SUCCESS) {
         if (offset + size > bytes) bytes = offset + size;
@@ -55,8 +53,7 @@ static CUresult pack_kernel(struct graph_node *n, const CUDA_KERNEL_NODE_PARAMS_
     return CUDA_SUCCESS;
 }
 
-static CUresult take_kernel(struct graph_node *n, const CUDA_KERNEL_NODE_PARAMS_v3 *k)
-{
+static CUresult take_kernel(struct graph_node *n, const CUDA_KERNEL_NODE_PARAMS_v3 *k) {
     int value;
     CUfunction f = k->func ? k->func : (CUfunction)k->kern;
     n->p.kernel.kernelParams = NULL; /* not the node's yet */
@@ -72,21 +69,17 @@ static CUresult take_kernel(struct graph_node *n, const CUDA_KERNEL_NODE_PARAMS_
     return r;
 }
 
-static CUresult take_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *m)
-{
-    bool ok = m->dst && m->width && m->height &&
-              (m->elementSize == 1 || m->elementSize == 2 || m->elementSize == 4) &&
+static CUresult take_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *m) {
+    bool ok = m->dst && m->width && m->height && (m->elementSize == 1 || m->elementSize == 2 || m->elementSize == 4) &&
               m->dst % m->elementSize == 0 && (m->height == 1 || m->pitch >= m->width * m->elementSize);
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-static bool copy_type_ok(CUmemorytype t)
-{
+static bool copy_type_ok(CUmemorytype t) {
     return t >= CU_MEMORYTYPE_HOST && t <= CU_MEMORYTYPE_UNIFIED;
 }
 
-static CUresult take_memcpy(const CUDA_MEMCPY3D *m)
-{
+static CUresult take_memcpy(const CUDA_MEMCPY3D *m) {
     bool ok = copy_type_ok(m->srcMemoryType) && copy_type_ok(m->dstMemoryType) && m->WidthInBytes && m->Height &&
               m->Depth && (m->srcMemoryType != CU_MEMORYTYPE_HOST || m->srcHost) &&
               (m->dstMemoryType != CU_MEMORYTYPE_HOST || m->dstHost);
@@ -94,8 +87,7 @@ static CUresult take_memcpy(const CUDA_MEMCPY3D *m)
 }
 
 /* The bodies are new and empty unless p is another node's, whose bodies are copied. */
-static CUresult take_conditional(struct graph_node *n, const CUDA_CONDITIONAL_NODE_PARAMS *c)
-{
+static CUresult take_conditional(struct graph_node *n, const CUDA_CONDITIONAL_NODE_PARAMS *c) {
     n->p.conditional.phGraph_out = NULL;
     bool ok = c->type == CU_GRAPH_COND_TYPE_IF      ? c->size == 1 || c->size == 2
               : c->type == CU_GRAPH_COND_TYPE_WHILE ? c->size == 1
@@ -116,8 +108,7 @@ static CUresult take_conditional(struct graph_node *n, const CUDA_CONDITIONAL_NO
     return CUDA_SUCCESS;
 }
 
-static CUresult take_child(struct graph_node *n, const CUDA_CHILD_GRAPH_NODE_PARAMS *c)
-{
+static CUresult take_child(struct graph_node *n, const CUDA_CHILD_GRAPH_NODE_PARAMS *c) {
     struct graph *child = graph_of(c->graph);
     n->p.graph.graph = NULL;
     if (!child) return CUDA_ERROR_INVALID_VALUE;
@@ -136,14 +127,13 @@ static CUresult take_child(struct graph_node *n, const CUDA_CHILD_GRAPH_NODE_PAR
     return r;
 }
 
-#define TAKE_ARRAY(field, count)                                                                               \
-    do {                                                                                                       \
-        n->p.field = copy_of(p->field, (count) * sizeof *p->field);                                            \
-        if (!n->p.field) return CUDA_ERROR_OUT_OF_MEMORY;                                                      \
+#define TAKE_ARRAY(field, count)                                                                                       \
+    do {                                                                                                               \
+        n->p.field = copy_of(p->field, (count) * sizeof *p->field);                                                    \
+        if (!n->p.field) return CUDA_ERROR_OUT_OF_MEMORY;                                                              \
     } while (0)
 
-static CUresult take_semaphores(struct graph_node *n, const CUgraphNodeParams *p)
-{
+static CUresult take_semaphores(struct graph_node *n, const CUgraphNodeParams *p) {
     unsigned count = p->extSemSignal.numExtSems;
     n->p.extSemSignal.extSemArray = NULL;
     n->p.extSemSignal.paramsArray = NULL;
@@ -156,8 +146,7 @@ static CUresult take_semaphores(struct graph_node *n, const CUgraphNodeParams *p
     return CUDA_SUCCESS;
 }
 
-CUresult graph_params_take(struct graph_node *n, const CUgraphNodeParams *p)
-{
+CUresult graph_params_take(struct graph_node *n, const CUgraphNodeParams *p) {
     n->p = *p;
     switch (p->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
@@ -196,8 +185,7 @@ CUresult graph_params_take(struct graph_node *n, const CUgraphNodeParams *p)
     }
 }
 
-void graph_params_drop(struct graph_node *n)
-{
+void graph_params_drop(struct graph_node *n) {
     unsigned count;
     struct graph **inside = graph_inside(n, &count);
     for (unsigned i = 0; inside && i < count; i++)

@@ -13,13 +13,11 @@ struct graph_user_object {
 
 static struct graph_user_object *dead; /* under the lock */
 
-void graph_enter(void)
-{
+void graph_enter(void) {
     pthread_mutex_lock(&graph_lock);
 }
 
-void graph_leave(void)
-{
+void graph_leave(void) {
     struct graph_user_object *list = dead;
     dead = NULL;
     pthread_mutex_unlock(&graph_lock);
@@ -33,8 +31,7 @@ void graph_leave(void)
     }
 }
 
-static void drop(struct graph_user_object *o, unsigned count)
-{
+static void drop(struct graph_user_object *o, unsigned count) {
     o->references -= count;
     if (o->references) return;
     graph_table_remove(GRAPH_USER_OBJECT, o);
@@ -42,8 +39,7 @@ static void drop(struct graph_user_object *o, unsigned count)
     dead = o;
 }
 
-static bool attach(struct graph *g, struct graph_user_object *o, unsigned count)
-{
+static bool attach(struct graph *g, struct graph_user_object *o, unsigned count) {
     for (struct graph_user_reference *u = g->users; u; u = u->next)
         if (u->object == o) {
             u->count += count;
@@ -56,8 +52,7 @@ static bool attach(struct graph *g, struct graph_user_object *o, unsigned count)
     return true;
 }
 
-bool graph_users_copy(const struct graph *from, struct graph *to)
-{
+bool graph_users_copy(const struct graph *from, struct graph *to) {
     for (struct graph_user_reference *u = from->users; u; u = u->next) {
         if (!attach(to, u->object, u->count)) return false;
         u->object->references += u->count;
@@ -65,8 +60,7 @@ bool graph_users_copy(const struct graph *from, struct graph *to)
     return true;
 }
 
-void graph_users_drop(struct graph *g)
-{
+void graph_users_drop(struct graph *g) {
     while (g->users) {
         struct graph_user_reference *u = g->users;
         g->users = u->next;
@@ -76,8 +70,7 @@ void graph_users_drop(struct graph *g)
 }
 
 CUresult cuUserObjectCreate(CUuserObject *object_out, void *ptr, CUhostFn destroy, unsigned int initialRefcount,
-                            unsigned int flags)
-{
+                            unsigned int flags) {
     CUresult r = hawser_abi_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!object_out || !destroy || !initialRefcount || initialRefcount > INT_MAX ||
@@ -96,8 +89,7 @@ CUresult cuUserObjectCreate(CUuserObject *object_out, void *ptr, CUhostFn destro
     return r;
 }
 
-CUresult cuUserObjectRetain(CUuserObject object, unsigned int count)
-{
+CUresult cuUserObjectRetain(CUuserObject object, unsigned int count) {
     graph_enter();
     struct graph_user_object *o = graph_table_find(GRAPH_USER_OBJECT, object);
     bool ok = o && count && count <= INT_MAX;
@@ -106,8 +98,7 @@ CUresult cuUserObjectRetain(CUuserObject object, unsigned int count)
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuUserObjectRelease(CUuserObject object, unsigned int count)
-{
+CUresult cuUserObjectRelease(CUuserObject object, unsigned int count) {
     graph_enter();
     struct graph_user_object *o = graph_table_find(GRAPH_USER_OBJECT, object);
     bool ok = o && count && count <= o->references;
@@ -116,8 +107,7 @@ CUresult cuUserObjectRelease(CUuserObject object, unsigned int count)
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuGraphRetainUserObject(CUgraph graph, CUuserObject object, unsigned int count, unsigned int flags)
-{
+CUresult cuGraphRetainUserObject(CUgraph graph, CUuserObject object, unsigned int count, unsigned int flags) {
     graph_enter();
     struct graph *g = graph_of(graph);
     struct graph_user_object *o = graph_table_find(GRAPH_USER_OBJECT, object);
@@ -132,8 +122,7 @@ CUresult cuGraphRetainUserObject(CUgraph graph, CUuserObject object, unsigned in
     return r;
 }
 
-CUresult cuGraphReleaseUserObject(CUgraph graph, CUuserObject object, unsigned int count)
-{
+CUresult cuGraphReleaseUserObject(CUgraph graph, CUuserObject object, unsigned int count) {
     graph_enter();
     struct graph *g = graph_of(graph);
     struct graph_user_reference **p = g ? &g->users : NULL;

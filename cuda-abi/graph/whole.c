@@ -1,10 +1,10 @@
 /*
  * Executable graphs that are run whole by the process that has the devices, where hawser_abi_far_graphs says that there
  * is one. A graph whose nodes a stream could do as well is told there when it is launched the second time since it was
- * made or changed, so that what is launched once costs nothing more, and later each time that this has been in vain; one
- * with branches or several contexts at its first launch; one with conditional nodes when it is made, because only a graph
- * of the driver's own has them, and its changes are told too. What does not fit (nodes of this process: host functions, its
- * pageable memory, events) is launched node by node, branch after branch.
+ * made or changed, so that what is launched once costs nothing more, and later each time that this has been in vain;
+ * one with branches or several contexts at its first launch; one with conditional nodes when it is made, because only a
+ * graph of the driver's own has them, and its changes are told too. What does not fit (nodes of this process: host
+ * functions, its pageable memory, events) is launched node by node, branch after branch.
  *
  * Child graphs are told as their nodes, between two empty ones.
  */
@@ -19,26 +19,23 @@ struct graph_whole {
     uint64_t id;
     unsigned references; /* graphs */
     bool told;
-    uint64_t version;    /* of the graph that was told */
+    uint64_t version; /* of the graph that was told */
 };
 
 /* ---- the far graph of a graph ---- */
 
-static struct graph_whole *whole_new(const struct hawser_far_graphs *far)
-{
+static struct graph_whole *whole_new(const struct hawser_far_graphs *far) {
     struct graph_whole *w = malloc(sizeof *w);
     if (w) *w = (struct graph_whole){.id = far->create(), .references = 1};
     return w;
 }
 
-void graph_whole_share(const struct graph *from, struct graph *to)
-{
+void graph_whole_share(const struct graph *from, struct graph *to) {
     to->whole = from->whole;
     if (to->whole) to->whole->references++;
 }
 
-void graph_whole_drop(struct graph *g)
-{
+void graph_whole_drop(struct graph *g) {
     struct graph_whole *w = g->whole;
     g->whole = NULL;
     if (!w || --w->references) return;
@@ -46,8 +43,7 @@ void graph_whole_drop(struct graph *g)
     free(w);
 }
 
-CUresult graph_whole_of(struct graph *g, uint64_t *id)
-{
+CUresult graph_whole_of(struct graph *g, uint64_t *id) {
     while (g->owner)
         g = g->owner->graph;
     if (!g->whole && !(g->whole = whole_new(hawser_abi_far_graphs()))) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -66,8 +62,7 @@ struct telling {
     size_t room;
 };
 
-static bool fits(const struct hawser_far_graphs *far, struct graph *g)
-{
+static bool fits(const struct hawser_far_graphs *far, struct graph *g) {
     for (struct graph_node *n = g->first; n; n = n->next) {
         unsigned count;
         struct graph **inside = graph_inside(n, &count);
@@ -78,8 +73,7 @@ static bool fits(const struct hawser_far_graphs *far, struct graph *g)
     return true;
 }
 
-static bool make_room(struct telling *t, size_t n)
-{
+static bool make_room(struct telling *t, size_t n) {
     if (n <= t->room) return true;
     free(t->after);
     free(t->data);
@@ -91,8 +85,7 @@ static bool make_room(struct telling *t, size_t n)
 
 /* The node's parameters, or an empty node for p NULL, after the first n that t->after names. */
 static CUresult tell_node(struct telling *t, const struct graph_node *of, const CUgraphNodeParams *p, uint64_t body,
-                          size_t n, bool plain)
-{
+                          size_t n, bool plain) {
     static const CUgraphNodeParams empty = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
     struct hawser_far_node far = {.index = t->nodes++,
                                   .body = body,
@@ -113,8 +106,7 @@ static CUresult tell_node(struct telling *t, const struct graph_node *of, const 
 
 /* t->after and t->data of a node: those that it depends on, or else the entry of the child graph that it is in. */
 static CUresult find_after(struct telling *t, const struct graph_node *n, const uint64_t *entry, size_t *count,
-                           bool *plain)
-{
+                           bool *plain) {
     if (!make_room(t, n->in.n + 1)) return CUDA_ERROR_OUT_OF_MEMORY;
     *plain = true;
     *count = n->in.n;
@@ -130,8 +122,7 @@ static CUresult find_after(struct telling *t, const struct graph_node *n, const 
 static CUresult tell_graph(struct telling *t, struct graph *g, uint64_t body, const uint64_t *entry);
 
 /* Between an empty node that all of it depends on and one that depends on all. */
-static CUresult tell_child(struct telling *t, struct graph_node *n, uint64_t body, size_t after, bool plain)
-{
+static CUresult tell_child(struct telling *t, struct graph_node *n, uint64_t body, size_t after, bool plain) {
     struct graph *child = (struct graph *)n->p.graph.graph;
     uint64_t entry = t->nodes;
     CUresult r = tell_node(t, n, NULL, body, after, plain);
@@ -146,8 +137,7 @@ static CUresult tell_child(struct telling *t, struct graph_node *n, uint64_t bod
     return tell_node(t, n, NULL, body, after, true);
 }
 
-static CUresult tell_graph(struct telling *t, struct graph *g, uint64_t body, const uint64_t *entry)
-{
+static CUresult tell_graph(struct telling *t, struct graph *g, uint64_t body, const uint64_t *entry) {
     CUresult r = CUDA_SUCCESS;
     for (size_t i = 0; i < g->n && r == CUDA_SUCCESS; i++) {
         struct graph_node *n = g->order[i];
@@ -170,8 +160,7 @@ static CUresult tell_graph(struct telling *t, struct graph *g, uint64_t body, co
     return r;
 }
 
-static void all_told(struct graph *g)
-{
+static void all_told(struct graph *g) {
     for (struct graph_node *n = g->first; n; n = n->next) {
         unsigned count;
         struct graph **inside = graph_inside(n, &count);
@@ -181,8 +170,7 @@ static void all_told(struct graph *g)
     }
 }
 
-static CUresult tell(const struct hawser_far_graphs *far, struct graph_exec *e, bool change)
-{
+static CUresult tell(const struct hawser_far_graphs *far, struct graph_exec *e, bool change) {
     struct graph_whole *w = e->graph->whole;
     struct telling t = {.far = far, .graph = w->id, .change = change};
     /* A graph made executable once more, after its first executable form has gone, is there already. */
@@ -201,8 +189,7 @@ static CUresult tell(const struct hawser_far_graphs *far, struct graph_exec *e, 
 
 /* ---- when ---- */
 
-CUresult graph_whole_made(struct graph_exec *e)
-{
+CUresult graph_whole_made(struct graph_exec *e) {
     const struct hawser_far_graphs *far = hawser_abi_far_graphs();
     if (!far || !e->bodies) return CUDA_SUCCESS;
     CUresult r = CUDA_ERROR_NOT_SUPPORTED;
@@ -215,8 +202,7 @@ CUresult graph_whole_made(struct graph_exec *e)
 }
 
 /* Of a graph with conditional nodes, which may stay as it is there only if its changes can be told one by one. */
-static CUresult tell_changes(const struct hawser_far_graphs *far, struct graph_exec *e)
-{
+static CUresult tell_changes(const struct hawser_far_graphs *far, struct graph_exec *e) {
     CUresult r = fits(far, e->graph) ? tell(far, e, true) : CUDA_ERROR_NOT_SUPPORTED;
     if (r == CUDA_SUCCESS) {
         e->changed = false;
@@ -227,8 +213,7 @@ static CUresult tell_changes(const struct hawser_far_graphs *far, struct graph_e
     return r;
 }
 
-static void tell_if_due(const struct hawser_far_graphs *far, struct graph_exec *e)
-{
+static void tell_if_due(const struct hawser_far_graphs *far, struct graph_exec *e) {
     if (e->changed) {
         graph_whole_drop(e->graph);
         if (e->whole && e->patience < MOST_PATIENCE) e->patience *= 2;
@@ -241,8 +226,7 @@ static void tell_if_due(const struct hawser_far_graphs *far, struct graph_exec *
     if (!e->whole) graph_whole_drop(e->graph);
 }
 
-CUresult graph_whole_due(struct graph_exec *e, bool *whole)
-{
+CUresult graph_whole_due(struct graph_exec *e, bool *whole) {
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     const struct hawser_far_graphs *far = hawser_abi_far_graphs();
     CUresult r = CUDA_SUCCESS;
@@ -258,7 +242,6 @@ CUresult graph_whole_due(struct graph_exec *e, bool *whole)
     return r;
 }
 
-CUresult graph_whole_launch(const struct graph_exec *e, CUstream stream)
-{
+CUresult graph_whole_launch(const struct graph_exec *e, CUstream stream) {
     return hawser_abi_far_graphs()->launch(e->graph->whole->id, stream);
 }

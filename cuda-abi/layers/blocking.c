@@ -31,13 +31,14 @@ static bool launched(CUstream stream, CUresult *r) {
 }
 
 bool layer_blocking_cuLaunchKernel(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx,
-                                   unsigned int by, unsigned int bz, unsigned int shared, CUstream stream, void **params,
-                                   void **extra, CUresult *r) {
+                                   unsigned int by, unsigned int bz, unsigned int shared, CUstream stream,
+                                   void **params, void **extra, CUresult *r) {
     *r = cuLaunchKernel(f, gx, gy, gz, bx, by, bz, shared, stream, params, extra);
     return launched(stream, r);
 }
 
-bool layer_blocking_cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **params, void **extra, CUresult *r) {
+bool layer_blocking_cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **params, void **extra,
+                                     CUresult *r) {
     *r = cuLaunchKernelEx(config, f, params, extra);
     return launched(config ? config->hStream : NULL, r);
 }

@@ -1,8 +1,8 @@
 /*
- * Pools of host and of managed memory. A device's pools are the library's; the memory of these is this process's own, so
- * they are kept here, for the guest as for the software GPU: blocks that the library allocates at once, given back in
- * the order of a stream, which an event tells of. What is given back is used again or let go when a function of the pool
- * is next called.
+ * Pools of host and of managed memory. A device's pools are the library's; the memory of these is this process's own,
+ * so they are kept here, for the guest as for the software GPU: blocks that the library allocates at once, given back
+ * in the order of a stream, which an event tells of. What is given back is used again or let go when a function of the
+ * pool is next called.
  */
 #include "layers.h"
 
@@ -41,8 +41,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pool *pools;
 static struct choice *choices;
 
-static struct pool *find(CUmemoryPool handle)
-{
+static struct pool *find(CUmemoryPool handle) {
     struct pool *p = pools;
     while (p && ((CUmemoryPool)p != handle || p->destroyed))
         p = p->next;
@@ -51,16 +50,14 @@ static struct pool *find(CUmemoryPool handle)
 
 /* ---- blocks ---- */
 
-static bool is_reached(struct block *b)
-{
+static bool is_reached(struct block *b) {
     if (b->freed && cuEventQuery(b->freed) == CUDA_ERROR_NOT_READY) return false;
     if (b->freed) cuEventDestroy_v2(b->freed);
     b->freed = NULL;
     return true;
 }
 
-static void let_go(struct pool *p, struct block *b)
-{
+static void let_go(struct pool *p, struct block *b) {
     p->reserved -= b->size;
     if (p->props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED)
         cuMemFree_v2(b->at);
@@ -70,8 +67,7 @@ static void let_go(struct pool *p, struct block *b)
 }
 
 /* Lets go what no stream may still use, until no more than so many bytes are kept. */
-static void trim(struct pool *p, cuuint64_t keep)
-{
+static void trim(struct pool *p, cuuint64_t keep) {
     for (struct block **at = &p->free; *at && p->reserved > keep;) {
         struct block *b = *at;
         if (!is_reached(b)) {
@@ -84,16 +80,14 @@ static void trim(struct pool *p, cuuint64_t keep)
 }
 
 /* Whether so many bytes more are within the pool's limit, once what nothing uses has gone. */
-static bool has_room(struct pool *p, size_t size)
-{
+static bool has_room(struct pool *p, size_t size) {
     if (!p->props.maxSize) return true;
     if (size > p->props.maxSize) return false;
     trim(p, p->props.maxSize - size);
     return p->reserved <= p->props.maxSize - size;
 }
 
-static CUresult fresh_block(struct pool *p, size_t asked, struct block **out)
-{
+static CUresult fresh_block(struct pool *p, size_t asked, struct block **out) {
     if (asked > SIZE_MAX - GRAIN) return CUDA_ERROR_OUT_OF_MEMORY;
     size_t size = (asked + GRAIN - 1) / GRAIN * GRAIN;
     struct block *b = has_room(p, size) ? calloc(1, sizeof *b) : NULL;
@@ -118,8 +112,7 @@ static CUresult fresh_block(struct pool *p, size_t asked, struct block **out)
 }
 
 /* A destroyed pool ends with its last block, which streams may still use long after the program gave it back. */
-static void end_destroyed(void)
-{
+static void end_destroyed(void) {
     for (struct pool **at = &pools, *p; (p = *at);) {
         if (p->destroyed) trim(p, 0);
         if (!p->destroyed || p->lent || p->free) {
@@ -132,8 +125,7 @@ static void end_destroyed(void)
 }
 
 /* Nothing here is a graph's. */
-static CUresult check_stream(CUstream stream)
-{
+static CUresult check_stream(CUstream stream) {
     unsigned flags;
     CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
     CUresult r = cuStreamGetFlags(stream, &flags);
@@ -144,8 +136,7 @@ static CUresult check_stream(CUstream stream)
 }
 
 bool layer_host_pools_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t size, CUmemoryPool handle, CUstream stream,
-                                              CUresult *r)
-{
+                                              CUresult *r) {
     pthread_mutex_lock(&lock);
     struct pool *p = find(handle);
     if (p) *r = dptr && size ? check_stream(stream) : CUDA_ERROR_INVALID_VALUE;
@@ -178,16 +169,14 @@ bool layer_host_pools_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t size, CU
     return p != NULL;
 }
 
-static struct block **find_block(struct block **list, CUdeviceptr at)
-{
+static struct block **find_block(struct block **list, CUdeviceptr at) {
     while (*list && (*list)->at != at)
         list = &(*list)->next;
     return list;
 }
 
 /* in_stream: when the stream has come to it; else at once. */
-static bool give_back(CUdeviceptr dptr, CUstream stream, bool in_stream, CUresult *r)
-{
+static bool give_back(CUdeviceptr dptr, CUstream stream, bool in_stream, CUresult *r) {
     struct block **at = NULL, *b;
     bool free_already = false;
     pthread_mutex_lock(&lock);
@@ -222,33 +211,28 @@ static bool give_back(CUdeviceptr dptr, CUstream stream, bool in_stream, CUresul
     return ours;
 }
 
-bool layer_host_pools_cuMemFreeAsync(CUdeviceptr dptr, CUstream stream, CUresult *r)
-{
+bool layer_host_pools_cuMemFreeAsync(CUdeviceptr dptr, CUstream stream, CUresult *r) {
     return give_back(dptr, stream, true, r);
 }
 
-bool layer_host_pools_cuMemFree_v2(CUdeviceptr dptr, CUresult *r)
-{
+bool layer_host_pools_cuMemFree_v2(CUdeviceptr dptr, CUresult *r) {
     return give_back(dptr, NULL, false, r);
 }
 
 /* ---- pools ---- */
 
-static bool is_host(const CUmemLocation *l)
-{
+static bool is_host(const CUmemLocation *l) {
     return l->type == CU_MEM_LOCATION_TYPE_HOST || l->type == CU_MEM_LOCATION_TYPE_HOST_NUMA ||
            l->type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT;
 }
 
 /* Whether a pool of that place is one of these. */
-static bool is_ours(const CUmemLocation *l, CUmemAllocationType type)
-{
+static bool is_ours(const CUmemLocation *l, CUmemAllocationType type) {
     return type == CU_MEM_ALLOCATION_TYPE_MANAGED || (type == CU_MEM_ALLOCATION_TYPE_PINNED && is_host(l));
 }
 
 /* Nothing here places memory on a node of the machine's. */
-static CUresult check_place(const CUmemLocation *l)
-{
+static CUresult check_place(const CUmemLocation *l) {
     CUdevice device;
     if (l->type == CU_MEM_LOCATION_TYPE_DEVICE)
         return cuDeviceGet(&device, l->id) == CUDA_SUCCESS ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
@@ -256,8 +240,7 @@ static CUresult check_place(const CUmemLocation *l)
     return is_host(l) ? hawser_abi_not_supported("memory pools of a NUMA node") : CUDA_ERROR_INVALID_VALUE;
 }
 
-static struct pool *make(const CUmemPoolProps *props)
-{
+static struct pool *make(const CUmemPoolProps *props) {
     struct pool *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->props = *props;
@@ -268,8 +251,7 @@ static struct pool *make(const CUmemPoolProps *props)
     return p;
 }
 
-bool layer_host_pools_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props, CUresult *r)
-{
+bool layer_host_pools_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props, CUresult *r) {
     if (!pool || !props || !is_ours(&props->location, props->allocType)) return false;
     *r = hawser_abi_ready();
     if (*r == CUDA_SUCCESS) *r = check_place(&props->location);
@@ -285,8 +267,7 @@ bool layer_host_pools_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *
     return true;
 }
 
-bool layer_host_pools_cuMemPoolDestroy(CUmemoryPool pool, CUresult *r)
-{
+bool layer_host_pools_cuMemPoolDestroy(CUmemoryPool pool, CUresult *r) {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
     if (p) {
@@ -301,8 +282,7 @@ bool layer_host_pools_cuMemPoolDestroy(CUmemoryPool pool, CUresult *r)
     return ours;
 }
 
-bool layer_host_pools_cuMemPoolTrimTo(CUmemoryPool pool, size_t keep, CUresult *r)
-{
+bool layer_host_pools_cuMemPoolTrimTo(CUmemoryPool pool, size_t keep, CUresult *r) {
     pthread_mutex_lock(&lock);
     end_destroyed();
     struct pool *p = find(pool);
@@ -312,16 +292,17 @@ bool layer_host_pools_cuMemPoolTrimTo(CUmemoryPool pool, size_t keep, CUresult *
     return p != NULL;
 }
 
-static CUresult attribute(struct pool *p, CUmemPool_attribute a, void *value, bool set)
-{
+static CUresult attribute(struct pool *p, CUmemPool_attribute a, void *value, bool set) {
     cuuint64_t *sizes[] = {&p->threshold, &p->reserved, &p->most_reserved, &p->used, &p->most_used};
     const cuuint64_t now[] = {0, 0, p->reserved, 0, p->used}; /* a highest figure begins anew from here */
     if (!value || a < CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES || a > CU_MEMPOOL_ATTR_USED_MEM_HIGH)
         return CUDA_ERROR_INVALID_VALUE;
     if (a < CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) {
         int *switches = &p->reuse[a - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES];
-        if (set) *switches = *(int *)value != 0;
-        else *(int *)value = *switches;
+        if (set)
+            *switches = *(int *)value != 0;
+        else
+            *(int *)value = *switches;
         return CUDA_SUCCESS;
     }
     unsigned i = a - CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
@@ -329,14 +310,16 @@ static CUresult attribute(struct pool *p, CUmemPool_attribute a, void *value, bo
         *(cuuint64_t *)value = *sizes[i];
         return CUDA_SUCCESS;
     }
-    if (i == 0) p->threshold = *(cuuint64_t *)value;
-    else if (i % 2 || *(cuuint64_t *)value) return CUDA_ERROR_INVALID_VALUE;
-    else *sizes[i] = now[i];
+    if (i == 0)
+        p->threshold = *(cuuint64_t *)value;
+    else if (i % 2 || *(cuuint64_t *)value)
+        return CUDA_ERROR_INVALID_VALUE;
+    else
+        *sizes[i] = now[i];
     return CUDA_SUCCESS;
 }
 
-bool layer_host_pools_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r)
-{
+bool layer_host_pools_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r) {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
     if (p) *r = attribute(p, attr, value, true);
@@ -344,8 +327,7 @@ bool layer_host_pools_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribu
     return p != NULL;
 }
 
-bool layer_host_pools_cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r)
-{
+bool layer_host_pools_cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value, CUresult *r) {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
     if (p) *r = attribute(p, attr, value, false);
@@ -354,8 +336,7 @@ bool layer_host_pools_cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribu
 }
 
 /* All devices and the program reach these blocks, always. */
-bool layer_host_pools_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count, CUresult *r)
-{
+bool layer_host_pools_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count, CUresult *r) {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
     pthread_mutex_unlock(&lock);
@@ -369,8 +350,8 @@ bool layer_host_pools_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDes
     return true;
 }
 
-bool layer_host_pools_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool pool, CUmemLocation *location, CUresult *r)
-{
+bool layer_host_pools_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool pool, CUmemLocation *location,
+                                         CUresult *r) {
     pthread_mutex_lock(&lock);
     struct pool *p = find(pool);
     pthread_mutex_unlock(&lock);
@@ -382,13 +363,11 @@ bool layer_host_pools_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool 
 
 /* ---- by location ---- */
 
-static bool same(const CUmemLocation *a, const CUmemLocation *b)
-{
+static bool same(const CUmemLocation *a, const CUmemLocation *b) {
     return a->type == b->type && (a->type == CU_MEM_LOCATION_TYPE_HOST || a->id == b->id);
 }
 
-static struct pool *standard_pool(const CUmemLocation *l, CUmemAllocationType type)
-{
+static struct pool *standard_pool(const CUmemLocation *l, CUmemAllocationType type) {
     for (struct pool *p = pools; p; p = p->next)
         if (p->standard && p->props.allocType == type && same(&p->props.location, l)) return p;
     struct pool *p = make(&(CUmemPoolProps){.allocType = type, .location = *l});
@@ -396,16 +375,14 @@ static struct pool *standard_pool(const CUmemLocation *l, CUmemAllocationType ty
     return p;
 }
 
-static struct choice *choice_for(const CUmemLocation *l, CUmemAllocationType type)
-{
+static struct choice *choice_for(const CUmemLocation *l, CUmemAllocationType type) {
     struct choice *c = choices;
     while (c && (c->type != type || !same(&c->location, l)))
         c = c->next;
     return c;
 }
 
-static bool pool_of(const CUmemLocation *l, CUmemAllocationType type, bool standard, CUmemoryPool *out, CUresult *r)
-{
+static bool pool_of(const CUmemLocation *l, CUmemAllocationType type, bool standard, CUmemoryPool *out, CUresult *r) {
     if (!l || !is_ours(l, type)) return false;
     *r = hawser_abi_ready();
     if (*r == CUDA_SUCCESS) *r = check_place(l);
@@ -414,24 +391,24 @@ static bool pool_of(const CUmemLocation *l, CUmemAllocationType type, bool stand
     struct choice *c = standard ? NULL : choice_for(l, type);
     struct pool *p = c && c->pool ? c->pool : standard_pool(l, type);
     pthread_mutex_unlock(&lock);
-    if (!p || !out) *r = p ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
-    else *out = (CUmemoryPool)p;
+    if (!p || !out)
+        *r = p ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
+    else
+        *out = (CUmemoryPool)p;
     return true;
 }
 
 bool layer_host_pools_cuMemGetDefaultMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type,
-                                             CUresult *r)
-{
+                                             CUresult *r) {
     return pool_of(location, type, true, pool, r);
 }
 
-bool layer_host_pools_cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type, CUresult *r)
-{
+bool layer_host_pools_cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type,
+                                      CUresult *r) {
     return pool_of(location, type, false, pool, r);
 }
 
-bool layer_host_pools_cuMemSetMemPool(CUmemLocation *l, CUmemAllocationType type, CUmemoryPool pool, CUresult *r)
-{
+bool layer_host_pools_cuMemSetMemPool(CUmemLocation *l, CUmemAllocationType type, CUmemoryPool pool, CUresult *r) {
     if (!l || !is_ours(l, type)) return false;
     *r = hawser_abi_ready();
     if (*r != CUDA_SUCCESS) return true;
@@ -443,8 +420,10 @@ bool layer_host_pools_cuMemSetMemPool(CUmemLocation *l, CUmemAllocationType type
         *c = (struct choice){choices, *l, type, NULL};
         choices = c;
     }
-    if (*r == CUDA_SUCCESS && c) c->pool = p;
-    else if (*r == CUDA_SUCCESS) *r = CUDA_ERROR_OUT_OF_MEMORY;
+    if (*r == CUDA_SUCCESS && c)
+        c->pool = p;
+    else if (*r == CUDA_SUCCESS)
+        *r = CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_unlock(&lock);
     return true;
 }

@@ -14,16 +14,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned initialized; /* times */
 static char handles[HAWSER_NVML_MAX_DEVICES];
 
-nvmlReturn_t hawser_nvml_ready(void)
-{
+nvmlReturn_t hawser_nvml_ready(void) {
     pthread_mutex_lock(&lock);
     unsigned times = initialized;
     pthread_mutex_unlock(&lock);
     return times ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
 }
 
-nvmlReturn_t nvmlInit_v2(void)
-{
+nvmlReturn_t nvmlInit_v2(void) {
     nvmlReturn_t r = hawser_nvml_open();
     if (r != NVML_SUCCESS) return r;
     pthread_mutex_lock(&lock);
@@ -32,19 +30,16 @@ nvmlReturn_t nvmlInit_v2(void)
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t nvmlInit(void)
-{
+nvmlReturn_t nvmlInit(void) {
     return nvmlInit_v2();
 }
 
-nvmlReturn_t nvmlInitWithFlags(unsigned int flags)
-{
+nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
     if (flags & ~(unsigned)(NVML_INIT_FLAG_NO_GPUS | NVML_INIT_FLAG_NO_ATTACH)) return NVML_ERROR_INVALID_ARGUMENT;
     return nvmlInit_v2();
 }
 
-nvmlReturn_t nvmlShutdown(void)
-{
+nvmlReturn_t nvmlShutdown(void) {
     pthread_mutex_lock(&lock);
     nvmlReturn_t r = initialized ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
     if (initialized) initialized--;
@@ -52,8 +47,7 @@ nvmlReturn_t nvmlShutdown(void)
     return r;
 }
 
-nvmlReturn_t hawser_nvml_index(nvmlDevice_t device, unsigned *index)
-{
+nvmlReturn_t hawser_nvml_index(nvmlDevice_t device, unsigned *index) {
     uintptr_t at = (uintptr_t)device - (uintptr_t)handles;
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
@@ -62,8 +56,7 @@ nvmlReturn_t hawser_nvml_index(nvmlDevice_t device, unsigned *index)
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *deviceCount)
-{
+nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *deviceCount) {
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
     if (!deviceCount) return NVML_ERROR_INVALID_ARGUMENT;
@@ -71,13 +64,11 @@ nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *deviceCount)
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t nvmlDeviceGetCount(unsigned int *deviceCount)
-{
+nvmlReturn_t nvmlDeviceGetCount(unsigned int *deviceCount) {
     return nvmlDeviceGetCount_v2(deviceCount);
 }
 
-nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device)
-{
+nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
     if (!device || index >= hawser_nvml_count()) return NVML_ERROR_INVALID_ARGUMENT;
@@ -85,13 +76,11 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *dev
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_t *device)
-{
+nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_t *device) {
     return nvmlDeviceGetHandleByIndex_v2(index, device);
 }
 
-nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index)
-{
+nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index) {
     unsigned found;
     nvmlReturn_t r = hawser_nvml_index(device, &found);
     if (r != NVML_SUCCESS) return r;
@@ -103,8 +92,7 @@ nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index)
 /* ---- by other names ---- */
 
 static nvmlReturn_t find(bool (*is)(const struct hawser_nvml_facts *f, const void *wanted), const void *wanted,
-                         nvmlDevice_t *device)
-{
+                         nvmlDevice_t *device) {
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
     if (!wanted || !device) return NVML_ERROR_INVALID_ARGUMENT;
@@ -116,25 +104,21 @@ static nvmlReturn_t find(bool (*is)(const struct hawser_nvml_facts *f, const voi
     return NVML_ERROR_NOT_FOUND;
 }
 
-static bool has_uuid_text(const struct hawser_nvml_facts *f, const void *wanted)
-{
+static bool has_uuid_text(const struct hawser_nvml_facts *f, const void *wanted) {
     char text[HAWSER_UUID_TEXT];
     hawser_uuid_text("GPU", f->uuid, text);
     return !strcmp(text, wanted);
 }
 
-static bool has_uuid(const struct hawser_nvml_facts *f, const void *wanted)
-{
+static bool has_uuid(const struct hawser_nvml_facts *f, const void *wanted) {
     return !memcmp(f->uuid, wanted, sizeof f->uuid);
 }
 
-nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device)
-{
+nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device) {
     return find(has_uuid_text, uuid, device);
 }
 
-nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_t *uuid, nvmlDevice_t *device)
-{
+nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_t *uuid, nvmlDevice_t *device) {
     if (uuid && uuid->version != NVML_VERSION_OF(nvmlUUID_t, 1u)) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     if (uuid && uuid->type == NVML_UUID_TYPE_BINARY) return find(has_uuid, uuid->value.bytes, device);
     if (uuid && (uuid->type != NVML_UUID_TYPE_ASCII || !memchr(uuid->value.str, 0, sizeof uuid->value.str)))
@@ -146,14 +130,12 @@ struct place {
     unsigned domain, bus, device;
 };
 
-static bool is_at(const struct hawser_nvml_facts *f, const void *wanted)
-{
+static bool is_at(const struct hawser_nvml_facts *f, const void *wanted) {
     const struct place *p = wanted;
     return p->domain == f->domain && p->bus == f->bus && p->device == f->device;
 }
 
-nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *pciBusId, nvmlDevice_t *device)
-{
+nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *pciBusId, nvmlDevice_t *device) {
     struct place p = {0};
     int end = 0;
     if (!pciBusId) return find(is_at, NULL, device);
@@ -165,13 +147,11 @@ nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *pciBusId, nvmlDevice_t
     return find(is_at, &p, device);
 }
 
-nvmlReturn_t nvmlDeviceGetHandleByPciBusId(const char *pciBusId, nvmlDevice_t *device)
-{
+nvmlReturn_t nvmlDeviceGetHandleByPciBusId(const char *pciBusId, nvmlDevice_t *device) {
     return nvmlDeviceGetHandleByPciBusId_v2(pciBusId, device);
 }
 
-nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t *device)
-{
+nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t *device) {
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
     if (!serial || !device) return NVML_ERROR_INVALID_ARGUMENT;
@@ -185,31 +165,27 @@ nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t *devic
 
 /* ---- what is known of a device ---- */
 
-static nvmlReturn_t give_text(const char *text, char *out, unsigned length)
-{
+static nvmlReturn_t give_text(const char *text, char *out, unsigned length) {
     if (!out) return NVML_ERROR_INVALID_ARGUMENT;
     if (strlen(text) >= length) return NVML_ERROR_INSUFFICIENT_SIZE;
     strcpy(out, text);
     return NVML_SUCCESS;
 }
 
-static nvmlReturn_t facts_of(nvmlDevice_t device, struct hawser_nvml_facts *out)
-{
+static nvmlReturn_t facts_of(nvmlDevice_t device, struct hawser_nvml_facts *out) {
     unsigned index;
     nvmlReturn_t r = hawser_nvml_index(device, &index);
     if (r == NVML_SUCCESS) hawser_nvml_facts(index, out);
     return r;
 }
 
-nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length)
-{
+nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length) {
     struct hawser_nvml_facts f;
     nvmlReturn_t r = facts_of(device, &f);
     return r == NVML_SUCCESS ? give_text(f.name, name, length) : r;
 }
 
-nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
-{
+nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length) {
     struct hawser_nvml_facts f;
     char text[HAWSER_UUID_TEXT];
     nvmlReturn_t r = facts_of(device, &f);
@@ -218,8 +194,7 @@ nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int len
     return give_text(text, uuid, length);
 }
 
-nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor)
-{
+nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) {
     struct hawser_nvml_facts f;
     nvmlReturn_t r = facts_of(device, &f);
     if (r != NVML_SUCCESS) return r;
@@ -229,24 +204,21 @@ nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major,
     return NVML_SUCCESS;
 }
 
-void hawser_nvml_bus_ids(nvmlPciInfo_t *pci)
-{
+void hawser_nvml_bus_ids(nvmlPciInfo_t *pci) {
     snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:%02X.0", pci->domain & 0xffff, pci->bus & 0xff,
              pci->device & 0xff);
     snprintf(pci->busId, sizeof pci->busId, "%08X:%02X:%02X.0", pci->domain, pci->bus & 0xff, pci->device & 0xff);
 }
 
 /* Older revisions write less of the structure: the first has no busId, nor what stood in its place, set. */
-nvmlReturn_t nvmlDeviceGetPciInfo(nvmlDevice_t device, nvmlPciInfo_t *pci)
-{
+nvmlReturn_t nvmlDeviceGetPciInfo(nvmlDevice_t device, nvmlPciInfo_t *pci) {
     nvmlPciInfo_t info;
     nvmlReturn_t r = nvmlDeviceGetPciInfo_v3(device, pci ? &info : NULL);
     if (r == NVML_SUCCESS) memcpy(pci, &info, offsetof(nvmlPciInfo_t, pciSubSystemId));
     return r;
 }
 
-nvmlReturn_t nvmlDeviceGetPciInfo_v2(nvmlDevice_t device, nvmlPciInfo_t *pci)
-{
+nvmlReturn_t nvmlDeviceGetPciInfo_v2(nvmlDevice_t device, nvmlPciInfo_t *pci) {
     nvmlPciInfo_t info;
     nvmlReturn_t r = nvmlDeviceGetPciInfo_v3(device, pci ? &info : NULL);
     if (r == NVML_SUCCESS) memcpy(pci, &info, offsetof(nvmlPciInfo_t, busId));

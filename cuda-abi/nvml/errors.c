@@ -1,8 +1,7 @@
 /* The words are NVML's own: programs compare them. */
 #include "nvml_functions.h"
 
-const char *nvmlErrorString(nvmlReturn_t result)
-{
+const char *nvmlErrorString(nvmlReturn_t result) {
     static const char *const texts[] = {
         "Success",
         "Uninitialized",

@@ -8,8 +8,7 @@
 
 #include "nvml_functions.h"
 
-nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *cudaDriverVersion)
-{
+nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *cudaDriverVersion) {
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
     if (!cudaDriverVersion) return NVML_ERROR_INVALID_ARGUMENT;
@@ -17,13 +16,11 @@ nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *cudaDriverVersion)
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *cudaDriverVersion)
-{
+nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *cudaDriverVersion) {
     return nvmlSystemGetCudaDriverVersion_v2(cudaDriverVersion);
 }
 
-nvmlReturn_t nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int length)
-{
+nvmlReturn_t nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int length) {
     char path[64], text[1024];
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
@@ -38,8 +35,7 @@ nvmlReturn_t nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t nvmlUnitGetCount(unsigned int *unitCount)
-{
+nvmlReturn_t nvmlUnitGetCount(unsigned int *unitCount) {
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
     if (!unitCount) return NVML_ERROR_INVALID_ARGUMENT;
@@ -49,8 +45,7 @@ nvmlReturn_t nvmlUnitGetCount(unsigned int *unitCount)
 
 /* ---- CPUs: a device that is lent is as far from one as from another ---- */
 
-nvmlReturn_t nvmlDeviceGetCpuAffinity(nvmlDevice_t device, unsigned int cpuSetSize, unsigned long *cpuSet)
-{
+nvmlReturn_t nvmlDeviceGetCpuAffinity(nvmlDevice_t device, unsigned int cpuSetSize, unsigned long *cpuSet) {
     unsigned index;
     cpu_set_t mine;
     const unsigned bits = 8 * sizeof *cpuSet;
@@ -65,21 +60,18 @@ nvmlReturn_t nvmlDeviceGetCpuAffinity(nvmlDevice_t device, unsigned int cpuSetSi
 }
 
 /* The CPUs near a device are all that the process has, so a thread stays on those that it is on. */
-nvmlReturn_t nvmlDeviceSetCpuAffinity(nvmlDevice_t device)
-{
+nvmlReturn_t nvmlDeviceSetCpuAffinity(nvmlDevice_t device) {
     unsigned index;
     return hawser_nvml_index(device, &index);
 }
 
-nvmlReturn_t nvmlDeviceClearCpuAffinity(nvmlDevice_t device)
-{
+nvmlReturn_t nvmlDeviceClearCpuAffinity(nvmlDevice_t device) {
     unsigned index;
     return hawser_nvml_index(device, &index);
 }
 
 nvmlReturn_t nvmlDeviceGetCpuAffinityWithinScope(nvmlDevice_t device, unsigned int cpuSetSize, unsigned long *cpuSet,
-                                                 nvmlAffinityScope_t scope)
-{
+                                                 nvmlAffinityScope_t scope) {
     if (scope > 1) return NVML_ERROR_INVALID_ARGUMENT;
     return nvmlDeviceGetCpuAffinity(device, cpuSetSize, cpuSet);
 }
@@ -87,8 +79,7 @@ nvmlReturn_t nvmlDeviceGetCpuAffinityWithinScope(nvmlDevice_t device, unsigned i
 /* ---- devices near each other ---- */
 
 /* Gives devices; their count alone if the caller has no room. */
-static nvmlReturn_t give_devices(const nvmlDevice_t *found, unsigned n, unsigned *count, nvmlDevice_t *out)
-{
+static nvmlReturn_t give_devices(const nvmlDevice_t *found, unsigned n, unsigned *count, nvmlDevice_t *out) {
     unsigned room = *count;
     *count = n;
     if (!room) return NVML_SUCCESS;
@@ -97,8 +88,7 @@ static nvmlReturn_t give_devices(const nvmlDevice_t *found, unsigned n, unsigned
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t nvmlSystemGetTopologyGpuSet(unsigned int cpuNumber, unsigned int *count, nvmlDevice_t *deviceArray)
-{
+nvmlReturn_t nvmlSystemGetTopologyGpuSet(unsigned int cpuNumber, unsigned int *count, nvmlDevice_t *deviceArray) {
     nvmlDevice_t all[HAWSER_NVML_MAX_DEVICES];
     nvmlReturn_t r = hawser_nvml_ready();
     if (r != NVML_SUCCESS) return r;
@@ -109,8 +99,7 @@ nvmlReturn_t nvmlSystemGetTopologyGpuSet(unsigned int cpuNumber, unsigned int *c
 }
 
 nvmlReturn_t nvmlDeviceGetTopologyNearestGpus(nvmlDevice_t device, nvmlGpuTopologyLevel_t level, unsigned int *count,
-                                              nvmlDevice_t *deviceArray)
-{
+                                              nvmlDevice_t *deviceArray) {
     nvmlDevice_t near[HAWSER_NVML_MAX_DEVICES];
     unsigned index, n = 0;
     nvmlReturn_t r = hawser_nvml_index(device, &index);
@@ -129,8 +118,7 @@ nvmlReturn_t nvmlDeviceGetTopologyNearestGpus(nvmlDevice_t device, nvmlGpuTopolo
 /* ---- processes: this one. Others have sessions of their own, and their devices are their business ---- */
 
 static nvmlReturn_t processes(nvmlDevice_t device, enum hawser_nvml_processes kind, unsigned *count, bool has_room,
-                              struct hawser_nvml_process *out)
-{
+                              struct hawser_nvml_process *out) {
     unsigned index, room;
     nvmlReturn_t r = hawser_nvml_index(device, &index);
     if (r != NVML_SUCCESS) return r;
@@ -142,23 +130,20 @@ static nvmlReturn_t processes(nvmlDevice_t device, enum hawser_nvml_processes ki
     return out->running > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
 }
 
-static void fill_v1(nvmlProcessInfo_v1_t *info, const struct hawser_nvml_process *p)
-{
+static void fill_v1(nvmlProcessInfo_v1_t *info, const struct hawser_nvml_process *p) {
     *info = (nvmlProcessInfo_v1_t){(unsigned)getpid(), p->used};
 }
 
-static void fill(nvmlProcessInfo_t *info, const struct hawser_nvml_process *p)
-{
+static void fill(nvmlProcessInfo_t *info, const struct hawser_nvml_process *p) {
     *info = (nvmlProcessInfo_t){(unsigned)getpid(), p->used, p->gpu_instance, p->compute_instance};
 }
 
-#define PROCESSES(name, kind, type, fill) \
-    nvmlReturn_t name(nvmlDevice_t device, unsigned int *infoCount, type *infos) \
-    { \
-        struct hawser_nvml_process p = {0}; \
-        nvmlReturn_t r = processes(device, kind, infoCount, infos != NULL, &p); \
-        if (r == NVML_SUCCESS && p.running) fill(infos, &p); \
-        return r; \
+#define PROCESSES(name, kind, type, fill)                                                                              \
+    nvmlReturn_t name(nvmlDevice_t device, unsigned int *infoCount, type *infos) {                                     \
+        struct hawser_nvml_process p = {0};                                                                            \
+        nvmlReturn_t r = processes(device, kind, infoCount, infos != NULL, &p);                                        \
+        if (r == NVML_SUCCESS && p.running) fill(infos, &p);                                                           \
+        return r;                                                                                                      \
     }
 PROCESSES(nvmlDeviceGetComputeRunningProcesses, HAWSER_NVML_COMPUTE, nvmlProcessInfo_v1_t, fill_v1)
 PROCESSES(nvmlDeviceGetComputeRunningProcesses_v2, HAWSER_NVML_COMPUTE, nvmlProcessInfo_t, fill)

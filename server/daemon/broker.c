@@ -22,17 +22,17 @@
 #include "wire.pb-c.h"
 
 #define MAX_HELLO (64 << 10) /* bytes; more is no greeting */
-#define MOST_AT_ONCE 16   /* messages of one worker */
-#define HANDSHAKE_MS 3000 /* who has not greeted by then is cut off */
+#define MOST_AT_ONCE 16      /* messages of one worker */
+#define HANDSHAKE_MS 3000    /* who has not greeted by then is cut off */
 
 /* A worker, from its start until it has been waited for. */
 struct worker_entry {
     struct worker_entry *next;
     pid_t pid;
-    int control;                   /* -1 once the session has ended */
-    unsigned long session;         /* its number, for people */
-    bool ready;                    /* the guest has been told where it listens, or that it does not */
-    unsigned listener;             /* by which the guest came */
+    int control;           /* -1 once the session has ended */
+    unsigned long session; /* its number, for people */
+    bool ready;            /* the guest has been told where it listens, or that it does not */
+    unsigned listener;     /* by which the guest came */
     struct hawser_peer guest;
     uint8_t token[CONTROL_TOKEN];
     char endpoint[HAWSER_ENDPOINT_MAX];
@@ -48,8 +48,7 @@ struct broker {
 
 /* ---- answers ---- */
 
-static void answer(struct broker *b, unsigned listener, const struct hawser_peer *to, const Hawser__ToGuest *m)
-{
+static void answer(struct broker *b, unsigned listener, const struct hawser_peer *to, const Hawser__ToGuest *m) {
     uint8_t buf[4096];
     size_t n = hawser__to_guest__get_packed_size(m);
     if (n > sizeof buf) return;
@@ -58,8 +57,7 @@ static void answer(struct broker *b, unsigned listener, const struct hawser_peer
     b->listener[listener]->ops->send(b->listener[listener], to, &f, 1);
 }
 
-static void refuse(struct broker *b, unsigned listener, const struct hawser_peer *to, const char *reason)
-{
+static void refuse(struct broker *b, unsigned listener, const struct hawser_peer *to, const char *reason) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Refused refused = HAWSER__REFUSED__INIT;
     refused.reason = (char *)reason;
@@ -69,8 +67,7 @@ static void refuse(struct broker *b, unsigned listener, const struct hawser_peer
 }
 
 /* entry NULL: the answer to a probe. */
-static void welcome(struct broker *b, unsigned listener, const struct hawser_peer *to, struct worker_entry *entry)
-{
+static void welcome(struct broker *b, unsigned listener, const struct hawser_peer *to, struct worker_entry *entry) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Welcome w = HAWSER__WELCOME__INIT;
     w.protocol_major = HAWSER_PROTOCOL_MAJOR;
@@ -88,8 +85,7 @@ static void welcome(struct broker *b, unsigned listener, const struct hawser_pee
 /* ---- workers ---- */
 
 /* The worker's own endpoint: beside the broker's socket file, or another port of the same host. */
-static void worker_endpoint(struct broker *b, unsigned listener, char *out, size_t size)
-{
+static void worker_endpoint(struct broker *b, unsigned listener, char *out, size_t size) {
     const char *e = b->settings->listen[listener];
     const char *colon = strrchr(e, ':');
     if (!strncmp(e, "tcp://", 6))
@@ -98,8 +94,8 @@ static void worker_endpoint(struct broker *b, unsigned listener, char *out, size
         snprintf(out, size, "%s.%lu", e, b->started);
 }
 
-static void start_worker(struct broker *b, unsigned listener, const struct hawser_peer *from, const Hawser__Hello *hello)
-{
+static void start_worker(struct broker *b, unsigned listener, const struct hawser_peer *from,
+                         const Hawser__Hello *hello) {
     char endpoint[HAWSER_ENDPOINT_MAX + 24];
     struct worker_entry *w = calloc(1, sizeof *w);
     if (!w) return refuse(b, listener, from, "the host is out of memory");
@@ -119,17 +115,14 @@ static void start_worker(struct broker *b, unsigned listener, const struct hawse
                hello->program, hello->pid, hello->host, hello->protocol_major, hello->protocol_minor, (int)w->pid);
 }
 
-static void tell_counts(const struct worker_entry *w, const Control__Counts *c, bool ended)
-{
-    hawser_log(HAWSER_INFO,
-               "session %lu%s: %llu calls served, %llu things, %llu bytes of device memory, %llu at most", w->session,
-               ended ? " ended" : "", (unsigned long long)c->calls, (unsigned long long)c->things,
+static void tell_counts(const struct worker_entry *w, const Control__Counts *c, bool ended) {
+    hawser_log(HAWSER_INFO, "session %lu%s: %llu calls served, %llu things, %llu bytes of device memory, %llu at most",
+               w->session, ended ? " ended" : "", (unsigned long long)c->calls, (unsigned long long)c->things,
                (unsigned long long)c->memory, (unsigned long long)c->memory_peak);
 }
 
 /* A message of the worker's, which may be anything if its guest has taken it over. */
-static void hear_message(struct broker *b, struct worker_entry *w, const Control__ToBroker *m)
-{
+static void hear_message(struct broker *b, struct worker_entry *w, const Control__ToBroker *m) {
     if (m->ready && !w->ready) {
         w->ready = true;
         snprintf(w->endpoint, sizeof w->endpoint, "%s", m->ready->endpoint);
@@ -139,8 +132,7 @@ static void hear_message(struct broker *b, struct worker_entry *w, const Control
     if (m->ended) tell_counts(w, m->ended, true);
 }
 
-static void end_channel(struct broker *b, struct worker_entry *w)
-{
+static void end_channel(struct broker *b, struct worker_entry *w) {
     if (!w->ready) refuse(b, w->listener, &w->guest, "its worker process could not start; the host's log says why");
     hawser_log(HAWSER_DEBUG, "session %lu has no worker any more", w->session);
     close(w->control);
@@ -148,8 +140,7 @@ static void end_channel(struct broker *b, struct worker_entry *w)
 }
 
 /* What the worker has said; one that never stops holds up no other. The end of the channel is that of its session. */
-static void hear_worker(struct broker *b, struct worker_entry *w)
-{
+static void hear_worker(struct broker *b, struct worker_entry *w) {
     for (int i = 0; i < MOST_AT_ONCE; i++) {
         ProtobufCMessage *m = control_receive(w->control, &control__to_broker__descriptor, false);
         if (!m && errno == EAGAIN) return;
@@ -160,8 +151,7 @@ static void hear_worker(struct broker *b, struct worker_entry *w)
 }
 
 /* The sessions' counts come into the log; with HAWSER_LOG=debug also what they have. */
-static void ask_workers(struct broker *b)
-{
+static void ask_workers(struct broker *b) {
     Control__ToWorker m = CONTROL__TO_WORKER__INIT;
     Control__Report report = CONTROL__REPORT__INIT;
     m.report = &report;
@@ -169,8 +159,7 @@ static void ask_workers(struct broker *b)
         if (w->control >= 0) control_send(w->control, &m.base);
 }
 
-static void bury(struct broker *b, pid_t pid, int status)
-{
+static void bury(struct broker *b, pid_t pid, int status) {
     for (struct worker_entry **p = &b->workers, *w; (w = *p); p = &w->next) {
         if (w->pid != pid) continue;
         *p = w->next;
@@ -188,14 +177,13 @@ static void bury(struct broker *b, pid_t pid, int status)
 
 /* ---- greetings ---- */
 
-static void cut_off(struct broker *b, unsigned listener, const struct hawser_peer *peer)
-{
+static void cut_off(struct broker *b, unsigned listener, const struct hawser_peer *peer) {
     if (b->listener[listener]->ops->cut(b->listener[listener], peer))
         hawser_log(HAWSER_WARN, "a message that is no greeting: connection closed");
 }
 
-static void greet(struct broker *b, unsigned listener, const struct hawser_peer *from, const struct hawser_message *message)
-{
+static void greet(struct broker *b, unsigned listener, const struct hawser_peer *from,
+                  const struct hawser_message *message) {
     Hawser__ToHost *m = hawser__to_host__unpack(NULL, message->frame[0].size, message->frame[0].data);
     if (!m || !m->hello) {
         cut_off(b, listener, from);
@@ -213,25 +201,25 @@ static void greet(struct broker *b, unsigned listener, const struct hawser_peer 
 }
 
 /* All that guests have sent; a listener is polled only when it says that there is nothing more. */
-static void hear_guests(struct broker *b, unsigned listener)
-{
+static void hear_guests(struct broker *b, unsigned listener) {
     struct hawser_peer from;
     struct hawser_message m;
     int status;
     while ((status = b->listener[listener]->ops->recv(b->listener[listener], &from, &m)) == HAWSER_LANE_OK ||
            status == HAWSER_LANE_BROKEN) {
-        if (status == HAWSER_LANE_OK) greet(b, listener, &from, &m);
-        else cut_off(b, listener, &from);
+        if (status == HAWSER_LANE_OK)
+            greet(b, listener, &from, &m);
+        else
+            cut_off(b, listener, &from);
         hawser_message_clear(&m);
     }
 }
 
 /* ---- the loop ---- */
 
-static int open_listener(struct broker *b, unsigned i)
-{
-    static const struct hawser_listen_options options = {.max_frames = 1, .max_frame_size = MAX_HELLO,
-                                                         .handshake_ms = HANDSHAKE_MS};
+static int open_listener(struct broker *b, unsigned i) {
+    static const struct hawser_listen_options options = {
+        .max_frames = 1, .max_frame_size = MAX_HELLO, .handshake_ms = HANDSHAKE_MS};
     const char *endpoint = b->settings->listen[i];
     char err[512], bound[HAWSER_ENDPOINT_MAX];
     struct hawser_endpoint e;
@@ -250,8 +238,7 @@ static int open_listener(struct broker *b, unsigned i)
 }
 
 /* False when the broker has been told to end. */
-static bool hear_signals(struct broker *b)
-{
+static bool hear_signals(struct broker *b) {
     struct signalfd_siginfo info;
     bool go_on = true;
     while (read(b->signals, &info, sizeof info) == sizeof info)
@@ -272,8 +259,7 @@ struct watched {
     unsigned n, signals, workers, lifetime;
 };
 
-static bool watch(struct broker *b, struct watched *w)
-{
+static bool watch(struct broker *b, struct watched *w) {
     const struct broker_settings *s = b->settings;
     unsigned n_workers = 0;
     for (struct worker_entry *e = b->workers; e; e = e->next)
@@ -293,8 +279,7 @@ static bool watch(struct broker *b, struct watched *w)
 }
 
 /* False when the broker has been told to end. */
-static bool step(struct broker *b)
-{
+static bool step(struct broker *b) {
     struct watched w;
     bool go_on = true;
     for (unsigned i = 0; i < b->settings->n_listen; i++)
@@ -312,8 +297,7 @@ static bool step(struct broker *b)
     return go_on;
 }
 
-static void end_all(struct broker *b)
-{
+static void end_all(struct broker *b) {
     for (struct worker_entry *w = b->workers; w; w = w->next)
         kill(w->pid, SIGKILL);
     while (b->workers) {
@@ -335,8 +319,7 @@ static void end_all(struct broker *b)
         if (b->listener[i]) b->listener[i]->ops->close(b->listener[i]);
 }
 
-int broker_run(const struct broker_settings *s)
-{
+int broker_run(const struct broker_settings *s) {
     struct broker b = {.settings = s};
     sigset_t set;
     sigemptyset(&set);

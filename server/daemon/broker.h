@@ -17,8 +17,8 @@ struct broker_settings {
     const char *library; /* driver library for the workers */
     bool software;       /* which is the software GPU */
     unsigned ports_lo, ports_hi;
-    int ready_fd;        /* gets "ready ENDPOINT" once all endpoints are bound; -1 for none */
-    int lifetime_fd;     /* the broker ends when its other end is closed; -1 for none */
+    int ready_fd;    /* gets "ready ENDPOINT" once all endpoints are bound; -1 for none */
+    int lifetime_fd; /* the broker ends when its other end is closed; -1 for none */
 };
 
 /* Serves until SIGTERM, SIGINT or the end of lifetime_fd. Exit status for the process. */

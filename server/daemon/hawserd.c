@@ -15,8 +15,7 @@
 #include "log.h"
 #include "value.h"
 
-static void usage(FILE *to)
-{
+static void usage(FILE *to) {
     fputs("usage: hawserd --listen ENDPOINT [--listen ENDPOINT …] [options]\n"
           "Lends this machine's GPU, or the software GPU, to guests.\n"
           "\n"
@@ -41,8 +40,7 @@ struct options {
 
 enum parsed { RIGHT, TOLD /* what is wrong */, USAGE };
 
-static bool check(const char *option, const char *value)
-{
+static bool check(const char *option, const char *value) {
     char err[512];
     if (hawser_value_check(option, value, err, sizeof err)) return true;
     fprintf(stderr, "hawserd: %s\n", err);
@@ -50,8 +48,7 @@ static bool check(const char *option, const char *value)
 }
 
 /* An open descriptor. */
-static bool descriptor(const char *option, const char *value, int *out)
-{
+static bool descriptor(const char *option, const char *value, int *out) {
     long n;
     if (hawser_number(value, 0, INT_MAX, &n) && fcntl((int)n, F_GETFD) >= 0) {
         *out = (int)n;
@@ -61,8 +58,7 @@ static bool descriptor(const char *option, const char *value, int *out)
     return false;
 }
 
-static bool ports(const char *value, struct broker_settings *b)
-{
+static bool ports(const char *value, struct broker_settings *b) {
     int end = 0;
     if (sscanf(value, "%u-%u%n", &b->ports_lo, &b->ports_hi, &end) == 2 && !value[end] && b->ports_lo >= 1 &&
         b->ports_hi <= 65535 && b->ports_lo <= b->ports_hi)
@@ -71,15 +67,18 @@ static bool ports(const char *value, struct broker_settings *b)
     return false;
 }
 
-static enum parsed parse(int argc, char **argv, struct options *o)
-{
-    static const struct option table[] = {
-        {"listen", required_argument, NULL, 'l'},      {"device", required_argument, NULL, 'd'},
-        {"mem", required_argument, NULL, 'm'},         {"threads", required_argument, NULL, 't'},
-        {"worker-ports", required_argument, NULL, 'w'}, {"ready-fd", required_argument, NULL, 'r'},
-        {"lifetime-fd", required_argument, NULL, 'f'}, {"private", no_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},              {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0}};
+static enum parsed parse(int argc, char **argv, struct options *o) {
+    static const struct option table[] = {{"listen", required_argument, NULL, 'l'},
+                                          {"device", required_argument, NULL, 'd'},
+                                          {"mem", required_argument, NULL, 'm'},
+                                          {"threads", required_argument, NULL, 't'},
+                                          {"worker-ports", required_argument, NULL, 'w'},
+                                          {"ready-fd", required_argument, NULL, 'r'},
+                                          {"lifetime-fd", required_argument, NULL, 'f'},
+                                          {"private", no_argument, NULL, 'p'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
     struct broker_settings *b = &o->broker;
     int c;
     while ((c = getopt_long(argc, argv, "", table, NULL)) != -1)
@@ -128,8 +127,7 @@ static enum parsed parse(int argc, char **argv, struct options *o)
 }
 
 /* NAME relative to this program's own folder. */
-static char *beside(const char *name)
-{
+static char *beside(const char *name) {
     char self[PATH_MAX], path[PATH_MAX + 64];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n < 0) {
@@ -141,8 +139,7 @@ static char *beside(const char *name)
     return strdup(path);
 }
 
-static const char *choose_library(const char *device)
-{
+static const char *choose_library(const char *device) {
     if (strcmp(device, "soft") != 0 && lend_works("libcuda.so.1")) return "libcuda.so.1";
     if (!strcmp(device, "cuda")) {
         fprintf(stderr, "hawserd: --device cuda: NVIDIA's libcuda.so.1 is missing or finds no GPU\n");
@@ -151,8 +148,7 @@ static const char *choose_library(const char *device)
     return beside("../lib/softgpu/libcuda.so.1");
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct options o = {.broker = {.ready_fd = -1, .lifetime_fd = -1}, .device = "auto"};
     hawser_log_name("hawserd");
     enum parsed parsed = parse(argc, argv, &o);

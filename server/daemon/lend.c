@@ -16,8 +16,7 @@
 
 #define LIST_SIZE (HAWSER_MAX_DEVICES * HAWSER_UUID_TEXT + 1)
 
-void lend_environment(bool private)
-{
+void lend_environment(bool private) {
     /* What guests do for themselves. */
     static const char *const own[] = {"LD_PRELOAD", "HAWSER_SERVER", "NVIDIA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING",
                                       "CUDA_LOG_FILE"};
@@ -29,8 +28,7 @@ void lend_environment(bool private)
 
 /* A device of an instance of a GPU has a name of its own, beside its GPU's. */
 static void name_device(CUdevice device, CUresult (*first)(CUuuid *, CUdevice), CUresult (*second)(CUuuid *, CUdevice),
-                        char out[HAWSER_UUID_TEXT])
-{
+                        char out[HAWSER_UUID_TEXT]) {
     CUuuid gpu = {{0}}, own;
     if (first) first(&gpu, device);
     if (!second || second(&own, device) != CUDA_SUCCESS) own = gpu;
@@ -38,8 +36,7 @@ static void name_device(CUdevice device, CUresult (*first)(CUuuid *, CUdevice), 
 }
 
 /* In a child: the names of the devices that the driver shows, each with a comma behind it. */
-static void write_names(const char *library, int fd)
-{
+static void write_names(const char *library, int fd) {
     char err[1024], text[HAWSER_UUID_TEXT];
     int n = 0;
     void *lib = library_open(library, "cuInit", err, sizeof err);
@@ -59,16 +56,15 @@ static void write_names(const char *library, int fd)
     _exit(0);
 }
 
-static int status_of(pid_t pid)
-{
+static int status_of(pid_t pid) {
     int status = -1;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return status;
 }
 
 /* Asked in a child, because a driver once loaded stays. */
-static void names_of(const char *library, char list[LIST_SIZE])
-{
+static void names_of(const char *library, char list[LIST_SIZE]) {
     int pair[2];
     size_t size = 0;
     ssize_t n;
@@ -85,8 +81,7 @@ static void names_of(const char *library, char list[LIST_SIZE])
     status_of(pid);
 }
 
-bool lend_software(const char *library)
-{
+bool lend_software(const char *library) {
     char err[1024];
     fflush(NULL);
     pid_t pid = fork();
@@ -97,15 +92,13 @@ bool lend_software(const char *library)
     return status_of(pid) == 0;
 }
 
-bool lend_works(const char *library)
-{
+bool lend_works(const char *library) {
     char list[LIST_SIZE];
     names_of(library, list);
     return *list;
 }
 
-void lend_by_name(const char *library)
-{
+void lend_by_name(const char *library) {
     char list[LIST_SIZE];
     const char *wanted = getenv("CUDA_VISIBLE_DEVICES");
     if (!wanted) return;

@@ -22,7 +22,7 @@ struct block {
     struct staging *staging;
     uint64_t context;
     size_t size;
-    void *memory;     /* pinned */
+    void *memory; /* pinned */
     CUevent done;
 };
 
@@ -44,24 +44,23 @@ struct sending {
 
 struct staging {
     struct session *session;
-    pthread_mutex_t push_lock;    /* from taking an entry off "later" until it is on the lane */
-    pthread_mutex_t lock;         /* all below; taken after push_lock */
-    pthread_cond_t more;          /* for the thread that looks after "later" */
-    pthread_cond_t sent;          /* a block came back from the lane */
+    pthread_mutex_t push_lock; /* from taking an entry off "later" until it is on the lane */
+    pthread_mutex_t lock;      /* all below; taken after push_lock */
+    pthread_cond_t more;       /* for the thread that looks after "later" */
+    pthread_cond_t sent;       /* a block came back from the lane */
     struct sending *sending;
-    struct block *idle;           /* ready for use */
+    struct block *idle;                       /* ready for use */
     struct block *to_device, **to_device_end; /* in use until their events are done, oldest first */
     struct later *later, **later_end;
     size_t bytes;
     bool ends;
-    pthread_t thread;             /* that looks after "later" */
+    pthread_t thread; /* that looks after "later" */
 };
 
 /* ---- blocks ---- */
 
 /* Under the lock. Takes back blocks whose bytes have reached the device; with wait, at least one. */
-static void reclaim(struct staging *s, const struct cuda_driver *d, bool wait)
-{
+static void reclaim(struct staging *s, const struct cuda_driver *d, bool wait) {
     while (s->to_device) {
         struct block *b = s->to_device;
         if (d->cuEventQuery(b->done) == CUDA_ERROR_NOT_READY) {
@@ -81,8 +80,7 @@ static void reclaim(struct staging *s, const struct cuda_driver *d, bool wait)
 }
 
 /* Under the lock. An idle block of this context and size class, or NULL. */
-static struct block *take_idle(struct staging *s, uint64_t context, size_t size)
-{
+static struct block *take_idle(struct staging *s, uint64_t context, size_t size) {
     for (struct block **p = &s->idle; *p; p = &(*p)->next) {
         struct block *b = *p;
         if (b->context != context || b->size != size) continue;
@@ -92,8 +90,7 @@ static struct block *take_idle(struct staging *s, uint64_t context, size_t size)
     return NULL;
 }
 
-static CUresult new_block(struct served *c, size_t size, struct block **out)
-{
+static CUresult new_block(struct served *c, size_t size, struct block **out) {
     struct block *b = calloc(1, sizeof *b);
     if (!b) return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult r = c->driver->cuMemHostAlloc(&b->memory, size, CU_MEMHOSTALLOC_PORTABLE);
@@ -110,8 +107,7 @@ static CUresult new_block(struct served *c, size_t size, struct block **out)
     return CUDA_SUCCESS;
 }
 
-static CUresult take_block(struct served *c, size_t need, struct block **out)
-{
+static CUresult take_block(struct served *c, size_t need, struct block **out) {
     struct staging *s = c->session->staging;
     size_t size = need <= BLOCK_SMALL ? BLOCK_SMALL : BLOCK_LARGE;
     pthread_mutex_lock(&s->lock);
@@ -136,8 +132,7 @@ static CUresult take_block(struct served *c, size_t need, struct block **out)
     return CUDA_SUCCESS;
 }
 
-static void give_block(struct block *b)
-{
+static void give_block(struct block *b) {
     struct staging *s = b->staging;
     pthread_mutex_lock(&s->lock);
     b->next = s->idle;
@@ -146,8 +141,7 @@ static void give_block(struct block *b)
 }
 
 /* Under the lock. */
-static struct sending *sending_of(struct staging *s, uint64_t context)
-{
+static struct sending *sending_of(struct staging *s, uint64_t context) {
     struct sending *e = s->sending;
     while (e && e->context != context)
         e = e->next;
@@ -155,8 +149,7 @@ static struct sending *sending_of(struct staging *s, uint64_t context)
 }
 
 /* Counts a block that goes to the lane; false when memory is short. */
-static bool begin_sending(struct block *b)
-{
+static bool begin_sending(struct block *b) {
     struct staging *s = b->staging;
     pthread_mutex_lock(&s->lock);
     struct sending *e = sending_of(s, b->context);
@@ -171,8 +164,7 @@ static bool begin_sending(struct block *b)
 }
 
 /* Called by the lane when a frame has left. */
-static void frame_sent(void *data, void *hint)
-{
+static void frame_sent(void *data, void *hint) {
     (void)data;
     struct block *b = hint;
     struct staging *s = b->staging;
@@ -186,22 +178,25 @@ static void frame_sent(void *data, void *hint)
 
 /* ---- to the device ---- */
 
-static CUresult copy_rows(const struct cuda_driver *d, CUdeviceptr dst, size_t pitch, const void *src,
-                          size_t width, size_t height, CUstream stream)
-{
+static CUresult copy_rows(const struct cuda_driver *d, CUdeviceptr dst, size_t pitch, const void *src, size_t width,
+                          size_t height, CUstream stream) {
     if (height == 1) return d->cuMemcpyHtoDAsync_v2(dst, src, width, stream);
-    CUDA_MEMCPY2D m = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = src, .srcPitch = width,
-                       .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = dst, .dstPitch = pitch,
-                       .WidthInBytes = width, .Height = height};
+    CUDA_MEMCPY2D m = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                       .srcHost = src,
+                       .srcPitch = width,
+                       .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = dst,
+                       .dstPitch = pitch,
+                       .WidthInBytes = width,
+                       .Height = height};
     return d->cuMemcpy2DAsync_v2(&m, stream);
 }
 
-CUresult serve_CopyIn(struct served *c, const struct copy_in_args *a)
-{
+CUresult serve_CopyIn(struct served *c, const struct copy_in_args *a) {
     struct block *b;
     size_t size;
-    if (c->n_frames != 1 || __builtin_mul_overflow(a->width, a->height, &size) ||
-        size != c->frames[0].size || size > HAWSER_BULK_CHUNK)
+    if (c->n_frames != 1 || __builtin_mul_overflow(a->width, a->height, &size) || size != c->frames[0].size ||
+        size > HAWSER_BULK_CHUNK)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = take_block(c, size, &b);
     if (r != CUDA_SUCCESS) return r;
@@ -230,8 +225,7 @@ struct piece {
     size_t size, row, column, width, rows;
 };
 
-static bool next_piece(const struct copy_out_args *a, struct piece *p)
-{
+static bool next_piece(const struct copy_out_args *a, struct piece *p) {
     p->offset += p->size;
     if (p->offset >= a->width * a->height) return false;
     p->row = p->offset / a->width;
@@ -250,8 +244,8 @@ static bool next_piece(const struct copy_out_args *a, struct piece *p)
 }
 
 /* Starts a piece's copy into a block and records its end there. */
-static CUresult start_piece(struct served *c, const struct copy_out_args *a, const struct piece *p, struct block **out)
-{
+static CUresult start_piece(struct served *c, const struct copy_out_args *a, const struct piece *p,
+                            struct block **out) {
     CUresult r = take_block(c, p->size, out);
     if (r != CUDA_SUCCESS) return r;
     struct block *b = *out;
@@ -259,9 +253,14 @@ static CUresult start_piece(struct served *c, const struct copy_out_args *a, con
     if (p->rows == 1) {
         r = c->driver->cuMemcpyDtoHAsync_v2(b->memory, src, p->width, a->stream);
     } else {
-        CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = src, .srcPitch = a->pitch,
-                           .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = b->memory,
-                           .dstPitch = p->width, .WidthInBytes = p->width, .Height = p->rows};
+        CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                           .srcDevice = src,
+                           .srcPitch = a->pitch,
+                           .dstMemoryType = CU_MEMORYTYPE_HOST,
+                           .dstHost = b->memory,
+                           .dstPitch = p->width,
+                           .WidthInBytes = p->width,
+                           .Height = p->rows};
         r = c->driver->cuMemcpy2DAsync_v2(&d, a->stream);
     }
     if (r == CUDA_SUCCESS) r = c->driver->cuEventRecord(b->done, a->stream);
@@ -270,9 +269,8 @@ static CUresult start_piece(struct served *c, const struct copy_out_args *a, con
 }
 
 /* A failed piece is the transfer's last: nothing more would complete it. */
-static void push(struct session *session, struct block *b, uint64_t transfer, uint64_t offset, size_t size,
-                 bool last, CUresult result)
-{
+static void push(struct session *session, struct block *b, uint64_t transfer, uint64_t offset, size_t size, bool last,
+                 CUresult result) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Push p = HAWSER__PUSH__INIT, *list[] = {&p};
     struct hawser_frame f = {0};
@@ -291,14 +289,12 @@ static void push(struct session *session, struct block *b, uint64_t transfer, ui
     session_send(session, &m, &f, 1);
 }
 
-static bool sane(const struct copy_out_args *a)
-{
+static bool sane(const struct copy_out_args *a) {
     size_t size;
     return a->width && a->height && !__builtin_mul_overflow(a->width, a->height, &size);
 }
 
-CUresult serve_CopyOut(struct served *c, const struct copy_out_args *a)
-{
+CUresult serve_CopyOut(struct served *c, const struct copy_out_args *a) {
     CUresult r = CUDA_SUCCESS;
     if (!sane(a)) return CUDA_ERROR_INVALID_VALUE;
     struct {
@@ -327,8 +323,7 @@ CUresult serve_CopyOut(struct served *c, const struct copy_out_args *a)
     return r;
 }
 
-static CUresult push_later(struct served *c, const struct copy_out_args *a)
-{
+static CUresult push_later(struct served *c, const struct copy_out_args *a) {
     struct staging *s = c->session->staging;
     CUresult r = sane(a) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     struct piece p = {0};
@@ -352,8 +347,7 @@ static CUresult push_later(struct served *c, const struct copy_out_args *a)
     return r;
 }
 
-CUresult serve_CopyOutLater(struct served *c, const struct copy_out_later_args *l, CUresult wrong)
-{
+CUresult serve_CopyOutLater(struct served *c, const struct copy_out_later_args *l, CUresult wrong) {
     struct copy_out_args a = {l->src, l->pitch, l->width, l->height, l->stream, l->transfer};
     CUresult r = wrong == CUDA_SUCCESS ? push_later(c, &a) : wrong;
     /* The guest must learn that nothing more comes. */
@@ -362,8 +356,7 @@ CUresult serve_CopyOutLater(struct served *c, const struct copy_out_later_args *
 }
 
 /* Under the lock. The first entry whose copy is done, taken off the list, with its result. */
-static struct later *take_ready(struct staging *s, const struct cuda_driver *d, CUresult *result)
-{
+static struct later *take_ready(struct staging *s, const struct cuda_driver *d, CUresult *result) {
     struct later *e;
     for (struct later **at = &s->later; (e = *at); at = &e->next) {
         *result = d->cuEventQuery(e->block->done);
@@ -377,8 +370,7 @@ static struct later *take_ready(struct staging *s, const struct cuda_driver *d, 
 
 /* When this returns, every copy that was done before the call is on the lane: also one that another
  * thread had begun to push. */
-void staging_push_ready(struct session *session)
-{
+void staging_push_ready(struct session *session) {
     struct staging *s = session->staging;
     struct later *e;
     CUresult r = CUDA_SUCCESS;
@@ -394,8 +386,7 @@ void staging_push_ready(struct session *session)
 }
 
 /* Looks after the copies that no call waits for. */
-static void *look_after_later(void *arg)
-{
+static void *look_after_later(void *arg) {
     struct staging *s = arg;
     for (;;) {
         pthread_mutex_lock(&s->lock);
@@ -409,8 +400,7 @@ static void *look_after_later(void *arg)
     }
 }
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct staging *s = calloc(1, sizeof *s);
     pthread_t t;
     if (!s) return false;
@@ -427,24 +417,26 @@ static bool begin(struct session *session)
     return true;
 }
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct staging *s = session->staging;
     pthread_mutex_lock(&s->lock);
     for (struct block *b = s->idle; b; b = b->next)
-        visit(&(struct session_item){.what = "staging block", .context = b->context, .size = b->size, .made_by = ""}, arg);
-    for (struct block *b = s->to_device; b; b = b->next)
-        visit(&(struct session_item){.what = "copy to the device", .context = b->context, .size = b->size, .made_by = ""},
+        visit(&(struct session_item){.what = "staging block", .context = b->context, .size = b->size, .made_by = ""},
               arg);
+    for (struct block *b = s->to_device; b; b = b->next)
+        visit(
+            &(struct session_item){.what = "copy to the device", .context = b->context, .size = b->size, .made_by = ""},
+            arg);
     for (struct later *e = s->later; e; e = e->next)
-        visit(&(struct session_item){.what = "copy to the guest", .context = e->block->context, .size = e->size,
-                                     .made_by = ""}, arg);
+        visit(
+            &(struct session_item){
+                .what = "copy to the guest", .context = e->block->context, .size = e->size, .made_by = ""},
+            arg);
     pthread_mutex_unlock(&s->lock);
 }
 
 /* The context's pinned memory and events go with it. */
-static void end_context(struct served *c, const struct object *context)
-{
+static void end_context(struct served *c, const struct object *context) {
     struct session *session = c->session;
     struct staging *s = session->staging;
     pthread_mutex_lock(&s->lock);
@@ -477,8 +469,7 @@ static void end_context(struct served *c, const struct object *context)
 }
 
 /* Every block went with its context. */
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct staging *s = session->staging;
     pthread_mutex_lock(&s->lock);
     s->ends = true;
@@ -490,8 +481,7 @@ static void end(struct session *session)
 }
 
 /* A guest that has gone takes nothing any more of what the lane has. */
-static bool idle(struct session *session)
-{
+static bool idle(struct session *session) {
     struct staging *s = session->staging;
     pthread_mutex_lock(&s->lock);
     bool idle = !s->later;
@@ -505,18 +495,20 @@ const struct session_state staging_state = {"staging", begin, list, end_context,
 
 /* ---- within the device ---- */
 
-CUresult serve_CopyDevice(struct served *c, const struct copy_device_args *a)
-{
+CUresult serve_CopyDevice(struct served *c, const struct copy_device_args *a) {
     if (a->height == 1) return c->driver->cuMemcpyDtoDAsync_v2(a->dst, a->src, a->width, a->stream);
-    CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = a->src,
-                       .srcPitch = a->src_pitch, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                       .dstDevice = a->dst, .dstPitch = a->dst_pitch,
-                       .WidthInBytes = a->width, .Height = a->height};
+    CUDA_MEMCPY2D d = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .srcDevice = a->src,
+                       .srcPitch = a->src_pitch,
+                       .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = a->dst,
+                       .dstPitch = a->dst_pitch,
+                       .WidthInBytes = a->width,
+                       .Height = a->height};
     return c->driver->cuMemcpy2DAsync_v2(&d, a->stream);
 }
 
-CUresult serve_Fill(struct served *c, const struct fill_args *a)
-{
+CUresult serve_Fill(struct served *c, const struct fill_args *a) {
     const struct cuda_driver *d = c->driver;
     bool line = a->height == 1;
     switch (a->element) {

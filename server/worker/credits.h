@@ -9,10 +9,10 @@
 #include "served.h"
 
 struct credits {
-    uint64_t calls, bytes;                  /* that have come; the receiver's */
+    uint64_t calls, bytes; /* that have come; the receiver's */
     _Atomic(uint64_t) taken_calls, taken_bytes;
-    _Atomic(uint64_t) taken_bulk;           /* of bulk frames alone, for guests without credits */
-    uint64_t told_calls, told_bytes;        /* the dispatcher's */
+    _Atomic(uint64_t) taken_bulk;    /* of bulk frames alone, for guests without credits */
+    uint64_t told_calls, told_bytes; /* the dispatcher's */
 };
 
 /* What the guest is told at the opening. */

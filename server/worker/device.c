@@ -19,14 +19,13 @@ struct devices {
     struct hawser_names lent; /* by hawserd's CUDA_VISIBLE_DEVICES, which it made a list of whole names */
     bool limited;             /* there is such a list */
     char *container;          /* the guest's NVIDIA_VISIBLE_DEVICES, when it hides anything; else NULL */
-    bool initialized;         /* the driver, with this result; then what is told of its devices. The dispatcher's alone */
+    bool initialized; /* the driver, with this result; then what is told of its devices. The dispatcher's alone */
     CUresult result;
     Hawser__DeviceInfo *told;
     int count;
 };
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct devices *d = session->devices = calloc(1, sizeof *d);
     const char *list = getenv("CUDA_VISIBLE_DEVICES");
     if (!d) return false;
@@ -39,8 +38,7 @@ static bool begin(struct session *session)
     return true;
 }
 
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct devices *d = session->devices;
     for (int i = 0; i < d->count; i++) {
         free(d->told[i].name);
@@ -55,26 +53,22 @@ static void end(struct session *session)
 
 const struct session_state devices_state = {.name = "devices", .begin = begin, .end = end};
 
-bool devices_lent(const struct session *session, struct hawser_names *out)
-{
+bool devices_lent(const struct session *session, struct hawser_names *out) {
     if (session->devices->limited) *out = session->devices->lent;
     return session->devices->limited;
 }
 
-void devices_contain(struct session *session, const char *list)
-{
+void devices_contain(struct session *session, const char *list) {
     if (hawser_container_hides(list)) session->devices->container = strdup(list);
 }
 
-const char *devices_container(const struct session *session)
-{
+const char *devices_container(const struct session *session) {
     return session->devices->container;
 }
 
 /* ---- before the driver is initialized ---- */
 
-static void see(const struct hawser_names *among, const char *list)
-{
+static void see(const struct hawser_names *among, const char *list) {
     char text[HAWSER_MAX_DEVICES * HAWSER_UUID_TEXT + 1] = "-1";
     unsigned chosen[HAWSER_MAX_DEVICES], n = hawser_visible_devices(list, among, chosen), size = 0;
     for (unsigned i = 0; i < n; i++)
@@ -83,8 +77,7 @@ static void see(const struct hawser_names *among, const char *list)
 }
 
 /* With nothing hidden before it, the guest's list is the driver's own matter, to the letter. */
-static void choose(struct served *c, const char *list)
-{
+static void choose(struct served *c, const char *list) {
     const struct devices *d = c->session->devices;
     const char *container = d->container;
     struct hawser_names among = d->lent;
@@ -98,8 +91,7 @@ static void choose(struct served *c, const char *list)
         setenv("CUDA_VISIBLE_DEVICES", list, 1);
 }
 
-static void take_variables(struct served *c, const struct initialize_args *a)
-{
+static void take_variables(struct served *c, const struct initialize_args *a) {
     const char *list = NULL;
     for (size_t i = 0; i < a->n_variables; i++) {
         char name[80];
@@ -115,8 +107,7 @@ static void take_variables(struct served *c, const struct initialize_args *a)
 
 /* ---- what is told ---- */
 
-static void describe(struct served *c, CUdevice dev, Hawser__DeviceInfo *out)
-{
+static void describe(struct served *c, CUdevice dev, Hawser__DeviceInfo *out) {
     const struct cuda_driver *d = c->driver;
     char *name = calloc(1, 256);
     uint8_t *uuid = calloc(2, 16);
@@ -131,8 +122,7 @@ static void describe(struct served *c, CUdevice dev, Hawser__DeviceInfo *out)
     d->cuDeviceTotalMem_v2(&total, dev);
     for (int a = 1; a < CU_DEVICE_ATTRIBUTE_MAX; a++) {
         int value = 0;
-        if (d->cuDeviceGetAttribute(&value, (CUdevice_attribute)a, dev) == CUDA_SUCCESS)
-            attributes[a] = value;
+        if (d->cuDeviceGetAttribute(&value, (CUdevice_attribute)a, dev) == CUDA_SUCCESS) attributes[a] = value;
     }
     out->name = name;
     out->uuid = (ProtobufCBinaryData){16, uuid};
@@ -144,8 +134,7 @@ static void describe(struct served *c, CUdevice dev, Hawser__DeviceInfo *out)
 }
 
 /* Once per session. */
-static CUresult initialize(struct served *c, struct devices *d)
-{
+static CUresult initialize(struct served *c, struct devices *d) {
     int count = 0;
     CUresult r = c->driver->cuInit(0);
     if (r == CUDA_SUCCESS) r = c->driver->cuDeviceGetCount(&count);
@@ -157,8 +146,7 @@ static CUresult initialize(struct served *c, struct devices *d)
     return CUDA_SUCCESS;
 }
 
-CUresult serve_Initialize(struct served *c, const struct initialize_args *a, Hawser__InitializeReply *reply)
-{
+CUresult serve_Initialize(struct served *c, const struct initialize_args *a, Hawser__InitializeReply *reply) {
     struct devices *d = c->session->devices;
     if (!d->initialized) {
         d->initialized = true;
@@ -177,8 +165,7 @@ CUresult serve_Initialize(struct served *c, const struct initialize_args *a, Haw
     return CUDA_SUCCESS;
 }
 
-void devices_open(struct served *c, Hawser__Opened *opened)
-{
+void devices_open(struct served *c, Hawser__Opened *opened) {
     struct devices *d = c->session->devices;
     choose(c, NULL);
     opened->init_result = (int32_t)initialize(c, d);

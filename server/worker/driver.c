@@ -8,8 +8,7 @@
 #include "library.h"
 #include "log.h"
 
-int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size)
-{
+int driver_load(const char *path, struct cuda_driver *out, char *err, size_t err_size) {
     void *lib = library_open(path, "cuInit", err, err_size);
     if (!lib) return -1;
     memset(out, 0, sizeof *out);

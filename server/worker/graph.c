@@ -1,7 +1,7 @@
 /*
  * Serving graphs that the driver keeps: a guest sends one that it launches again and again, or whose conditional nodes
- * only the driver can run, and from then on a launch is one call. Graphs are entries of the handle table; their nodes are
- * named by the order in which they came. A graph's own fields are used by one call at a time: the guest waits for
+ * only the driver can run, and from then on a launch is one call. Graphs are entries of the handle table; their nodes
+ * are named by the order in which they came. A graph's own fields are used by one call at a time: the guest waits for
  * GraphReady.
  */
 #include "served.h"
@@ -15,7 +15,7 @@
 
 struct node {
     CUgraphNode handle;
-    bool inside;   /* a body: it goes with the node that it is a body of */
+    bool inside; /* a body: it goes with the node that it is a body of */
     bool disabled;
 };
 
@@ -29,29 +29,26 @@ struct graph {
     CUresult result; /* the first failure that no GraphReady has told yet */
 };
 
-/* Guests before HAWSER_MINOR_GRAPH_IDS count graphs by themselves: their numbers are put where no other handle's are. */
+/* Guests before HAWSER_MINOR_GRAPH_IDS count graphs by themselves: their numbers are put where no other handle's are.
+ */
 #define EARLIER_ID(graph) (1ull << 62 | (graph))
 
-static bool driver_has_graphs(const struct cuda_driver *d)
-{
+static bool driver_has_graphs(const struct cuda_driver *d) {
     return d->cuGraphCreate && d->cuGraphDestroy && d->cuGraphAddNode_v2 && d->cuGraphExecNodeSetParams &&
            d->cuGraphInstantiateWithFlags && d->cuGraphLaunch && d->cuGraphExecDestroy && d->cuGraphDestroyNode &&
            d->cuGraphConditionalHandleCreate && d->cuGraphKernelNodeSetAttribute && d->cuGraphNodeSetEnabled;
 }
 
-static uint64_t id_of(const struct served *c, uint64_t graph)
-{
+static uint64_t id_of(const struct served *c, uint64_t graph) {
     return c->session->minor < HAWSER_MINOR_GRAPH_IDS ? EARLIER_ID(graph) : graph;
 }
 
-static struct graph *find(struct served *c, uint64_t graph)
-{
+static struct graph *find(struct served *c, uint64_t graph) {
     struct object o;
     return served_object(c, HAWSER_GRAPH, id_of(c, graph), &o) ? o.handle : NULL;
 }
 
-static CUresult find_or_make(struct served *c, uint64_t id, struct graph **out)
-{
+static CUresult find_or_make(struct served *c, uint64_t id, struct graph **out) {
     if (!driver_has_graphs(c->driver)) return CUDA_ERROR_NOT_SUPPORTED;
     if ((*out = find(c, id))) return CUDA_SUCCESS;
     struct graph *g = calloc(1, sizeof *g);
@@ -69,8 +66,7 @@ static CUresult find_or_make(struct served *c, uint64_t id, struct graph **out)
     return r;
 }
 
-CUresult serve_GraphHandle(struct served *c, const struct graph_handle_args *a, Hawser__GraphHandleReply *reply)
-{
+CUresult serve_GraphHandle(struct served *c, const struct graph_handle_args *a, Hawser__GraphHandleReply *reply) {
     CUgraphConditionalHandle handle = 0;
     struct graph *g;
     CUresult r = find_or_make(c, a->graph, &g);
@@ -89,8 +85,7 @@ struct launch_room {
 };
 
 static CUresult fill_kernel(const struct launch_args *l, CUcontext context, struct launch_room *room,
-                            CUDA_KERNEL_NODE_PARAMS_v3 *k)
-{
+                            CUDA_KERNEL_NODE_PARAMS_v3 *k) {
     if (!l) return CUDA_ERROR_INVALID_VALUE;
     bool is_kernel = l->function.is_kernel;
     *room = (struct launch_room){l->params.len,
@@ -110,16 +105,14 @@ static CUresult fill_kernel(const struct launch_args *l, CUcontext context, stru
     return CUDA_SUCCESS;
 }
 
-static CUresult fill_copy(const struct copy_array_args *copy, CUcontext context, CUDA_MEMCPY_NODE_PARAMS *p)
-{
+static CUresult fill_copy(const struct copy_array_args *copy, CUcontext context, CUDA_MEMCPY_NODE_PARAMS *p) {
     CUresult r = copy ? served_copy(copy) : CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS) p->copyParams = *copy->copy;
     p->copyCtx = context;
     return r;
 }
 
-static CUresult fill(const struct graph_node_args *a, struct launch_room *room, CUgraphNodeParams *p)
-{
+static CUresult fill(const struct graph_node_args *a, struct launch_room *room, CUgraphNodeParams *p) {
     p->type = (CUgraphNodeType)a->kind;
     switch (p->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
@@ -144,8 +137,7 @@ static CUresult fill(const struct graph_node_args *a, struct launch_room *room, 
     }
 }
 
-static bool make_room(struct graph *g)
-{
+static bool make_room(struct graph *g) {
     if (g->n < g->room) return true;
     size_t room = g->room ? g->room * 2 : 16;
     struct node *more = realloc(g->node, room * sizeof *more);
@@ -155,8 +147,7 @@ static bool make_room(struct graph *g)
     return true;
 }
 
-static CUresult keep_bodies(struct graph *g, const CUDA_CONDITIONAL_NODE_PARAMS *p)
-{
+static CUresult keep_bodies(struct graph *g, const CUDA_CONDITIONAL_NODE_PARAMS *p) {
     CUgraph *more = realloc(g->body, (g->n_bodies + p->size) * sizeof *more);
     if (!more) return CUDA_ERROR_OUT_OF_MEMORY;
     g->body = more;
@@ -165,9 +156,9 @@ static CUresult keep_bodies(struct graph *g, const CUDA_CONDITIONAL_NODE_PARAMS 
     return CUDA_SUCCESS;
 }
 
-/* That a kernel may begin before the one before it in a stream has ended is no attribute of a node; in a graph it waits. */
-static CUresult set_attributes(struct served *c, CUgraphNode node, const struct launch_args *l)
-{
+/* That a kernel may begin before the one before it in a stream has ended is no attribute of a node; in a graph it
+ * waits. */
+static CUresult set_attributes(struct served *c, CUgraphNode node, const struct launch_args *l) {
     static const CUlaunchAttribute cooperative = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1};
     CUresult r = CUDA_SUCCESS;
     for (size_t i = 0; i < l->n_attributes + l->cooperative && r == CUDA_SUCCESS; i++) {
@@ -178,8 +169,7 @@ static CUresult set_attributes(struct served *c, CUgraphNode node, const struct 
     return r;
 }
 
-static CUresult add(struct served *c, struct graph *g, const struct graph_node_args *a, CUgraphNodeParams *p)
-{
+static CUresult add(struct served *c, struct graph *g, const struct graph_node_args *a, CUgraphNodeParams *p) {
     size_t n = a->n_after;
     if (a->index != g->n || a->body > g->n_bodies || (a->edges.len && a->edges.len != n * sizeof(CUgraphEdgeData)))
         return CUDA_ERROR_INVALID_VALUE;
@@ -187,8 +177,10 @@ static CUresult add(struct served *c, struct graph *g, const struct graph_node_a
     CUgraphEdgeData *edges = served_alloc(c, (n + 1) * sizeof *edges);
     CUresult r = after && edges && make_room(g) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++) {
-        if (a->after[i] >= g->n) r = CUDA_ERROR_INVALID_VALUE;
-        else after[i] = g->node[a->after[i]].handle;
+        if (a->after[i] >= g->n)
+            r = CUDA_ERROR_INVALID_VALUE;
+        else
+            after[i] = g->node[a->after[i]].handle;
     }
     if (r == CUDA_SUCCESS && a->edges.len) memcpy(edges, a->edges.data, a->edges.len);
     if (r == CUDA_SUCCESS)
@@ -200,20 +192,18 @@ static CUresult add(struct served *c, struct graph *g, const struct graph_node_a
     return p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL ? keep_bodies(g, &p->conditional) : CUDA_SUCCESS;
 }
 
-static CUresult change(struct served *c, struct graph *g, const struct graph_node_args *a, CUgraphNodeParams *p)
-{
+static CUresult change(struct served *c, struct graph *g, const struct graph_node_args *a, CUgraphNodeParams *p) {
     if (a->index >= g->n || !g->exec) return CUDA_ERROR_INVALID_VALUE;
     struct node *n = &g->node[a->index];
-    CUresult r = p->type == CU_GRAPH_NODE_TYPE_EMPTY ? CUDA_SUCCESS
-                                                     : c->driver->cuGraphExecNodeSetParams(g->exec, n->handle, p);
+    CUresult r =
+        p->type == CU_GRAPH_NODE_TYPE_EMPTY ? CUDA_SUCCESS : c->driver->cuGraphExecNodeSetParams(g->exec, n->handle, p);
     if (r != CUDA_SUCCESS || n->disabled == a->disabled) return r;
     n->disabled = a->disabled;
     return c->driver->cuGraphNodeSetEnabled(g->exec, n->handle, !a->disabled);
 }
 
 /* With what was changed in it alone. */
-static CUresult drop_exec(const struct cuda_driver *d, struct graph *g)
-{
+static CUresult drop_exec(const struct cuda_driver *d, struct graph *g) {
     CUresult r = g->exec ? d->cuGraphExecDestroy(g->exec) : CUDA_SUCCESS;
     g->exec = NULL;
     for (size_t i = 0; i < g->n; i++)
@@ -222,19 +212,16 @@ static CUresult drop_exec(const struct cuda_driver *d, struct graph *g)
 }
 
 /* The graph itself stays: handles of conditional nodes belong to it. */
-static CUresult empty(struct served *c, struct graph *g)
-{
+static CUresult empty(struct served *c, struct graph *g) {
     CUresult r = drop_exec(c->driver, g);
     for (; g->n; g->n--)
-        if (!g->node[g->n - 1].inside && r == CUDA_SUCCESS)
-            r = c->driver->cuGraphDestroyNode(g->node[g->n - 1].handle);
+        if (!g->node[g->n - 1].inside && r == CUDA_SUCCESS) r = c->driver->cuGraphDestroyNode(g->node[g->n - 1].handle);
     g->n_bodies = 0;
     g->result = CUDA_SUCCESS;
     return r;
 }
 
-CUresult serve_GraphNode(struct served *c, const struct graph_node_args *a, CUresult wrong)
-{
+CUresult serve_GraphNode(struct served *c, const struct graph_node_args *a, CUresult wrong) {
     CUgraphNodeParams p = {0};
     struct launch_room room;
     struct graph *g;
@@ -249,8 +236,7 @@ CUresult serve_GraphNode(struct served *c, const struct graph_node_args *a, CUre
     return CUDA_SUCCESS;
 }
 
-CUresult serve_GraphReady(struct served *c, const struct graph_ready_args *a)
-{
+CUresult serve_GraphReady(struct served *c, const struct graph_ready_args *a) {
     struct graph *g = find(c, a->graph);
     if (!g) return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = g->result;
@@ -268,15 +254,13 @@ CUresult serve_GraphReady(struct served *c, const struct graph_ready_args *a)
     return r;
 }
 
-CUresult serve_GraphLaunch(struct served *c, const struct graph_launch_args *a)
-{
+CUresult serve_GraphLaunch(struct served *c, const struct graph_launch_args *a) {
     struct graph *g = find(c, a->graph);
     return g && g->exec ? c->driver->cuGraphLaunch(g->exec, a->stream) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 /* That its contexts may have gone before is no failure that the program should hear of. */
-void graph_end(const struct cuda_driver *d, void *graph)
-{
+void graph_end(const struct cuda_driver *d, void *graph) {
     struct graph *g = graph;
     drop_exec(d, g);
     d->cuGraphDestroy(g->handle);
@@ -285,8 +269,7 @@ void graph_end(const struct cuda_driver *d, void *graph)
     free(g);
 }
 
-CUresult serve_GraphGone(struct served *c, const struct graph_gone_args *a)
-{
+CUresult serve_GraphGone(struct served *c, const struct graph_gone_args *a) {
     struct graph *g = find(c, a->graph);
     if (!g) return CUDA_SUCCESS; /* it could not be made */
     served_unbind(c, id_of(c, a->graph));

@@ -35,16 +35,15 @@ struct exported {
 struct exports {
     pthread_mutex_t lock; /* guards the list, and the start of listening */
     struct exported *list;
-    bool tried;           /* to listen */
+    bool tried; /* to listen */
     uint8_t name[16];
-    int listener;         /* -1 when there is none */
+    int listener; /* -1 when there is none */
 };
 
 /* ---- the socket ---- */
 
 /* An abstract name: no file, and gone with the process. */
-static socklen_t address_of(const uint8_t worker[16], struct sockaddr_un *out)
-{
+static socklen_t address_of(const uint8_t worker[16], struct sockaddr_un *out) {
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
     char *at = out->sun_path + 1;
     at += sprintf(at, "hawser-");
@@ -54,16 +53,14 @@ static socklen_t address_of(const uint8_t worker[16], struct sockaddr_un *out)
 }
 
 /* Both ends are workers of one daemon's user. */
-static bool same_user(int socket)
-{
+static bool same_user(int socket) {
     struct ucred peer;
     socklen_t size = sizeof peer;
     return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == getuid();
 }
 
 /* A copy of the descriptor, the caller's to close; -1 when there is none. */
-static int find(struct exports *x, const uint8_t secret[16])
-{
+static int find(struct exports *x, const uint8_t secret[16]) {
     int fd = -1;
     pthread_mutex_lock(&x->lock);
     for (struct exported *e = x->list; e; e = e->next)
@@ -72,23 +69,22 @@ static int find(struct exports *x, const uint8_t secret[16])
     return fd;
 }
 
-static void send_descriptor(int socket, int fd)
-{
+static void send_descriptor(int socket, int fd) {
     char byte = 0;
     union {
         struct cmsghdr header;
         char room[CMSG_SPACE(sizeof fd)];
     } control = {0};
     struct iovec data = {&byte, 1};
-    struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control};
+    struct msghdr m = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control};
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
     if (sendmsg(socket, &m, MSG_NOSIGNAL) < 0) hawser_log(HAWSER_DEBUG, "a descriptor could not be handed over");
 }
 
-static int receive_descriptor(int socket)
-{
+static int receive_descriptor(int socket) {
     char byte;
     int fd = -1;
     union {
@@ -96,21 +92,20 @@ static int receive_descriptor(int socket)
         char room[CMSG_SPACE(sizeof fd)];
     } control;
     struct iovec data = {&byte, 1};
-    struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control};
+    struct msghdr m = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control};
     struct cmsghdr *c = recvmsg(socket, &m, MSG_CMSG_CLOEXEC) > 0 ? CMSG_FIRSTHDR(&m) : NULL;
     if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd)) memcpy(&fd, CMSG_DATA(c), sizeof fd);
     return fd;
 }
 
-static void set_patience(int socket)
-{
+static void set_patience(int socket) {
     const struct timeval patience = {.tv_sec = 5};
     setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 }
 
-static void *hand_out(void *arg)
-{
+static void *hand_out(void *arg) {
     struct exports *x = arg;
     for (;;) {
         uint8_t secret[16];
@@ -133,8 +128,7 @@ static void *hand_out(void *arg)
 }
 
 /* Under the lock, once. The thread and its socket live as long as the process. */
-static void start_listening(struct exports *x)
-{
+static void start_listening(struct exports *x) {
     struct sockaddr_un address;
     pthread_t t;
     if (x->tried) return;
@@ -150,8 +144,7 @@ static void start_listening(struct exports *x)
         pthread_detach(t);
 }
 
-static int fetch(const struct ticket *t)
-{
+static int fetch(const struct ticket *t) {
     struct sockaddr_un address;
     socklen_t size = address_of(t->worker, &address);
     int fd = -1, s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -167,8 +160,7 @@ static int fetch(const struct ticket *t)
 /* ---- the calls ---- */
 
 /* Takes the descriptor over. */
-static CUresult keep(struct exports *x, int fd, struct ticket *t)
-{
+static CUresult keep(struct exports *x, int fd, struct ticket *t) {
     struct exported *e = malloc(sizeof *e);
     pthread_mutex_lock(&x->lock);
     start_listening(x);
@@ -189,8 +181,7 @@ static CUresult keep(struct exports *x, int fd, struct ticket *t)
     return CUDA_SUCCESS;
 }
 
-CUresult serve_HandleExport(struct served *c, const struct handle_export_args *a, Hawser__HandleExportReply *reply)
-{
+CUresult serve_HandleExport(struct served *c, const struct handle_export_args *a, Hawser__HandleExportReply *reply) {
     const struct cuda_driver *d = c->driver;
     struct ticket *ticket = served_alloc(c, sizeof *ticket);
     void *object = a->object.handle;
@@ -208,8 +199,7 @@ CUresult serve_HandleExport(struct served *c, const struct handle_export_args *a
     return r;
 }
 
-CUresult serve_HandleImport(struct served *c, const struct handle_import_args *a, struct object *object)
-{
+CUresult serve_HandleImport(struct served *c, const struct handle_import_args *a, struct object *object) {
     const struct cuda_driver *d = c->driver;
     struct ticket ticket;
     if (a->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
@@ -228,8 +218,7 @@ CUresult serve_HandleImport(struct served *c, const struct handle_import_args *a
     return r;
 }
 
-CUresult serve_HandleForget(struct served *c, const struct handle_forget_args *a)
-{
+CUresult serve_HandleForget(struct served *c, const struct handle_forget_args *a) {
     struct exports *x = c->session->exports;
     struct ticket ticket;
     if (a->ticket.len != sizeof ticket) return CUDA_ERROR_INVALID_VALUE;
@@ -248,8 +237,7 @@ CUresult serve_HandleForget(struct served *c, const struct handle_forget_args *a
 
 /* ---- of the session ---- */
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct exports *x = session->exports = calloc(1, sizeof *x);
     if (!x) return false;
     x->listener = -1;
@@ -257,19 +245,19 @@ static bool begin(struct session *session)
     return true;
 }
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct exports *x = session->exports;
     pthread_mutex_lock(&x->lock);
     for (struct exported *e = x->list; e; e = e->next)
-        visit(&(struct session_item){.what = "exported descriptor", .address = (uint64_t)e->fd, .made_by = "HandleExport"},
+        visit(&(struct session_item){.what = "exported descriptor",
+                                     .address = (uint64_t)e->fd,
+                                     .made_by = "HandleExport"},
               arg);
     pthread_mutex_unlock(&x->lock);
 }
 
 /* What listens goes with the process; it finds nothing any more. */
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct exports *x = session->exports;
     pthread_mutex_lock(&x->lock);
     for (struct exported *e; (e = x->list);) {

@@ -26,8 +26,7 @@ struct host_functions {
     uint64_t last_number;
 };
 
-static void send_call(void *arg)
-{
+static void send_call(void *arg) {
     struct turn *t = arg;
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__HostCall call = HAWSER__HOST_CALL__INIT, *list[] = {&call};
@@ -42,8 +41,7 @@ static void send_call(void *arg)
     session_send(t->session, &m, NULL, 0);
 }
 
-static void trampoline(void *arg)
-{
+static void trampoline(void *arg) {
     struct turn *t = arg;
     struct host_functions *all = t->session->host_functions;
     pthread_mutex_lock(&all->lock);
@@ -64,15 +62,13 @@ static void trampoline(void *arg)
     free(t);
 }
 
-static void callback_trampoline(CUstream stream, CUresult status, void *arg)
-{
+static void callback_trampoline(CUstream stream, CUresult status, void *arg) {
     (void)stream;
     ((struct turn *)arg)->status = status;
     trampoline(arg);
 }
 
-CUresult serve_HostFunction(struct served *c, const struct host_function_args *a)
-{
+CUresult serve_HostFunction(struct served *c, const struct host_function_args *a) {
     const struct cuda_driver *d = c->driver;
     if (a->callback ? !d->cuStreamAddCallback : !d->cuLaunchHostFunc) return CUDA_ERROR_NOT_SUPPORTED;
     struct turn *t = calloc(1, sizeof *t);
@@ -88,8 +84,7 @@ CUresult serve_HostFunction(struct served *c, const struct host_function_args *a
 }
 
 /* On whichever thread receives. */
-CUresult serve_HostDone(struct served *c, const struct host_done_args *a)
-{
+CUresult serve_HostDone(struct served *c, const struct host_done_args *a) {
     struct host_functions *all = c->session->host_functions;
     pthread_mutex_lock(&all->lock);
     for (struct turn *t = all->turns; t; t = t->next)
@@ -101,8 +96,7 @@ CUresult serve_HostDone(struct served *c, const struct host_done_args *a)
 
 /* ---- of the session ---- */
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct host_functions *all = session->host_functions = calloc(1, sizeof *all);
     if (!all) return false;
     pthread_mutex_init(&all->lock, NULL);
@@ -110,8 +104,7 @@ static bool begin(struct session *session)
     return true;
 }
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct host_functions *all = session->host_functions;
     pthread_mutex_lock(&all->lock);
     for (struct turn *t = all->turns; t; t = t->next)
@@ -120,14 +113,12 @@ static void list(struct session *session, session_visit *visit, void *arg)
 }
 
 /* No stream is at one when the session ends in order. */
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     free(session->host_functions);
     session->host_functions = NULL;
 }
 
-static bool idle(struct session *session)
-{
+static bool idle(struct session *session) {
     struct host_functions *all = session->host_functions;
     pthread_mutex_lock(&all->lock);
     bool idle = !all->turns;

@@ -14,12 +14,12 @@
 
 struct mapping {
     struct mapping *next;
-    uint64_t address;    /* the guest's */
+    uint64_t address; /* the guest's */
     size_t size;
-    char *memory;        /* ours; the same address unless that was taken */
-    void *pages;         /* what was mapped here, whole pages; NULL for the driver's own memory */
+    char *memory; /* ours; the same address unless that was taken */
+    void *pages;  /* what was mapped here, whole pages; NULL for the driver's own memory */
     size_t page_bytes;
-    void *shadow;        /* NULL when shared */
+    void *shadow; /* NULL when shared */
     CUcontext context;
     uint64_t context_id;
     bool registered;
@@ -30,8 +30,7 @@ struct host_memory {
     struct mapping *mappings;
 };
 
-static void *map(uintptr_t at, size_t size, int fd)
-{
+static void *map(uintptr_t at, size_t size, int fd) {
     int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
     /* Not where NULL points, which root may map. */
     void *p = at ? mmap((void *)at, size, PROT_READ | PROT_WRITE, kind | MAP_FIXED_NOREPLACE, fd, 0) : MAP_FAILED;
@@ -41,8 +40,7 @@ static void *map(uintptr_t at, size_t size, int fd)
     return p == MAP_FAILED ? NULL : p;
 }
 
-static void drop(const struct cuda_driver *d, struct mapping *m)
-{
+static void drop(const struct cuda_driver *d, struct mapping *m) {
     if (m->registered && d->cuCtxSetCurrent(m->context) == CUDA_SUCCESS) d->cuMemHostUnregister(m->memory);
     if (m->pages) munmap(m->pages, m->page_bytes);
     if (m->shadow) munmap(m->shadow, m->size);
@@ -50,8 +48,7 @@ static void drop(const struct cuda_driver *d, struct mapping *m)
 }
 
 /* Our memory for it, not yet known to the driver. */
-static CUresult make(const struct host_map_args *a, struct mapping *m)
-{
+static CUresult make(const struct host_map_args *a, struct mapping *m) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = a->address & ~(page - 1);
     *m = (struct mapping){.address = a->address, .size = a->size, .memory = (char *)(uintptr_t)a->address};
     if (!a->size || a->size > SIZE_MAX / 2 || a->address > UINTPTR_MAX - a->size - page)
@@ -74,8 +71,7 @@ static CUresult make(const struct host_map_args *a, struct mapping *m)
 }
 
 /* Managed variables are the driver's, and the guest may only attach what the driver says is one. */
-static CUresult check_attach(const struct cuda_driver *d, const struct host_map_args *a)
-{
+static CUresult check_attach(const struct cuda_driver *d, const struct host_map_args *a) {
     unsigned managed = 0;
     CUdeviceptr base = 0;
     size_t size = 0;
@@ -88,8 +84,7 @@ static CUresult check_attach(const struct cuda_driver *d, const struct host_map_
     return CUDA_SUCCESS;
 }
 
-CUresult serve_HostMap(struct served *c, const struct host_map_args *a, Hawser__HostMapReply *reply)
-{
+CUresult serve_HostMap(struct served *c, const struct host_map_args *a, Hawser__HostMapReply *reply) {
     const struct cuda_driver *d = c->driver;
     struct mapping *m = calloc(1, sizeof *m);
     if (!m) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -119,8 +114,7 @@ CUresult serve_HostMap(struct served *c, const struct host_map_args *a, Hawser__
     return CUDA_SUCCESS;
 }
 
-CUresult serve_HostUnmap(struct served *c, const struct host_unmap_args *a)
-{
+CUresult serve_HostUnmap(struct served *c, const struct host_unmap_args *a) {
     struct host_memory *h = c->session->host_memory;
     struct mapping *m = NULL;
     pthread_mutex_lock(&h->lock);
@@ -137,15 +131,13 @@ CUresult serve_HostUnmap(struct served *c, const struct host_unmap_args *a)
 }
 
 /* A guest should let go of a variable before it unloads its module; one that did not must not cost the worker. */
-static bool still_there(const struct cuda_driver *d, const struct mapping *m)
-{
+static bool still_there(const struct cuda_driver *d, const struct mapping *m) {
     unsigned managed = 0;
-    return m->pages || (d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, m->address) ==
-                            CUDA_SUCCESS && managed);
+    return m->pages ||
+           (d->cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, m->address) == CUDA_SUCCESS && managed);
 }
 
-CUresult serve_HostChanges(struct served *c, const struct host_changes_args *a)
-{
+CUresult serve_HostChanges(struct served *c, const struct host_changes_args *a) {
     CUresult r = CUDA_ERROR_INVALID_VALUE;
     if (c->n_frames != 1) return r;
     struct host_memory *h = c->session->host_memory;
@@ -158,14 +150,12 @@ CUresult serve_HostChanges(struct served *c, const struct host_changes_args *a)
     return r;
 }
 
-static void free_data(void *data, void *hint)
-{
+static void free_data(void *data, void *hint) {
     (void)hint;
     free(data);
 }
 
-void host_memory_push(struct session *session)
-{
+void host_memory_push(struct session *session) {
     struct host_memory *h = session->host_memory;
     pthread_mutex_lock(&h->lock);
     for (struct mapping *m = h->mappings; m; m = m->next) {
@@ -193,15 +183,13 @@ void host_memory_push(struct session *session)
 
 /* ---- of the session ---- */
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct host_memory *h = session->host_memory = calloc(1, sizeof *h);
     if (h) pthread_mutex_init(&h->lock, NULL);
     return h;
 }
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct host_memory *h = session->host_memory;
     pthread_mutex_lock(&h->lock);
     for (struct mapping *m = h->mappings; m; m = m->next)
@@ -214,8 +202,7 @@ static void list(struct session *session, session_visit *visit, void *arg)
     pthread_mutex_unlock(&h->lock);
 }
 
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct host_memory *h = session->host_memory;
     for (struct mapping *m; (m = h->mappings);) {
         h->mappings = m->next;
@@ -226,8 +213,7 @@ static void end(struct session *session)
 }
 
 /* Its memory stays, unknown to the driver, until the guest frees it. */
-static void end_context(struct served *c, const struct object *context)
-{
+static void end_context(struct served *c, const struct object *context) {
     struct host_memory *h = c->session->host_memory;
     pthread_mutex_lock(&h->lock);
     for (struct mapping *m = h->mappings; m; m = m->next)

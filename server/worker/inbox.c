@@ -15,11 +15,10 @@ struct inbox {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t change;
     struct entry *first, **last;
-    int status;           /* of the lane */
+    int status; /* of the lane */
 };
 
-static void *receive(void *arg)
-{
+static void *receive(void *arg) {
     struct inbox *in = arg;
     int status = HAWSER_LANE_OK;
     while (status == HAWSER_LANE_OK) {
@@ -40,8 +39,7 @@ static void *receive(void *arg)
     return NULL;
 }
 
-void session_receive_apart(struct session *session)
-{
+void session_receive_apart(struct session *session) {
     pthread_t t;
     if (session->inbox) return;
     struct inbox *in = calloc(1, sizeof *in);
@@ -59,8 +57,7 @@ void session_receive_apart(struct session *session)
     pthread_detach(t);
 }
 
-int inbox_next(struct session *session, struct inbox_message *out)
-{
+int inbox_next(struct session *session, struct inbox_message *out) {
     struct inbox *in = session->inbox;
     if (!in) return session_receive(session, out);
     pthread_mutex_lock(&in->lock);

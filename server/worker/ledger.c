@@ -47,25 +47,21 @@ struct ledger {
 
 /* ---- tables; all under the lock ---- */
 
-static struct table *table_of(struct ledger *l, enum ledger_kind kind)
-{
+static struct table *table_of(struct ledger *l, enum ledger_kind kind) {
     return &l->table[kind == LEDGER_MAPPED || kind == LEDGER_GLOBAL ? PARTS : THINGS];
 }
 
-static struct ledger_entry **place(struct table *t, uint64_t key)
-{
+static struct ledger_entry **place(struct table *t, uint64_t key) {
     return &t->bucket[(key * 0x9e3779b97f4a7c15ull >> 32) & (t->buckets - 1)];
 }
 
-static void push(struct table *t, struct ledger_entry *e)
-{
+static void push(struct table *t, struct ledger_entry *e) {
     struct ledger_entry **p = place(t, e->key);
     e->next = *p;
     *p = e;
 }
 
-static void grow(struct table *t)
-{
+static void grow(struct table *t) {
     struct table more = {calloc(t->buckets * 2, sizeof *more.bucket), t->buckets * 2, t->n};
     if (!more.bucket) return; /* slower, still right */
     for (size_t i = 0; i < t->buckets; i++)
@@ -77,15 +73,13 @@ static void grow(struct table *t)
     *t = more;
 }
 
-static void link_in(struct ledger *l, struct ledger_entry *e)
-{
+static void link_in(struct ledger *l, struct ledger_entry *e) {
     struct table *t = table_of(l, e->kind);
     if (t->n++ >= t->buckets) grow(t);
     push(t, e);
 }
 
-static void take_out(struct ledger *l, struct ledger_entry *e)
-{
+static void take_out(struct ledger *l, struct ledger_entry *e) {
     struct table *t = table_of(l, e->kind);
     struct ledger_entry **p = place(t, e->key);
     while (*p != e)
@@ -94,8 +88,7 @@ static void take_out(struct ledger *l, struct ledger_entry *e)
     t->n--;
 }
 
-static struct ledger_entry *find(struct table *t, uint64_t key)
-{
+static struct ledger_entry *find(struct table *t, uint64_t key) {
     struct ledger_entry *e = *place(t, key);
     while (e && e->key != key)
         e = e->next;
@@ -103,8 +96,7 @@ static struct ledger_entry *find(struct table *t, uint64_t key)
 }
 
 /* The visitor may free the entry. */
-static void for_each(struct table *t, void (*visit)(struct ledger_entry *e, void *arg), void *arg)
-{
+static void for_each(struct table *t, void (*visit)(struct ledger_entry *e, void *arg), void *arg) {
     for (size_t i = 0; i < t->buckets; i++)
         for (struct ledger_entry *e = t->bucket[i], *next; e; e = next) {
             next = e->next;
@@ -112,29 +104,25 @@ static void for_each(struct table *t, void (*visit)(struct ledger_entry *e, void
         }
 }
 
-static bool takes_memory(enum ledger_kind kind)
-{
+static bool takes_memory(enum ledger_kind kind) {
     return kind < LEDGER_RESERVED;
 }
 
-static void enter(struct ledger *l, struct ledger_entry *e)
-{
+static void enter(struct ledger *l, struct ledger_entry *e) {
     if (takes_memory(e->kind)) l->in_use += e->size;
     if (l->in_use > l->peak) l->peak = l->in_use;
     link_in(l, e);
 }
 
 /* It is in no table any more. */
-static void forget(struct ledger *l, struct ledger_entry *e)
-{
+static void forget(struct ledger *l, struct ledger_entry *e) {
     if (takes_memory(e->kind)) l->in_use -= e->size;
     free(e);
 }
 
 /* ---- what comes ---- */
 
-static struct ledger_entry *new_entry(struct served *c, enum ledger_kind kind, uint64_t key, uint64_t size)
-{
+static struct ledger_entry *new_entry(struct served *c, enum ledger_kind kind, uint64_t key, uint64_t size) {
     struct ledger_entry *e = malloc(sizeof *e);
     if (!e) { /* with a wrong account the session cannot go on */
         hawser_log(HAWSER_ERROR, "no memory for the ledger of device memory: the session ends");
@@ -149,8 +137,7 @@ static struct ledger_entry *new_entry(struct served *c, enum ledger_kind kind, u
     return e;
 }
 
-static void add(enum ledger_kind kind, uint64_t key, uint64_t size, bool lasting, uint64_t owner)
-{
+static void add(enum ledger_kind kind, uint64_t key, uint64_t size, bool lasting, uint64_t owner) {
     struct served *c = session_call();
     if (!c) return;
     struct ledger *l = c->session->ledger;
@@ -162,18 +149,15 @@ static void add(enum ledger_kind kind, uint64_t key, uint64_t size, bool lasting
     pthread_mutex_unlock(&l->lock);
 }
 
-void ledger_add(enum ledger_kind kind, uint64_t key, uint64_t size)
-{
+void ledger_add(enum ledger_kind kind, uint64_t key, uint64_t size) {
     add(kind, key, size, kind == LEDGER_PHYSICAL || kind == LEDGER_RESERVED, 0);
 }
 
-void ledger_add_lasting(enum ledger_kind kind, uint64_t key, uint64_t size)
-{
+void ledger_add_lasting(enum ledger_kind kind, uint64_t key, uint64_t size) {
     add(kind, key, size, true, 0);
 }
 
-void ledger_add_part(enum ledger_kind kind, uint64_t key, uint64_t size, uint64_t owner)
-{
+void ledger_add_part(enum ledger_kind kind, uint64_t key, uint64_t size, uint64_t owner) {
     struct served *c = session_call();
     if (!c) return;
     struct ledger *l = c->session->ledger;
@@ -192,16 +176,14 @@ struct sought {
     struct ledger_entry *found;
 };
 
-static void forget_part(struct ledger_entry *e, void *arg)
-{
+static void forget_part(struct ledger_entry *e, void *arg) {
     const struct sought *s = arg;
     if (e->kind != LEDGER_GLOBAL || e->owner != s->key) return;
     take_out(s->ledger, e);
     forget(s->ledger, e);
 }
 
-struct ledger_entry *ledger_take(uint64_t key)
-{
+struct ledger_entry *ledger_take(uint64_t key) {
     struct served *c = session_call();
     if (!c || !key) return NULL;
     struct ledger *l = c->session->ledger;
@@ -215,8 +197,7 @@ struct ledger_entry *ledger_take(uint64_t key)
     return e;
 }
 
-void ledger_settle(struct ledger_entry *e, bool gone)
-{
+void ledger_settle(struct ledger_entry *e, bool gone) {
     struct served *c = session_call();
     if (!c || !e) return;
     struct ledger *l = c->session->ledger;
@@ -234,8 +215,7 @@ void ledger_settle(struct ledger_entry *e, bool gone)
 
 /* ---- physical memory and its mappings ---- */
 
-void ledger_map(uint64_t address, uint64_t size, uint64_t handle)
-{
+void ledger_map(uint64_t address, uint64_t size, uint64_t handle) {
     struct served *c = session_call();
     if (!c) return;
     struct ledger *l = c->session->ledger;
@@ -247,8 +227,7 @@ void ledger_map(uint64_t address, uint64_t size, uint64_t handle)
     pthread_mutex_unlock(&l->lock);
 }
 
-static void unmap(struct ledger_entry *e, void *arg)
-{
+static void unmap(struct ledger_entry *e, void *arg) {
     const struct sought *s = arg;
     struct ledger_entry *of = e->of;
     if (e->kind != LEDGER_MAPPED || e->key - s->key >= s->size) return;
@@ -259,8 +238,7 @@ static void unmap(struct ledger_entry *e, void *arg)
     forget(s->ledger, of);
 }
 
-void ledger_unmap(uint64_t address, uint64_t size)
-{
+void ledger_unmap(uint64_t address, uint64_t size) {
     struct served *c = session_call();
     if (!c) return;
     struct ledger *l = c->session->ledger;
@@ -269,14 +247,12 @@ void ledger_unmap(uint64_t address, uint64_t size)
     pthread_mutex_unlock(&l->lock);
 }
 
-static void look_for_mapping(struct ledger_entry *e, void *arg)
-{
+static void look_for_mapping(struct ledger_entry *e, void *arg) {
     struct sought *s = arg;
     if (e->kind == LEDGER_MAPPED && s->key - e->key < e->size) s->found = e->of;
 }
 
-void ledger_retain(uint64_t address, uint64_t handle)
-{
+void ledger_retain(uint64_t address, uint64_t handle) {
     struct served *c = session_call();
     struct sought s = {.key = address};
     if (!c) return;
@@ -300,8 +276,7 @@ void ledger_retain(uint64_t address, uint64_t handle)
 
 /* ---- of the session ---- */
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct ledger *l = session->ledger = calloc(1, sizeof *l);
     if (!l) return false;
     pthread_mutex_init(&l->lock, NULL);
@@ -317,8 +292,7 @@ struct visitor {
     void *arg;
 };
 
-static void tell(struct ledger_entry *e, void *arg)
-{
+static void tell(struct ledger_entry *e, void *arg) {
     const struct visitor *v = arg;
     v->visit(&(struct session_item){.what = names[e->kind],
                                     .context = e->context,
@@ -329,8 +303,7 @@ static void tell(struct ledger_entry *e, void *arg)
              v->arg);
 }
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct ledger *l = session->ledger;
     pthread_mutex_lock(&l->lock);
     for (int i = 0; i < TABLES; i++)
@@ -338,26 +311,22 @@ static void list(struct session *session, session_visit *visit, void *arg)
     pthread_mutex_unlock(&l->lock);
 }
 
-static uint64_t number(struct ledger *l, const uint64_t *of)
-{
+static uint64_t number(struct ledger *l, const uint64_t *of) {
     pthread_mutex_lock(&l->lock);
     uint64_t value = *of;
     pthread_mutex_unlock(&l->lock);
     return value;
 }
 
-uint64_t ledger_in_use(struct session *session)
-{
+uint64_t ledger_in_use(struct session *session) {
     return number(session->ledger, &session->ledger->in_use);
 }
 
-uint64_t ledger_peak(struct session *session)
-{
+uint64_t ledger_peak(struct session *session) {
     return number(session->ledger, &session->ledger->peak);
 }
 
-static void forget_in_context(struct ledger_entry *e, void *arg)
-{
+static void forget_in_context(struct ledger_entry *e, void *arg) {
     const struct sought *s = arg;
     if (e->context != s->key) return;
     take_out(s->ledger, e);
@@ -365,8 +334,7 @@ static void forget_in_context(struct ledger_entry *e, void *arg)
 }
 
 /* The driver frees it with the context. */
-static void end_context(struct served *c, const struct object *context)
-{
+static void end_context(struct served *c, const struct object *context) {
     struct ledger *l = c->session->ledger;
     pthread_mutex_lock(&l->lock);
     for (int i = 0; i < TABLES; i++)
@@ -374,22 +342,19 @@ static void end_context(struct served *c, const struct object *context)
     pthread_mutex_unlock(&l->lock);
 }
 
-static void give_back(struct ledger_entry *e, void *arg)
-{
+static void give_back(struct ledger_entry *e, void *arg) {
     const struct cuda_driver *d = arg;
     if (e->kind == LEDGER_MAPPED) d->cuMemUnmap((CUdeviceptr)e->key, e->size);
     if (e->kind == LEDGER_RESERVED) d->cuMemAddressFree((CUdeviceptr)e->key, e->size);
 }
 
-static void drop(struct ledger_entry *e, void *arg)
-{
+static void drop(struct ledger_entry *e, void *arg) {
     (void)arg;
     free(e);
 }
 
 /* Addresses, and what is mapped there, belong to no context; handles have been released by now. */
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct ledger *l = session->ledger;
     for_each(&l->table[PARTS], give_back, &session->driver);
     for_each(&l->table[THINGS], give_back, &session->driver);

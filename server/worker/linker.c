@@ -14,14 +14,12 @@ struct link {
     void *values[OPTIONS + 4];
 };
 
-static void add(struct link *l, unsigned *n, CUjit_option name, void *value)
-{
+static void add(struct link *l, unsigned *n, CUjit_option name, void *value) {
     l->names[*n] = name;
     l->values[(*n)++] = value;
 }
 
-CUresult serve_LinkCreate(struct served *c, const struct link_create_args *a, struct object *object)
-{
+CUresult serve_LinkCreate(struct served *c, const struct link_create_args *a, struct object *object) {
     unsigned n = 0;
     if (!c->driver->cuLinkCreate_v2) return CUDA_ERROR_NOT_SUPPORTED;
     struct link *l = calloc(1, sizeof *l);
@@ -38,13 +36,11 @@ CUresult serve_LinkCreate(struct served *c, const struct link_create_args *a, st
     return r;
 }
 
-static ProtobufCBinaryData text(char *log)
-{
+static ProtobufCBinaryData text(char *log) {
     return (ProtobufCBinaryData){strnlen(log, LOG_BYTES), (uint8_t *)log};
 }
 
-CUresult serve_LinkAdd(struct served *c, const struct link_add_args *a, Hawser__LinkAddReply *reply)
-{
+CUresult serve_LinkAdd(struct served *c, const struct link_add_args *a, Hawser__LinkAddReply *reply) {
     struct link *l = a->object.handle;
     CUjit_option names[OPTIONS];
     void *values[OPTIONS];
@@ -67,8 +63,7 @@ CUresult serve_LinkAdd(struct served *c, const struct link_add_args *a, Hawser__
     return r;
 }
 
-CUresult serve_LinkComplete(struct served *c, const struct link_complete_args *a, Hawser__LinkCompleteReply *reply)
-{
+CUresult serve_LinkComplete(struct served *c, const struct link_complete_args *a, Hawser__LinkCompleteReply *reply) {
     struct link *l = a->object.handle;
     void *image = NULL;
     size_t size = 0;
@@ -79,15 +74,13 @@ CUresult serve_LinkComplete(struct served *c, const struct link_complete_args *a
     return r;
 }
 
-CUresult link_end(const struct cuda_driver *d, void *link)
-{
+CUresult link_end(const struct cuda_driver *d, void *link) {
     struct link *l = link;
     CUresult r = d->cuLinkDestroy(l->state);
     free(l);
     return r;
 }
 
-CUresult serve_LinkDestroy(struct served *c, const struct link_destroy_args *a)
-{
+CUresult serve_LinkDestroy(struct served *c, const struct link_destroy_args *a) {
     return link_end(c->driver, a->object.handle);
 }

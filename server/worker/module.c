@@ -21,16 +21,13 @@ struct kernel_info {
     int64_t attributes[ATTRIBUTES];
 };
 
-static CUresult param_info(const struct cuda_driver *d, void *handle, bool is_kernel, size_t i,
-                           size_t *offset, size_t *size)
-{
+static CUresult param_info(const struct cuda_driver *d, void *handle, bool is_kernel, size_t i, size_t *offset,
+                           size_t *size) {
     return is_kernel ? d->cuKernelGetParamInfo((CUkernel)handle, i, offset, size)
                      : d->cuFuncGetParamInfo((CUfunction)handle, i, offset, size);
 }
 
-static CUresult describe(struct served *c, void *handle, bool is_kernel, const char *name,
-                         struct kernel_info *info)
-{
+static CUresult describe(struct served *c, void *handle, bool is_kernel, const char *name, struct kernel_info *info) {
     const struct cuda_driver *d = c->driver;
     CUdevice device = 0;
     if (c->context && d->cuCtxGetDevice(&device) != CUDA_SUCCESS) device = 0;
@@ -38,9 +35,8 @@ static CUresult describe(struct served *c, void *handle, bool is_kernel, const c
     info->message.name = (char *)name;
     for (int a = 0; a < ATTRIBUTES; a++) {
         int value = 0;
-        CUresult r = is_kernel
-                         ? d->cuKernelGetAttribute(&value, (CUfunction_attribute)a, (CUkernel)handle, device)
-                         : d->cuFuncGetAttribute(&value, (CUfunction_attribute)a, (CUfunction)handle);
+        CUresult r = is_kernel ? d->cuKernelGetAttribute(&value, (CUfunction_attribute)a, (CUkernel)handle, device)
+                               : d->cuFuncGetAttribute(&value, (CUfunction_attribute)a, (CUfunction)handle);
         if (r != CUDA_SUCCESS && a == 0) return r; /* the kernel cannot be loaded */
         info->attributes[a] = r == CUDA_SUCCESS ? value : 0;
     }
@@ -73,8 +69,7 @@ struct image {
     unsigned n_parts;
 };
 
-CUresult served_image(const struct served *c, unsigned *frame, size_t size, char **out)
-{
+CUresult served_image(const struct served *c, unsigned *frame, size_t size, char **out) {
     size_t there = 0, at = 0;
     for (unsigned i = *frame; i < c->n_frames && there < size; i++)
         there += c->frames[i].size;
@@ -88,8 +83,7 @@ CUresult served_image(const struct served *c, unsigned *frame, size_t size, char
     return CUDA_SUCCESS;
 }
 
-static CUresult rebuild(struct served *c, const struct load_args *a, struct image *image, void **out)
-{
+static CUresult rebuild(struct served *c, const struct load_args *a, struct image *image, void **out) {
     unsigned frame = 0;
     memset(image, 0, sizeof *image);
     while (frame < c->n_frames && image->n_parts < HAWSER_MAX_FRAMES) {
@@ -112,8 +106,7 @@ static CUresult rebuild(struct served *c, const struct load_args *a, struct imag
     return CUDA_SUCCESS;
 }
 
-static void free_image(struct image *image)
-{
+static void free_image(struct image *image) {
     for (unsigned i = 0; i < image->n_parts; i++)
         free(image->parts[i]);
 }
@@ -125,14 +118,12 @@ struct jit {
     char error[LOG_BYTES], info[LOG_BYTES];
 };
 
-static void add_option(struct jit *j, CUjit_option name, void *value)
-{
+static void add_option(struct jit *j, CUjit_option name, void *value) {
     j->names[j->n] = name;
     j->values[j->n++] = value;
 }
 
-static void fill_options(const struct load_args *a, struct jit *j)
-{
+static void fill_options(const struct load_args *a, struct jit *j) {
     memset(j, 0, sizeof *j);
     for (size_t i = 0; i < a->n_options && i < a->n_values && i < 64; i++)
         add_option(j, (CUjit_option)a->options[i], (void *)(uintptr_t)a->values[i]);
@@ -146,14 +137,12 @@ static void fill_options(const struct load_args *a, struct jit *j)
 
 /* All kernels of a small image, with their layouts: saves a round trip per kernel. A kernel that cannot
  * be described makes the list incomplete, and its error comes when it is asked for. */
-static void prefetch(struct served *c, void *handle, bool library, Hawser__LoadReply *reply)
-{
+static void prefetch(struct served *c, void *handle, bool library, Hawser__LoadReply *reply) {
     const struct cuda_driver *d = c->driver;
     unsigned count = 0;
     void *handles[PREFETCH_KERNELS];
     if (library ? !d->cuLibraryGetKernelCount : !d->cuModuleGetFunctionCount) return;
-    CUresult r = library ? d->cuLibraryGetKernelCount(&count, handle)
-                         : d->cuModuleGetFunctionCount(&count, handle);
+    CUresult r = library ? d->cuLibraryGetKernelCount(&count, handle) : d->cuModuleGetFunctionCount(&count, handle);
     if (r != CUDA_SUCCESS || count > PREFETCH_KERNELS) return;
     r = library ? d->cuLibraryEnumerateKernels((CUkernel *)handles, count, handle)
                 : d->cuModuleEnumerateFunctions((CUfunction *)handles, count, handle);
@@ -172,8 +161,7 @@ static void prefetch(struct served *c, void *handle, bool library, Hawser__LoadR
     }
 }
 
-CUresult serve_Load(struct served *c, const struct load_args *a, struct object *object, Hawser__LoadReply *reply)
-{
+CUresult serve_Load(struct served *c, const struct load_args *a, struct object *object, Hawser__LoadReply *reply) {
     const struct cuda_driver *d = c->driver;
     struct image image;
     struct jit *jit = served_alloc(c, sizeof *jit);
@@ -205,16 +193,14 @@ out:
 /* ---- look-ups ---- */
 
 /* A kernel of a module or library by name. */
-static CUresult find_kernel(struct served *c, const struct object *owner, const char *name, struct object *out)
-{
+static CUresult find_kernel(struct served *c, const struct object *owner, const char *name, struct object *out) {
     out->is_kernel = owner->kind == HAWSER_LIBRARY;
     return out->is_kernel ? c->driver->cuLibraryGetKernel((CUkernel *)&out->handle, owner->handle, name)
                           : c->driver->cuModuleGetFunction((CUfunction *)&out->handle, owner->handle, name);
 }
 
 /* What the guest needs to know of a kernel, as part of a reply. */
-static CUresult tell(struct served *c, const struct object *kernel, const char *name, Hawser__KernelInfo **out)
-{
+static CUresult tell(struct served *c, const struct object *kernel, const char *name, Hawser__KernelInfo **out) {
     struct kernel_info *info = served_alloc(c, sizeof *info);
     if (!info) return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult r = describe(c, kernel->handle, kernel->is_kernel, name, info);
@@ -223,19 +209,16 @@ static CUresult tell(struct served *c, const struct object *kernel, const char *
 }
 
 CUresult serve_GetKernel(struct served *c, const struct get_kernel_args *a, struct object *object,
-                         Hawser__GetKernelReply *reply)
-{
+                         Hawser__GetKernelReply *reply) {
     CUresult r = find_kernel(c, &a->owner, a->name, object);
     return r == CUDA_SUCCESS ? tell(c, object, a->name, &reply->kernel) : r;
 }
 
-CUresult serve_BindKernel(struct served *c, const struct bind_kernel_args *a, struct object *object)
-{
+CUresult serve_BindKernel(struct served *c, const struct bind_kernel_args *a, struct object *object) {
     return find_kernel(c, &a->owner, a->name, object);
 }
 
-CUresult serve_GetFunction(struct served *c, const struct get_function_args *a, struct object *object)
-{
+CUresult serve_GetFunction(struct served *c, const struct get_function_args *a, struct object *object) {
     if (a->kernel.is_kernel) return c->driver->cuKernelGetFunction((CUfunction *)&object->handle, a->kernel.handle);
     object->handle = a->kernel.handle;
     return CUDA_SUCCESS;
@@ -243,17 +226,14 @@ CUresult serve_GetFunction(struct served *c, const struct get_function_args *a, 
 
 /* A library's managed variables are asked for by another function. */
 static CUresult library_global(const struct cuda_driver *d, CUdeviceptr *address, size_t *size, CUlibrary library,
-                               const char *name)
-{
+                               const char *name) {
     CUresult r = d->cuLibraryGetGlobal(address, size, library, name);
-    if (r == CUDA_ERROR_NOT_FOUND && d->cuLibraryGetManaged)
-        r = d->cuLibraryGetManaged(address, size, library, name);
+    if (r == CUDA_ERROR_NOT_FOUND && d->cuLibraryGetManaged) r = d->cuLibraryGetManaged(address, size, library, name);
     return r;
 }
 
 static CUresult find_global(const struct cuda_driver *d, const struct get_global_args *a, CUdeviceptr *address,
-                            size_t *size)
-{
+                            size_t *size) {
     void *owner = a->owner.handle;
     if (a->owner.kind == HAWSER_MODULE)
         return a->only_managed ? CUDA_ERROR_INVALID_HANDLE : d->cuModuleGetGlobal_v2(address, size, owner, a->name);
@@ -261,8 +241,7 @@ static CUresult find_global(const struct cuda_driver *d, const struct get_global
     return d->cuLibraryGetManaged ? d->cuLibraryGetManaged(address, size, owner, a->name) : CUDA_ERROR_NOT_FOUND;
 }
 
-CUresult serve_GetGlobal(struct served *c, const struct get_global_args *a, Hawser__GetGlobalReply *reply)
-{
+CUresult serve_GetGlobal(struct served *c, const struct get_global_args *a, Hawser__GetGlobalReply *reply) {
     CUdeviceptr address = 0;
     size_t size = 0;
     unsigned managed = 0;
@@ -277,19 +256,16 @@ CUresult serve_GetGlobal(struct served *c, const struct get_global_args *a, Haws
     return CUDA_SUCCESS;
 }
 
-CUresult serve_GetModule(struct served *c, const struct get_module_args *a, CUmodule *object)
-{
+CUresult serve_GetModule(struct served *c, const struct get_module_args *a, CUmodule *object) {
     return c->driver->cuLibraryGetModule(object, a->library);
 }
 
-CUresult serve_ListKernels(struct served *c, const struct list_kernels_args *a, Hawser__ListKernelsReply *reply)
-{
+CUresult serve_ListKernels(struct served *c, const struct list_kernels_args *a, Hawser__ListKernelsReply *reply) {
     const struct cuda_driver *d = c->driver;
     void *owner = a->owner.handle;
     unsigned n = 0;
     bool library = a->owner.kind == HAWSER_LIBRARY;
-    if (library ? !d->cuLibraryGetKernelCount : !d->cuModuleGetFunctionCount)
-        return CUDA_ERROR_NOT_SUPPORTED;
+    if (library ? !d->cuLibraryGetKernelCount : !d->cuModuleGetFunctionCount) return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = library ? d->cuLibraryGetKernelCount(&n, owner) : d->cuModuleGetFunctionCount(&n, owner);
     if (r != CUDA_SUCCESS) return r;
     void **handles = served_alloc(c, (n + (size_t)1) * sizeof *handles);
@@ -307,8 +283,7 @@ CUresult serve_ListKernels(struct served *c, const struct list_kernels_args *a, 
     return CUDA_SUCCESS;
 }
 
-CUresult serve_SetAttribute(struct served *c, const struct set_attribute_args *a, Hawser__SetAttributeReply *reply)
-{
+CUresult serve_SetAttribute(struct served *c, const struct set_attribute_args *a, Hawser__SetAttributeReply *reply) {
     const struct cuda_driver *d = c->driver;
     void *function = a->function.handle;
     CUresult r = a->function.is_kernel ? d->cuKernelSetAttribute(a->attribute, a->value, function, a->device)
@@ -319,8 +294,7 @@ CUresult serve_SetAttribute(struct served *c, const struct set_attribute_args *a
 
 /* ---- launches ---- */
 
-CUresult serve_Launch(struct served *c, const struct launch_args *a)
-{
+CUresult serve_Launch(struct served *c, const struct launch_args *a) {
     size_t size = a->params.len;
     void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, a->params.data, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
                      CU_LAUNCH_PARAM_END};
@@ -340,15 +314,14 @@ CUresult serve_Launch(struct served *c, const struct launch_args *a)
 }
 
 CUresult serve_ClusterOccupancy(struct served *c, const struct cluster_occupancy_args *a,
-                                Hawser__ClusterOccupancyReply *reply)
-{
+                                Hawser__ClusterOccupancyReply *reply) {
     const struct cuda_driver *d = c->driver;
     const unsigned *g = a->grid, *b = a->block;
     CUfunction f = a->function.handle;
     int count = 0;
     if (!d->cuOccupancyMaxActiveClusters || !d->cuOccupancyMaxPotentialClusterSize) return CUDA_ERROR_NOT_SUPPORTED;
-    CUlaunchConfig config = {g[0], g[1], g[2], b[0], b[1], b[2], a->shared, NULL, a->attributes,
-                             (unsigned)a->n_attributes};
+    CUlaunchConfig config = {g[0], g[1],      g[2], b[0],          b[1],
+                             b[2], a->shared, NULL, a->attributes, (unsigned)a->n_attributes};
     CUresult r = a->largest ? d->cuOccupancyMaxPotentialClusterSize(&count, f, &config)
                             : d->cuOccupancyMaxActiveClusters(&count, f, &config);
     reply->count = count;

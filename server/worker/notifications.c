@@ -16,8 +16,7 @@ struct notifications {
 };
 
 /* On a thread of the driver's. */
-static void on_notification(CUasyncNotificationInfo *info, void *data, CUasyncCallbackHandle handle)
-{
+static void on_notification(CUasyncNotificationInfo *info, void *data, CUasyncCallbackHandle handle) {
     struct watched *w = data;
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Notification n = HAWSER__NOTIFICATION__INIT, *list[] = {&n};
@@ -31,8 +30,7 @@ static void on_notification(CUasyncNotificationInfo *info, void *data, CUasyncCa
     session_send(w->session, &m, NULL, 0);
 }
 
-static CUresult watch(struct served *c, CUdevice device)
-{
+static CUresult watch(struct served *c, CUdevice device) {
     if (!c->driver->cuDeviceRegisterAsyncNotification) return CUDA_ERROR_NOT_SUPPORTED;
     struct watched *w = malloc(sizeof *w);
     if (!w) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -46,8 +44,7 @@ static CUresult watch(struct served *c, CUdevice device)
     return r;
 }
 
-CUresult serve_Watch(struct served *c, const struct watch_args *a)
-{
+CUresult serve_Watch(struct served *c, const struct watch_args *a) {
     struct watched **p = &c->session->notifications->all;
     while (*p && (*p)->device != a->device)
         p = &(*p)->next;
@@ -63,19 +60,16 @@ CUresult serve_Watch(struct served *c, const struct watch_args *a)
 
 /* ---- of the session ---- */
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     return (session->notifications = calloc(1, sizeof *session->notifications));
 }
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     for (struct watched *w = session->notifications->all; w; w = w->next)
         visit(&(struct session_item){.what = "watched device", .id = (uint64_t)w->device, .made_by = "Watch"}, arg);
 }
 
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct notifications *n = session->notifications;
     for (struct watched *w; (w = n->all);) {
         n->all = w->next;

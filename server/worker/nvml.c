@@ -16,23 +16,21 @@
 #include "state.h"
 
 struct nvml {
-    pthread_mutex_t lock;       /* while it is being loaded */
-    bool loaded, there;         /* tried; found */
+    pthread_mutex_t lock; /* while it is being loaded */
+    bool loaded, there;   /* tried; found */
     const char *cuda_path;
     struct nvml_driver driver;
-    struct hawser_names names;  /* of the guest's devices, in the order of their numbers */
+    struct hawser_names names; /* of the guest's devices, in the order of their numbers */
     nvmlDevice_t devices[HAWSER_MAX_DEVICES];
 };
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     session->nvml = calloc(1, sizeof *session->nvml);
     if (session->nvml) pthread_mutex_init(&session->nvml->lock, NULL);
     return session->nvml;
 }
 
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     free(session->nvml);
     session->nvml = NULL;
 }
@@ -40,16 +38,14 @@ static void end(struct session *session)
 const struct session_state nvml_state = {.name = "nvml", .begin = begin, .end = end};
 
 /* libnvidia-ml.so.1 from where libcuda.so.1 comes. */
-static void nvml_path(const char *cuda_path, char *out, size_t size)
-{
+static void nvml_path(const char *cuda_path, char *out, size_t size) {
     const char *slash = strrchr(cuda_path, '/');
     int folder = slash ? (int)(slash + 1 - cuda_path) : 0;
     snprintf(out, size, "%.*slibnvidia-ml.so.1", folder, cuda_path);
 }
 
 /* What is lent, by name; without a list of it, all that there is. */
-static void list_lent(const struct session *session, struct hawser_names *out)
-{
+static void list_lent(const struct session *session, struct hawser_names *out) {
     const struct nvml_driver *d = &session->nvml->driver;
     unsigned count = 0;
     nvmlDevice_t device = NULL;
@@ -62,8 +58,7 @@ static void list_lent(const struct session *session, struct hawser_names *out)
             out->n++;
 }
 
-static void list_devices(const struct session *session)
-{
+static void list_devices(const struct session *session) {
     struct nvml *n = session->nvml;
     struct hawser_names all, *names = &n->names;
     bool seen[HAWSER_MAX_DEVICES];
@@ -79,8 +74,7 @@ static void list_devices(const struct session *session)
     }
 }
 
-static void load(const struct session *session)
-{
+static void load(const struct session *session) {
     struct nvml *n = session->nvml;
     char path[4096], err[512];
     nvml_path(n->cuda_path, path, sizeof path);
@@ -102,13 +96,11 @@ static void load(const struct session *session)
         hawser_log(HAWSER_WARN, "no NVML: nvmlInit_v2 of %s returns %u", path, r);
 }
 
-void nvml_from(struct session *session, const char *path)
-{
+void nvml_from(struct session *session, const char *path) {
     session->nvml->cuda_path = path;
 }
 
-bool served_nvml(struct served *c)
-{
+bool served_nvml(struct served *c) {
     struct nvml *n = c->session->nvml;
     pthread_mutex_lock(&n->lock);
     if (!n->loaded) load(c->session);
@@ -119,15 +111,13 @@ bool served_nvml(struct served *c)
     return there;
 }
 
-bool nvml_names(struct served *c, struct hawser_names *out)
-{
+bool nvml_names(struct served *c, struct hawser_names *out) {
     if (!served_nvml(c)) return false;
     *out = c->session->nvml->names;
     return true;
 }
 
-nvmlReturn_t served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device)
-{
+nvmlReturn_t served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *device) {
     const struct nvml *n = c->session->nvml;
     if (index >= n->names.n) return NVML_ERROR_INVALID_ARGUMENT;
     *device = n->devices[index];
@@ -136,8 +126,7 @@ nvmlReturn_t served_nvml_device(struct served *c, uint64_t index, nvmlDevice_t *
 
 /* ---- what is told of them at the guest's nvmlInit ---- */
 
-static void bytes_of(const char *text, uint8_t uuid[16])
-{
+static void bytes_of(const char *text, uint8_t uuid[16]) {
     unsigned n = 0;
     for (const char *p = text + 4; n < 16 && sscanf(p, "%2hhx", &uuid[n]) == 1; n++)
         p += p[2] == '-' ? 3 : 2;
@@ -150,16 +139,14 @@ struct description {
     uint8_t uuid[16];
 };
 
-static void describe(const struct nvml *n, unsigned i, struct description *d)
-{
+static void describe(const struct nvml *n, unsigned i, struct description *d) {
     const struct nvml_driver *driver = &n->driver;
     nvmlDevice_t device = n->devices[i];
     nvmlPciInfo_t pci = {.bus = 0};
     int major = 0, minor = 0;
     if (driver->nvmlDeviceGetName) driver->nvmlDeviceGetName(device, d->name, sizeof d->name);
     if (driver->nvmlDeviceGetPciInfo_v3) driver->nvmlDeviceGetPciInfo_v3(device, &pci);
-    if (driver->nvmlDeviceGetCudaComputeCapability)
-        driver->nvmlDeviceGetCudaComputeCapability(device, &major, &minor);
+    if (driver->nvmlDeviceGetCudaComputeCapability) driver->nvmlDeviceGetCudaComputeCapability(device, &major, &minor);
     bytes_of(n->names.text[i], d->uuid);
     hawser__nvml_device__init(&d->told);
     d->told.name = d->name;
@@ -171,8 +158,7 @@ static void describe(const struct nvml *n, unsigned i, struct description *d)
     d->told.minor = minor;
 }
 
-CUresult serve_NvmlDevices(struct served *c, Hawser__NvmlDevicesReply *reply)
-{
+CUresult serve_NvmlDevices(struct served *c, Hawser__NvmlDevicesReply *reply) {
     reply->status = served_nvml(c) ? NVML_SUCCESS : NVML_ERROR_LIBRARY_NOT_FOUND;
     const struct nvml *n = c->session->nvml;
     struct description *all = served_alloc(c, n->names.n * sizeof *all);
@@ -189,8 +175,7 @@ CUresult serve_NvmlDevices(struct served *c, Hawser__NvmlDevicesReply *reply)
 
 typedef nvmlReturn_t (*processes)(nvmlDevice_t, unsigned *, nvmlProcessInfo_t *);
 
-static processes processes_of(const struct nvml_driver *driver, uint64_t kind)
-{
+static processes processes_of(const struct nvml_driver *driver, uint64_t kind) {
     switch (kind) {
     case HAWSER_NVML_COMPUTE:
         return driver->nvmlDeviceGetComputeRunningProcesses_v3;
@@ -203,8 +188,7 @@ static processes processes_of(const struct nvml_driver *driver, uint64_t kind)
     }
 }
 
-static nvmlReturn_t own_process(processes list, nvmlDevice_t device, Hawser__NvmlProcessReply *reply)
-{
+static nvmlReturn_t own_process(processes list, nvmlDevice_t device, Hawser__NvmlProcessReply *reply) {
     unsigned n = 256;
     nvmlProcessInfo_t *infos = NULL;
     nvmlReturn_t r = NVML_ERROR_INSUFFICIENT_SIZE;
@@ -225,8 +209,7 @@ static nvmlReturn_t own_process(processes list, nvmlDevice_t device, Hawser__Nvm
     return r;
 }
 
-CUresult serve_NvmlProcess(struct served *c, const struct nvml_process_args *a, Hawser__NvmlProcessReply *reply)
-{
+CUresult serve_NvmlProcess(struct served *c, const struct nvml_process_args *a, Hawser__NvmlProcessReply *reply) {
     nvmlDevice_t device = NULL;
     reply->status = NVML_ERROR_FUNCTION_NOT_FOUND;
     if (served_nvml(c) && processes_of(c->nvml, a->kind)) reply->status = served_nvml_device(c, a->device, &device);

@@ -12,7 +12,7 @@
 #define STREAM_PER_THREAD 2
 
 /* Ids that the guest cannot mint: the per-thread default stream of a thread in a context. */
-#define PER_THREAD_ID(context, thread) (1ull << 63 | (context) << 24 | ((thread) & 0xffffff))
+#define PER_THREAD_ID(context, thread) (1ull << 63 | (context) << 24 | ((thread)&0xffffff))
 
 struct slot {
     struct object object; /* id 0: free */
@@ -25,8 +25,7 @@ struct objects {
     size_t capacity, filled, live;
 };
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct objects *t = session->objects = calloc(1, sizeof *t);
     if (!t || sodium_init() < 0) return false; /* it finds out what the CPU can do for the hashes of recipes */
     pthread_mutex_init(&t->lock, NULL);
@@ -35,13 +34,11 @@ static bool begin(struct session *session)
     return t->slots;
 }
 
-static size_t hash(uint64_t id)
-{
+static size_t hash(uint64_t id) {
     return (size_t)(id * 0x9e3779b97f4a7c15ull >> 20);
 }
 
-static struct slot *find(struct objects *t, uint64_t id)
-{
+static struct slot *find(struct objects *t, uint64_t id) {
     for (size_t i = hash(id);; i++) {
         struct slot *s = &t->slots[i & (t->capacity - 1)];
         if (!s->used) return NULL;
@@ -49,8 +46,7 @@ static struct slot *find(struct objects *t, uint64_t id)
     }
 }
 
-static void insert(struct slot *slots, size_t capacity, const struct object *o)
-{
+static void insert(struct slot *slots, size_t capacity, const struct object *o) {
     size_t i = hash(o->id);
     while (slots[i & (capacity - 1)].used)
         i++;
@@ -58,8 +54,7 @@ static void insert(struct slot *slots, size_t capacity, const struct object *o)
 }
 
 /* Under the lock. Room for one more; old tombstones go. */
-static bool make_room(struct objects *t)
-{
+static bool make_room(struct objects *t) {
     if (t->filled * 4 < t->capacity * 3) return true;
     if (t->live >= MAX_OBJECTS) return false;
     size_t capacity = t->live * 4 > t->capacity ? t->capacity * 2 : t->capacity;
@@ -75,13 +70,11 @@ static bool make_room(struct objects *t)
 }
 
 /* Whatever context is current where one of these is made does not take it along. */
-static bool outlives_contexts(uint32_t kind)
-{
+static bool outlives_contexts(uint32_t kind) {
     return kind == HAWSER_CONTEXT || kind == HAWSER_GRAPH || kind == HAWSER_LIBRARY;
 }
 
-static CUresult bind(struct served *c, struct object *o)
-{
+static CUresult bind(struct served *c, struct object *o) {
     struct objects *t = c->session->objects;
     CUresult r = CUDA_SUCCESS;
     o->context = outlives_contexts(o->kind) ? 0 : c->context;
@@ -101,28 +94,24 @@ static CUresult bind(struct served *c, struct object *o)
     return r;
 }
 
-CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id, void *handle)
-{
+CUresult served_bind(struct served *c, enum hawser_object_kind kind, uint64_t id, void *handle) {
     struct object o = {.id = id, .kind = kind, .handle = handle};
     return bind(c, &o);
 }
 
-CUresult served_bind_entry(struct served *c, struct object *entry)
-{
+CUresult served_bind_entry(struct served *c, struct object *entry) {
     return bind(c, entry);
 }
 
 /* Under the lock. */
-static void release(struct objects *t, struct slot *s)
-{
+static void release(struct objects *t, struct slot *s) {
     free(s->object.recipe);
     s->object.recipe = NULL;
     s->object.id = 0;
     t->live--;
 }
 
-void served_unbind(struct served *c, uint64_t id)
-{
+void served_unbind(struct served *c, uint64_t id) {
     struct objects *t = c->session->objects;
     pthread_mutex_lock(&t->lock);
     struct slot *s = id ? find(t, id) : NULL;
@@ -130,8 +119,7 @@ void served_unbind(struct served *c, uint64_t id)
     pthread_mutex_unlock(&t->lock);
 }
 
-CUresult served_entry(struct served *c, unsigned kinds, uint64_t id, struct object *out)
-{
+CUresult served_entry(struct served *c, unsigned kinds, uint64_t id, struct object *out) {
     _Static_assert(HAWSER_OBJECT_KINDS <= 32, "kinds have a bit each");
     struct objects *t = c->session->objects;
     pthread_mutex_lock(&t->lock);
@@ -143,13 +131,11 @@ CUresult served_entry(struct served *c, unsigned kinds, uint64_t id, struct obje
     return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out)
-{
+bool served_object(struct served *c, enum hawser_object_kind kind, uint64_t id, struct object *out) {
     return served_entry(c, 1u << kind, id, out) == CUDA_SUCCESS;
 }
 
-uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *handle)
-{
+uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *handle) {
     struct objects *t = c->session->objects;
     uint64_t id = 0;
     pthread_mutex_lock(&t->lock);
@@ -161,8 +147,7 @@ uint64_t served_id(struct served *c, enum hawser_object_kind kind, const void *h
 
 /* The stream that stands for a guest thread's CU_STREAM_PER_THREAD: one worker thread runs the calls
  * of many guest threads, so the driver's own per-thread stream would be the wrong one. */
-static CUresult per_thread_stream(struct served *c, void **handle)
-{
+static CUresult per_thread_stream(struct served *c, void **handle) {
     struct object o;
     uint64_t id = PER_THREAD_ID(c->context, c->thread);
     if (!served_object(c, HAWSER_STREAM, id, &o)) {
@@ -175,8 +160,7 @@ static CUresult per_thread_stream(struct served *c, void **handle)
     return CUDA_SUCCESS;
 }
 
-CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t id, void **handle)
-{
+CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t id, void **handle) {
     struct object o;
     if (kind == HAWSER_STREAM && id == STREAM_LEGACY) {
         *handle = CU_STREAM_LEGACY;
@@ -189,8 +173,7 @@ CUresult served_handle(struct served *c, enum hawser_object_kind kind, uint64_t 
     return CUDA_SUCCESS;
 }
 
-void served_thread_gone(struct served *c, uint32_t thread)
-{
+void served_thread_gone(struct served *c, uint32_t thread) {
     struct objects *t = c->session->objects;
     for (;;) {
         CUstream stream = NULL;
@@ -207,8 +190,7 @@ void served_thread_gone(struct served *c, uint32_t thread)
     }
 }
 
-struct object *objects_of_kind(struct session *session, enum hawser_object_kind kind, size_t *n)
-{
+struct object *objects_of_kind(struct session *session, enum hawser_object_kind kind, size_t *n) {
     struct objects *t = session->objects;
     *n = 0;
     pthread_mutex_lock(&t->lock);
@@ -221,8 +203,7 @@ struct object *objects_of_kind(struct session *session, enum hawser_object_kind 
 
 /* ---- of the session ---- */
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct objects *t = session->objects;
     char text[512];
     pthread_mutex_lock(&t->lock);
@@ -240,8 +221,7 @@ static void list(struct session *session, session_visit *visit, void *arg)
 }
 
 /* The driver's own goes with the context; a link is ours besides. */
-static void end_context(struct served *c, const struct object *context)
-{
+static void end_context(struct served *c, const struct object *context) {
     struct objects *t = c->session->objects;
     pthread_mutex_lock(&t->lock);
     for (size_t i = 0; i < t->capacity; i++) {
@@ -254,8 +234,7 @@ static void end_context(struct served *c, const struct object *context)
 }
 
 /* What no context has taken along. */
-static void end_object(const struct cuda_driver *d, const struct object *o)
-{
+static void end_object(const struct cuda_driver *d, const struct object *o) {
     switch (o->kind) {
     case HAWSER_LIBRARY:
         d->cuLibraryUnload(o->handle);
@@ -280,8 +259,7 @@ static void end_object(const struct cuda_driver *d, const struct object *o)
     }
 }
 
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct objects *t = session->objects;
     for (size_t i = 0; i < t->capacity; i++)
         if (t->slots[i].object.id) {

@@ -4,8 +4,7 @@
 #include "log.h"
 
 /* In the same time whatever the token is. */
-static bool same_token(const ProtobufCBinaryData *shown, const uint8_t *token, size_t size)
-{
+static bool same_token(const ProtobufCBinaryData *shown, const uint8_t *token, size_t size) {
     uint8_t differs = 0;
     if (shown->len != size) return false;
     for (size_t i = 0; i < size; i++)
@@ -14,8 +13,7 @@ static bool same_token(const ProtobufCBinaryData *shown, const uint8_t *token, s
 }
 
 /* The message, if it is an Open with the token. */
-static Hawser__ToHost *read_open(const struct hawser_message *m, const uint8_t *token, size_t size)
-{
+static Hawser__ToHost *read_open(const struct hawser_message *m, const uint8_t *token, size_t size) {
     Hawser__ToHost *h = hawser__to_host__unpack(NULL, m->frame[0].size, m->frame[0].data);
     if (h && h->open && same_token(&h->open->token, token, size)) return h;
     if (h) hawser__to_host__free_unpacked(h, NULL);
@@ -23,8 +21,7 @@ static Hawser__ToHost *read_open(const struct hawser_message *m, const uint8_t *
 }
 
 struct hawser_lane *opening_wait(struct hawser_listener *listener, const uint8_t *token, size_t size, int timeout_ms,
-                                 Hawser__ToHost **first)
-{
+                                 Hawser__ToHost **first) {
     uint64_t end = hawser_now_ns() + (uint64_t)timeout_ms * 1000000, now;
     struct hawser_peer from;
     struct hawser_message m;

@@ -29,8 +29,7 @@ struct output {
     pthread_mutex_t lock; /* covers reading and sending, so that the order stays */
 };
 
-static void send_what_is_there(struct session *session)
-{
+static void send_what_is_there(struct session *session) {
     uint8_t text[64 << 10];
     ssize_t n;
     struct output *o = session->output;
@@ -47,8 +46,7 @@ static void send_what_is_there(struct session *session)
     pthread_mutex_unlock(&o->lock);
 }
 
-static void *forward(void *arg)
-{
+static void *forward(void *arg) {
     const struct output *o = ((struct session *)arg)->output;
     for (;;) {
         struct pollfd p[CHANNELS] = {{.fd = o->pipes[OUT], .events = POLLIN}, {.fd = o->pipes[ERR], .events = POLLIN}};
@@ -58,8 +56,7 @@ static void *forward(void *arg)
 }
 
 /* Makes descriptor fd the write end of a pipe; the read end, or -1. */
-static int capture(int fd)
-{
+static int capture(int fd) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return -1;
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -69,8 +66,7 @@ static int capture(int fd)
     return ends[0];
 }
 
-int output_capture(struct session *session)
-{
+int output_capture(struct session *session) {
     int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (log < 0) return -1;
     hawser_log_to(log);
@@ -85,8 +81,7 @@ int output_capture(struct session *session)
     return o->pipes[OUT] < 0 || o->pipes[ERR] < 0 ? -1 : 0;
 }
 
-void output_forward(struct session *session)
-{
+void output_forward(struct session *session) {
     pthread_t t;
     if (pthread_create(&t, NULL, forward, session) != 0) {
         hawser_log(HAWSER_ERROR, "cannot start the thread that forwards output");
@@ -95,8 +90,7 @@ void output_forward(struct session *session)
     pthread_detach(t);
 }
 
-void output_flush(struct session *session)
-{
+void output_flush(struct session *session) {
     fflush(stdout);
     fflush(stderr);
     send_what_is_there(session);

@@ -15,16 +15,14 @@ struct post_errors {
     struct post_error *first;
 };
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct post_errors *all = session->post_errors = calloc(1, sizeof *all);
     if (all) pthread_mutex_init(&all->lock, NULL);
     return all;
 }
 
 /* Under the lock. The place of the entry of a context, or of a thread where context is 0. */
-static struct post_error **place(struct post_errors *all, uint64_t context, uint32_t thread)
-{
+static struct post_error **place(struct post_errors *all, uint64_t context, uint32_t thread) {
     struct post_error **p = &all->first;
     while (*p && ((*p)->context != context || (!context && (*p)->thread != thread)))
         p = &(*p)->next;
@@ -32,8 +30,7 @@ static struct post_error **place(struct post_errors *all, uint64_t context, uint
 }
 
 /* Under the lock. Takes the entry out; CUDA_SUCCESS when there is none. */
-static CUresult take(struct post_error **p)
-{
+static CUresult take(struct post_error **p) {
     struct post_error *e = *p;
     if (!e) return CUDA_SUCCESS;
     CUresult error = e->error;
@@ -42,8 +39,7 @@ static CUresult take(struct post_error **p)
     return error;
 }
 
-void served_post_failed(struct served *c, CUresult error)
-{
+void served_post_failed(struct served *c, CUresult error) {
     struct post_errors *all = c->session->post_errors;
     struct object o;
     uint64_t context = served_object(c, HAWSER_CONTEXT, c->context, &o) ? c->context : 0;
@@ -54,8 +50,7 @@ void served_post_failed(struct served *c, CUresult error)
     pthread_mutex_unlock(&all->lock);
 }
 
-CUresult served_take_post_error(struct served *c)
-{
+CUresult served_take_post_error(struct served *c) {
     struct post_errors *all = c->session->post_errors;
     CUresult error = CUDA_SUCCESS;
     pthread_mutex_lock(&all->lock);
@@ -65,8 +60,7 @@ CUresult served_take_post_error(struct served *c)
     return error;
 }
 
-void post_errors_thread_gone(struct session *session, uint32_t thread)
-{
+void post_errors_thread_gone(struct session *session, uint32_t thread) {
     struct post_errors *all = session->post_errors;
     pthread_mutex_lock(&all->lock);
     take(place(all, 0, thread));
@@ -75,8 +69,7 @@ void post_errors_thread_gone(struct session *session, uint32_t thread)
 
 /* ---- of the session ---- */
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct post_errors *all = session->post_errors;
     pthread_mutex_lock(&all->lock);
     for (struct post_error *e = all->first; e; e = e->next)
@@ -85,16 +78,14 @@ static void list(struct session *session, session_visit *visit, void *arg)
     pthread_mutex_unlock(&all->lock);
 }
 
-static void end_context(struct served *c, const struct object *context)
-{
+static void end_context(struct served *c, const struct object *context) {
     struct post_errors *all = c->session->post_errors;
     pthread_mutex_lock(&all->lock);
     take(place(all, context->id, 0));
     pthread_mutex_unlock(&all->lock);
 }
 
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     while (session->post_errors->first)
         take(&session->post_errors->first);
     free(session->post_errors);

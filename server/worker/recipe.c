@@ -17,8 +17,7 @@ struct recipe {
     uint8_t args[]; /* the packed message */
 };
 
-static void hash_bulk(const struct served *c, struct recipe *r)
-{
+static void hash_bulk(const struct served *c, struct recipe *r) {
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, HASH);
     for (unsigned i = 0; i < c->n_frames; i++) {
@@ -28,8 +27,7 @@ static void hash_bulk(const struct served *c, struct recipe *r)
     crypto_generichash_final(&state, r->hash, HASH);
 }
 
-struct recipe *recipe_of(const struct served *c)
-{
+struct recipe *recipe_of(const struct served *c) {
     if (!c->args) return NULL;
     size_t size = protobuf_c_message_get_packed_size(c->args);
     struct recipe *r = malloc(sizeof *r + size);
@@ -42,8 +40,7 @@ struct recipe *recipe_of(const struct served *c)
     return r;
 }
 
-const char *recipe_text(const struct recipe *r, char *out, size_t size)
-{
+const char *recipe_text(const struct recipe *r, char *out, size_t size) {
     ProtobufCMessage *args = r ? protobuf_c_message_unpack(r->api->request, NULL, r->size, r->args) : NULL;
     char hash[2 * HASH + 1];
     if (!args) return "";

@@ -9,8 +9,7 @@ struct served_memory {
     max_align_t bytes[];
 };
 
-void *served_alloc(struct served *c, size_t size)
-{
+void *served_alloc(struct served *c, size_t size) {
     if (size > SIZE_MAX - sizeof(struct served_memory)) return NULL;
     struct served_memory *m = calloc(1, sizeof *m + size);
     if (!m) return NULL;
@@ -19,8 +18,7 @@ void *served_alloc(struct served *c, size_t size)
     return m->bytes;
 }
 
-void served_free_all(struct served *c)
-{
+void served_free_all(struct served *c) {
     while (c->memory) {
         struct served_memory *m = c->memory;
         c->memory = m->next;
@@ -28,8 +26,7 @@ void served_free_all(struct served *c)
     }
 }
 
-void served_reply(struct served *c, const ProtobufCMessage *reply)
-{
+void served_reply(struct served *c, const ProtobufCMessage *reply) {
     free(c->out);
     c->out_size = protobuf_c_message_get_packed_size(reply);
     c->out = malloc(c->out_size ? c->out_size : 1);

@@ -15,14 +15,12 @@ struct report {
     bool ended;
 };
 
-static void count(const struct session_item *item, void *arg)
-{
+static void count(const struct session_item *item, void *arg) {
     (void)item;
     ++*(uint64_t *)arg;
 }
 
-static Control__Counts counts_of(struct session *session)
-{
+static Control__Counts counts_of(struct session *session) {
     Control__Counts c = CONTROL__COUNTS__INIT;
     c.calls = session->calls;
     c.memory = ledger_in_use(session);
@@ -31,8 +29,7 @@ static Control__Counts counts_of(struct session *session)
     return c;
 }
 
-static void write_log(struct session *session)
-{
+static void write_log(struct session *session) {
     char *text = NULL, *next;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
@@ -47,8 +44,7 @@ static void write_log(struct session *session)
     free(text);
 }
 
-static void answer(struct report *r)
-{
+static void answer(struct report *r) {
     pthread_mutex_lock(&r->lock);
     if (!r->ended) {
         Control__ToBroker m = CONTROL__TO_BROKER__INIT;
@@ -60,8 +56,7 @@ static void answer(struct report *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-static void *listen_to_broker(void *arg)
-{
+static void *listen_to_broker(void *arg) {
     struct report *r = arg;
     ProtobufCMessage *m;
     while ((m = control_receive(r->control, &control__to_worker__descriptor, true))) {
@@ -71,8 +66,7 @@ static void *listen_to_broker(void *arg)
     return NULL; /* sessions end with their broker: the kernel sees to it */
 }
 
-bool report_begin(struct session *session, int control, const char *endpoint)
-{
+bool report_begin(struct session *session, int control, const char *endpoint) {
     Control__ToBroker m = CONTROL__TO_BROKER__INIT;
     Control__Ready ready = CONTROL__READY__INIT;
     pthread_t t;
@@ -88,8 +82,7 @@ bool report_begin(struct session *session, int control, const char *endpoint)
     return control_send(control, &m.base);
 }
 
-void report_end(struct session *session)
-{
+void report_end(struct session *session) {
     struct report *r = session->report;
     Control__ToBroker m = CONTROL__TO_BROKER__INIT;
     pthread_mutex_lock(&r->lock);

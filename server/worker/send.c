@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void session_send(struct session *session, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
-{
+void session_send(struct session *session, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n) {
     struct hawser_frame all[1 + HAWSER_MAX_FRAMES];
     size_t size = hawser__to_guest__get_packed_size(m);
     uint8_t *buf = malloc(size ? size : 1);

@@ -53,7 +53,7 @@ struct session {
     _Atomic(unsigned) serving;        /* calls that are being served */
     /* Of the connection, which ends before the rest. */
     struct credits *credits;
-    struct inbox *inbox; /* NULL while the dispatcher receives itself */
+    struct inbox *inbox;   /* NULL while the dispatcher receives itself */
     struct output *output; /* NULL while none is captured */
     struct report *report; /* to the broker */
     /* Of the guest: the rows of state.c. */
@@ -77,15 +77,15 @@ void session_receive_apart(struct session *session);
 struct served {
     struct session *session;
     const struct cuda_driver *driver;
-    const struct nvml_driver *nvml; /* once served_nvml has been asked */
+    const struct nvml_driver *nvml;        /* once served_nvml has been asked */
     const struct hawser_api_function *api; /* what is called, with its message; NULL for what the session does itself */
     const ProtobufCMessage *args;
     uint32_t thread;
-    uint64_t context;             /* wire id, 0 for none */
-    bool unknown;                 /* a handle of it was looked up and not found */
-    struct hawser_frame *frames;  /* bulk that came with the call; freed after it */
+    uint64_t context;            /* wire id, 0 for none */
+    bool unknown;                /* a handle of it was looked up and not found */
+    struct hawser_frame *frames; /* bulk that came with the call; freed after it */
     unsigned n_frames;
-    uint8_t *out;                 /* packed reply, malloc'ed */
+    uint8_t *out; /* packed reply, malloc'ed */
     size_t out_size;
     struct served_memory *memory; /* freed after it */
 };
@@ -106,11 +106,11 @@ CUresult served_image(const struct served *c, unsigned *frame, size_t size, char
 
 struct object {
     uint64_t id;
-    uint32_t kind;        /* enum hawser_object_kind */
-    bool is_kernel;       /* HAWSER_FUNCTION that is a CUkernel */
-    bool is_primary;      /* HAWSER_CONTEXT that is a device's primary one */
-    uint32_t thread;      /* per-thread default stream: whose */
-    uint64_t context;     /* id of the context that it ends with; 0 for none */
+    uint32_t kind;    /* enum hawser_object_kind */
+    bool is_kernel;   /* HAWSER_FUNCTION that is a CUkernel */
+    bool is_primary;  /* HAWSER_CONTEXT that is a device's primary one */
+    uint32_t thread;  /* per-thread default stream: whose */
+    uint64_t context; /* id of the context that it ends with; 0 for none */
     void *handle;
     struct recipe *recipe; /* what made it; the table's own */
 };
@@ -134,8 +134,8 @@ void served_unbind(struct served *c, uint64_t id);
 /* Ends the per-thread default streams of a guest thread. */
 void served_thread_gone(struct served *c, uint32_t thread);
 
-/* ---- post_errors.c: errors of posts wait for the next call that reports them: in their context, or, of a post that has
- * none, for the next one of its thread ---- */
+/* ---- post_errors.c: errors of posts wait for the next call that reports them: in their context, or, of a post that
+ * has none, for the next one of its thread ---- */
 
 void served_post_failed(struct served *c, CUresult error);
 CUresult served_take_post_error(struct served *c);

@@ -15,33 +15,28 @@ static const struct session_state *const states[] = {
 
 static _Thread_local struct served *serving; /* each thread serves one call at a time */
 
-struct served *session_call(void)
-{
+struct served *session_call(void) {
     return serving;
 }
 
-void session_serves(struct served *c)
-{
+void session_serves(struct served *c) {
     serving = c;
 }
 
-bool session_begin(struct session *session)
-{
+bool session_begin(struct session *session) {
     for (size_t i = STATES; i-- > 0;)
         if (!states[i]->begin(session)) return false;
     return true;
 }
 
-void session_end_context(struct served *c, const struct object *context)
-{
+void session_end_context(struct served *c, const struct object *context) {
     for (size_t i = 0; i < STATES; i++)
         if (states[i]->end_context) states[i]->end_context(c, context);
 }
 
 /* ---- the session's end ---- */
 
-static bool all_done(struct session *session, enum hawser_object_kind kind)
-{
+static bool all_done(struct session *session, enum hawser_object_kind kind) {
     const struct cuda_driver *d = &session->driver;
     size_t n;
     struct object *all = objects_of_kind(session, kind, &n);
@@ -55,15 +50,13 @@ static bool all_done(struct session *session, enum hawser_object_kind kind)
     return done;
 }
 
-bool session_idle(struct session *session)
-{
+bool session_idle(struct session *session) {
     for (size_t i = 0; i < STATES; i++)
         if (states[i]->idle && !states[i]->idle(session)) return false;
     return !session->serving && all_done(session, HAWSER_CONTEXT) && all_done(session, HAWSER_STREAM);
 }
 
-static void end_contexts(struct session *session)
-{
+static void end_contexts(struct session *session) {
     size_t n;
     struct object *all = objects_of_kind(session, HAWSER_CONTEXT, &n);
     for (size_t i = 0; i < n; i++) {
@@ -75,8 +68,7 @@ static void end_contexts(struct session *session)
     free(all);
 }
 
-void session_end(struct session *session)
-{
+void session_end(struct session *session) {
     end_contexts(session);
     for (size_t i = 0; i < STATES; i++)
         if (states[i]->end) states[i]->end(session);
@@ -84,20 +76,17 @@ void session_end(struct session *session)
 
 /* ---- what there is ---- */
 
-void session_list(struct session *session, session_visit *visit, void *arg)
-{
+void session_list(struct session *session, session_visit *visit, void *arg) {
     for (size_t i = 0; i < STATES; i++)
         if (states[i]->list) states[i]->list(session, visit, arg);
 }
 
-static void count(const struct session_item *item, void *arg)
-{
+static void count(const struct session_item *item, void *arg) {
     (void)item;
     ++*(size_t *)arg;
 }
 
-static void write_line(const struct session_item *item, void *arg)
-{
+static void write_line(const struct session_item *item, void *arg) {
     FILE *out = arg;
     fprintf(out, "  %s", item->what);
     if (item->id) fprintf(out, " %" PRIu64, item->id);
@@ -109,8 +98,7 @@ static void write_line(const struct session_item *item, void *arg)
     fputc('\n', out);
 }
 
-void session_dump(struct session *session, FILE *out)
-{
+void session_dump(struct session *session, FILE *out) {
     size_t n = 0;
     session_list(session, count, &n);
     fprintf(out, "%zu things, %" PRIu64 " bytes of device memory\n", n, ledger_in_use(session));

@@ -1,15 +1,14 @@
-/* Arrays, textures, surfaces and tensor maps: what the generated calls cannot carry because descriptors hold handles. */
+/* Arrays, textures, surfaces and tensor maps: what the generated calls cannot carry because descriptors hold handles.
+ */
 #include "served.h"
 
 #include <string.h>
 
-CUresult serve_MipmapLevel(struct served *c, const struct mipmap_level_args *a, CUarray *object)
-{
+CUresult serve_MipmapLevel(struct served *c, const struct mipmap_level_args *a, CUarray *object) {
     return c->driver->cuMipmappedArrayGetLevel(object, a->mipmap, a->level);
 }
 
-CUresult serve_MipmapDestroy(struct served *c, const struct mipmap_destroy_args *a)
-{
+CUresult serve_MipmapDestroy(struct served *c, const struct mipmap_destroy_args *a) {
     struct object o;
     for (size_t i = 0; i < a->n_levels; i++)
         if (served_object(c, HAWSER_ARRAY, a->levels[i], &o)) served_unbind(c, a->levels[i]);
@@ -17,8 +16,7 @@ CUresult serve_MipmapDestroy(struct served *c, const struct mipmap_destroy_args 
 }
 
 CUresult serve_TextureCreate(struct served *c, const struct texture_create_args *a, CUtexObject *object,
-                             Hawser__TextureCreateReply *reply)
-{
+                             Hawser__TextureCreateReply *reply) {
     CUDA_RESOURCE_DESC *resource = a->resource;
     if (!a->surface && !a->texture) return CUDA_ERROR_INVALID_VALUE;
     if (resource->resType == CU_RESOURCE_TYPE_ARRAY || resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY) {
@@ -35,13 +33,11 @@ CUresult serve_TextureCreate(struct served *c, const struct texture_create_args 
     return r;
 }
 
-CUresult serve_TextureDestroy(struct served *c, const struct texture_destroy_args *a)
-{
+CUresult serve_TextureDestroy(struct served *c, const struct texture_destroy_args *a) {
     return a->surface ? c->driver->cuSurfObjectDestroy(a->object) : c->driver->cuTexObjectDestroy(a->object);
 }
 
-CUresult served_copy(const struct copy_array_args *a)
-{
+CUresult served_copy(const struct copy_array_args *a) {
     CUDA_MEMCPY3D *copy = a->copy;
     bool from_array = copy->srcMemoryType == CU_MEMORYTYPE_ARRAY, to_array = copy->dstMemoryType == CU_MEMORYTYPE_ARRAY;
     /* Never a host address: the worker's own memory is not the guest's to copy. */
@@ -54,15 +50,13 @@ CUresult served_copy(const struct copy_array_args *a)
     return CUDA_SUCCESS;
 }
 
-CUresult serve_CopyArray(struct served *c, const struct copy_array_args *a)
-{
+CUresult serve_CopyArray(struct served *c, const struct copy_array_args *a) {
     CUresult r = served_copy(a);
     return r == CUDA_SUCCESS ? c->driver->cuMemcpy3DAsync_v2(a->copy, a->stream) : r;
 }
 
 CUresult serve_ReferenceArray(struct served *c, const struct reference_array_args *a,
-                              Hawser__ReferenceArrayReply *reply)
-{
+                              Hawser__ReferenceArrayReply *reply) {
     const struct cuda_driver *d = c->driver;
     void *reference = a->reference.handle, *array = NULL;
     CUresult r;
@@ -78,8 +72,7 @@ CUresult serve_ReferenceArray(struct served *c, const struct reference_array_arg
     return r;
 }
 
-CUresult serve_MapArrays(struct served *c, const struct map_arrays_args *a)
-{
+CUresult serve_MapArrays(struct served *c, const struct map_arrays_args *a) {
     size_t n = a->n_list;
     CUresult r = CUDA_SUCCESS;
     if (!n || n > UINT32_MAX || a->n_resources != n || a->n_memories != n) return CUDA_ERROR_INVALID_VALUE;
@@ -95,8 +88,7 @@ CUresult serve_MapArrays(struct served *c, const struct map_arrays_args *a)
 }
 
 CUresult serve_TensorMapReplace(struct served *c, const struct tensor_map_replace_args *a,
-                                Hawser__TensorMapReplaceReply *reply)
-{
+                                Hawser__TensorMapReplaceReply *reply) {
     CUtensorMap map; /* aligned as no message is */
     if (a->map.len != sizeof map) return CUDA_ERROR_INVALID_VALUE;
     if (!c->driver->cuTensorMapReplaceAddress) return CUDA_ERROR_NOT_SUPPORTED;

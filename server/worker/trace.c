@@ -6,8 +6,8 @@
 #include "clock.h"
 #include "state.h"
 
-#define SEND_FROM 256       /* timings that wait: then they travel by themselves */
-#define MOST_WAITING 65536  /* the device is far behind: further calls go without its share */
+#define SEND_FROM 256      /* timings that wait: then they travel by themselves */
+#define MOST_WAITING 65536 /* the device is far behind: further calls go without its share */
 
 /* A context's events count from one whose time on the host's clock is known. */
 struct trace_clock {
@@ -33,8 +33,7 @@ struct timings {
 
 /* ---- a context's clock ---- */
 
-static bool start_clock(const struct cuda_driver *d, struct trace_clock *clock)
-{
+static bool start_clock(const struct cuda_driver *d, struct trace_clock *clock) {
     CUstream stream = NULL;
     if (d->cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING) != CUDA_SUCCESS) return false;
     bool ok = d->cuEventCreate(&clock->base, CU_EVENT_DEFAULT) == CUDA_SUCCESS &&
@@ -45,8 +44,7 @@ static bool start_clock(const struct cuda_driver *d, struct trace_clock *clock)
 }
 
 /* Under the lock. Of the current context. */
-static struct trace_clock *clock_of(struct timings *all, const struct served *call)
-{
+static struct trace_clock *clock_of(struct timings *all, const struct served *call) {
     const struct cuda_driver *d = call->driver;
     CUcontext context;
     if (d->cuCtxGetCurrent(&context) != CUDA_SUCCESS || !context) return NULL;
@@ -67,8 +65,7 @@ static struct trace_clock *clock_of(struct timings *all, const struct served *ca
 /* ---- one call ---- */
 
 /* The stream that orders the call. */
-static bool find_stream(struct traced *t, const struct hawser_api_function *api, const ProtobufCMessage *args)
-{
+static bool find_stream(struct traced *t, const struct hawser_api_function *api, const ProtobufCMessage *args) {
     const struct hawser_field_role *role = api->roles;
     while (role && role->number && !(role->role & HAWSER_ROLE_ORDERS))
         role++;
@@ -79,16 +76,14 @@ static bool find_stream(struct traced *t, const struct hawser_api_function *api,
     return served_handle(t->call, HAWSER_STREAM, id, &t->stream) == CUDA_SUCCESS;
 }
 
-static void forget_events(const struct cuda_driver *d, struct traced *t)
-{
+static void forget_events(const struct cuda_driver *d, struct traced *t) {
     if (t->before) d->cuEventDestroy_v2(t->before);
     if (t->after) d->cuEventDestroy_v2(t->after);
     t->before = t->after = NULL;
     t->clock = NULL;
 }
 
-static void record_before(struct traced *t)
-{
+static void record_before(struct traced *t) {
     const struct cuda_driver *d = t->call->driver;
     struct timings *all = t->call->session->timings;
     pthread_mutex_lock(&all->lock);
@@ -101,16 +96,15 @@ static void record_before(struct traced *t)
 }
 
 void trace_start(struct traced *t, struct served *c, const struct hawser_api_function *api,
-                 const ProtobufCMessage *args)
-{
+                 const ProtobufCMessage *args) {
     if (!t->timing.trace) return;
     t->call = c;
-    if (api->flags & HAWSER_API_WORK && c->session->timings->n_waiting < MOST_WAITING && find_stream(t, api, args)) record_before(t);
+    if (api->flags & HAWSER_API_WORK && c->session->timings->n_waiting < MOST_WAITING && find_stream(t, api, args))
+        record_before(t);
     t->timing.started = hawser_now_ns();
 }
 
-void trace_end(struct traced *t, CUresult result)
-{
+void trace_end(struct traced *t, CUresult result) {
     if (!t->timing.trace) return;
     const struct cuda_driver *d = t->call->driver;
     t->timing.ended = hawser_now_ns();
@@ -136,16 +130,14 @@ void trace_end(struct traced *t, CUresult result)
 
 /* ---- what has become known ---- */
 
-static uint64_t on_host(const struct cuda_driver *d, const struct trace_clock *clock, CUevent event)
-{
+static uint64_t on_host(const struct cuda_driver *d, const struct trace_clock *clock, CUevent event) {
     float ms = 0;
     if (d->cuEventElapsedTime(&ms, clock->base, event) != CUDA_SUCCESS) return 0;
     return clock->host + (uint64_t)((double)ms * 1e6);
 }
 
 /* Whether nothing more has to be waited for. */
-static bool known(const struct cuda_driver *d, struct traced *t)
-{
+static bool known(const struct cuda_driver *d, struct traced *t) {
     if (!t->clock) return true;
     CUresult r = d->cuEventQuery(t->after);
     if (r == CUDA_ERROR_NOT_READY) return false;
@@ -157,8 +149,7 @@ static bool known(const struct cuda_driver *d, struct traced *t)
     return true;
 }
 
-void trace_attach(struct session *session, Hawser__ToGuest *m)
-{
+void trace_attach(struct session *session, Hawser__ToGuest *m) {
     struct timings *all = session->timings;
     struct waiting *found = NULL;
     size_t n = 0;
@@ -191,15 +182,13 @@ void trace_attach(struct session *session, Hawser__ToGuest *m)
     }
 }
 
-void trace_sent(Hawser__ToGuest *m)
-{
+void trace_sent(Hawser__ToGuest *m) {
     for (size_t i = 0; i < m->n_timings; i++)
         free(m->timings[i]);
     free(m->timings);
 }
 
-CUresult serve_TraceFlush(struct served *c)
-{
+CUresult serve_TraceFlush(struct served *c) {
     enum { MOST = 64 };
     CUcontext contexts[MOST];
     unsigned n = 0;
@@ -215,8 +204,7 @@ CUresult serve_TraceFlush(struct served *c)
 
 /* ---- of the session ---- */
 
-static bool begin(struct session *session)
-{
+static bool begin(struct session *session) {
     struct timings *all = session->timings = calloc(1, sizeof *all);
     if (!all) return false;
     pthread_mutex_init(&all->lock, NULL);
@@ -224,8 +212,7 @@ static bool begin(struct session *session)
     return true;
 }
 
-static void list(struct session *session, session_visit *visit, void *arg)
-{
+static void list(struct session *session, session_visit *visit, void *arg) {
     struct timings *all = session->timings;
     pthread_mutex_lock(&all->lock);
     for (struct trace_clock *c = all->clocks; c; c = c->next)
@@ -236,8 +223,7 @@ static void list(struct session *session, session_visit *visit, void *arg)
 }
 
 /* Its work is done, and its events go with it. */
-static void end_context(struct served *c, const struct object *context)
-{
+static void end_context(struct served *c, const struct object *context) {
     struct timings *all = c->session->timings;
     pthread_mutex_lock(&all->lock);
     for (struct waiting *w = all->first; w; w = w->next)
@@ -253,8 +239,7 @@ static void end_context(struct served *c, const struct object *context)
     pthread_mutex_unlock(&all->lock);
 }
 
-static void end(struct session *session)
-{
+static void end(struct session *session) {
     struct timings *all = session->timings;
     for (struct waiting *w; (w = all->first);) {
         all->first = w->next;

@@ -21,8 +21,7 @@ static struct task *tasks, **tasks_end = &tasks;
 static unsigned idle, queued;
 
 /* Under the lock; leaves it while the task runs. */
-static void run_next(void)
-{
+static void run_next(void) {
     struct task *t = tasks;
     tasks = t->next;
     if (!tasks) tasks_end = &tasks;
@@ -33,8 +32,7 @@ static void run_next(void)
     pthread_mutex_lock(&lock);
 }
 
-static void *waiter(void *unused)
-{
+static void *waiter(void *unused) {
     (void)unused;
     pthread_mutex_lock(&lock);
     for (;;) {
@@ -51,9 +49,7 @@ static void *waiter(void *unused)
     }
 }
 
-
-void waiters_run(void (*work)(void *), void *arg)
-{
+void waiters_run(void (*work)(void *), void *arg) {
     struct task *t = malloc(sizeof *t);
     if (!t) {
         work(arg); /* slower for others, still right */

@@ -44,13 +44,11 @@ struct job {
     struct hawser_frame frames[];
 };
 
-static serve_function function_of(uint32_t number)
-{
+static serve_function function_of(uint32_t number) {
     return number < HAWSER_NVML_FIRST ? hawser_cuda_serve[number] : hawser_nvml_serve[number - HAWSER_NVML_FIRST];
 }
 
-static CUresult run_in_context(struct job *j)
-{
+static CUresult run_in_context(struct job *j) {
     struct served *c = &j->served;
     if (!j->understood) return CUDA_ERROR_NOT_SUPPORTED;
     if (c->context) {
@@ -68,16 +66,14 @@ static CUresult run_in_context(struct job *j)
 }
 
 /* It was to end something that is not there: it went with its context, or could not be made, which has been told. */
-static bool ends_nothing(const struct served *c)
-{
+static bool ends_nothing(const struct served *c) {
     const struct hawser_field_role *role = c->api ? c->api->roles : NULL;
     while (role && role->number && !(role->role & HAWSER_ROLE_GONE))
         role++;
     return c->unknown && role && role->number;
 }
 
-static void note_failure(struct served *c, const char *name, CUresult r)
-{
+static void note_failure(struct served *c, const char *name, CUresult r) {
     if (ends_nothing(c)) {
         hawser_log(HAWSER_DEBUG, "the guest's %s names nothing that is there", name);
         return;
@@ -87,16 +83,14 @@ static void note_failure(struct served *c, const char *name, CUresult r)
 }
 
 /* Before the reply goes, which tells of it. */
-static void take(const struct job *j)
-{
+static void take(const struct job *j) {
     uint64_t bulk = 0;
     for (unsigned i = 0; i < j->served.n_frames; i++)
         bulk += j->frames[i].size;
     credits_take(j->served.session, j->args_size, bulk);
 }
 
-static void run(void *arg)
-{
+static void run(void *arg) {
     struct job *j = arg;
     struct served *c = &j->served;
     const char *name = c->api ? c->api->name : "function of another release";
@@ -140,8 +134,7 @@ static void run(void *arg)
 
 /* The call's arguments, as far as this release knows its function and all that it asks for (protocol.h); false when
  * they make no sense. */
-static bool read_args(struct job *j, const Hawser__Call *call)
-{
+static bool read_args(struct job *j, const Hawser__Call *call) {
     const struct hawser_api_function *api = hawser_api_function(call->function);
     j->function = call->function;
     if (!api) {
@@ -161,8 +154,7 @@ static bool read_args(struct job *j, const Hawser__Call *call)
 }
 
 /* False when the call makes no sense: the session then ends. */
-static bool start_call(struct session *session, const Hawser__Call *call, struct hawser_frame *frames)
-{
+static bool start_call(struct session *session, const Hawser__Call *call, struct hawser_frame *frames) {
     struct job *j = calloc(1, sizeof *j + call->frames * sizeof *frames);
     if (!j) return false;
     j->args_size = call->args.len;
@@ -178,8 +170,13 @@ static bool start_call(struct session *session, const Hawser__Call *call, struct
     if (call->frames) memcpy(j->frames, frames, call->frames * sizeof *frames);
     for (unsigned i = 0; i < call->frames; i++)
         frames[i].free = NULL; /* the job's now */
-    j->served = (struct served){.session = session, .driver = &session->driver, .api = j->served.api, .args = j->args,
-                                .thread = call->thread, .context = call->context, .frames = j->frames,
+    j->served = (struct served){.session = session,
+                                .driver = &session->driver,
+                                .api = j->served.api,
+                                .args = j->args,
+                                .thread = call->thread,
+                                .context = call->context,
+                                .frames = j->frames,
                                 .n_frames = call->frames};
     session->serving++;
     if (j->understood && j->served.api->flags & HAWSER_API_WAITS)
@@ -192,14 +189,12 @@ static bool start_call(struct session *session, const Hawser__Call *call, struct
 /* ---- the session ---- */
 
 /* What may come while the dispatcher waits for what it ends is not queued behind other calls. */
-static bool is_at_once(const Hawser__Call *call)
-{
+static bool is_at_once(const Hawser__Call *call) {
     const struct hawser_api_function *api = hawser_api_function(call->function);
     return api && api->flags & HAWSER_API_AT_ONCE && !call->frames;
 }
 
-static bool handle_message(struct session *session, struct inbox_message *in)
-{
+static bool handle_message(struct session *session, struct inbox_message *in) {
     Hawser__ToHost *h = in->calls;
     bool ok = true;
     unsigned next = 1;
@@ -213,10 +208,10 @@ static bool handle_message(struct session *session, struct inbox_message *in)
     return ok;
 }
 
-int session_receive(struct session *session, struct inbox_message *in)
-{
+int session_receive(struct session *session, struct inbox_message *in) {
     int status;
-    while ((status = hawser_lane_recv(session->lane, &in->frames, -1)) == HAWSER_LANE_TIMEOUT) {}
+    while ((status = hawser_lane_recv(session->lane, &in->frames, -1)) == HAWSER_LANE_TIMEOUT) {
+    }
     if (status != HAWSER_LANE_OK) return status;
     in->calls = hawser__to_host__unpack(NULL, in->frames.frame[0].size, in->frames.frame[0].data);
     if (!in->calls) {
@@ -235,8 +230,7 @@ int session_receive(struct session *session, struct inbox_message *in)
 }
 
 /* The answer to Open. */
-static void send_opened(struct session *session)
-{
+static void send_opened(struct session *session) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Opened opened = HAWSER__OPENED__INIT;
     int version = 0;
@@ -259,8 +253,7 @@ static void send_opened(struct session *session)
 }
 
 /* The guest comes. False when none did in time. */
-static bool open_session(struct session *session)
-{
+static bool open_session(struct session *session) {
     Hawser__ToHost *first;
     session->lane = opening_wait(session->listener, session->token, sizeof session->token, GUEST_MS, &first);
     if (!session->lane) return false;
@@ -272,8 +265,7 @@ static bool open_session(struct session *session)
     return true;
 }
 
-static int serve(struct session *session)
-{
+static int serve(struct session *session) {
     if (!open_session(session)) {
         hawser_log(HAWSER_WARN, "no guest came");
         return 1;
@@ -302,8 +294,7 @@ struct settings {
 };
 
 /* What hawserd says first. */
-static bool read_start(int control, struct session *session)
-{
+static bool read_start(int control, struct session *session) {
     Control__ToWorker *m = (Control__ToWorker *)control_receive(control, &control__to_worker__descriptor, true);
     const Control__Start *start = m ? m->start : NULL;
     bool ok = start && start->token.len == SESSION_TOKEN;
@@ -315,8 +306,7 @@ static bool read_start(int control, struct session *session)
     return ok;
 }
 
-static int start(struct session *session, const struct settings *s)
-{
+static int start(struct session *session, const struct settings *s) {
     char err[512], bound[256];
     struct hawser_listen_options options = {.ports_lo = s->ports_lo, .ports_hi = s->ports_hi};
     fcntl(s->control, F_SETFD, FD_CLOEXEC);
@@ -342,8 +332,7 @@ static int start(struct session *session, const struct settings *s)
 
 #ifndef HAWSER_SANITIZE
 /* A crash here ends one session. What is known goes to the log before the default action. */
-static void crashed(int signal)
-{
+static void crashed(int signal) {
     static const char text[] = "hawser-worker: crashed; where it was:\n";
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigaction(signal, &standard, NULL); /* whoever handed the signal on stays installed otherwise */
@@ -353,8 +342,7 @@ static void crashed(int signal)
 #endif
 
 /* Before the driver is loaded: the software GPU hands on what is not a kernel's fault. */
-static void report_crashes(void)
-{
+static void report_crashes(void) {
 #ifndef HAWSER_SANITIZE
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
     struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_NODEFER};
@@ -363,20 +351,20 @@ static void report_crashes(void)
 #endif
 }
 
-static void usage(FILE *to)
-{
+static void usage(FILE *to) {
     fprintf(to, "usage: hawser-worker --endpoint ENDPOINT --library FILE --control FD [--ports LO-HI]\n"
                 "Serves one guest process. hawserd starts it; it is of no use by itself.\n"
                 "  --help, --version\n");
 }
 
-static int parse(int argc, char **argv, struct settings *s)
-{
-    static const struct option options[] = {
-        {"endpoint", required_argument, NULL, 'e'}, {"library", required_argument, NULL, 'l'},
-        {"control", required_argument, NULL, 'c'},  {"ports", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0}};
+static int parse(int argc, char **argv, struct settings *s) {
+    static const struct option options[] = {{"endpoint", required_argument, NULL, 'e'},
+                                            {"library", required_argument, NULL, 'l'},
+                                            {"control", required_argument, NULL, 'c'},
+                                            {"ports", required_argument, NULL, 'p'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
     int o;
     *s = (struct settings){.control = -1};
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -405,8 +393,7 @@ static int parse(int argc, char **argv, struct settings *s)
     return s->endpoint && s->library && s->control >= 0 ? 0 : -1;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static struct session session; /* the one of this process */
     struct settings s;
     hawser_log_name("hawser-worker");

@@ -9,11 +9,11 @@
 
 enum { ROW_ALIGNMENT = 32, LEVEL_ALIGNMENT = 512 };
 
-#define KNOWN_FLAGS                                                                                 \
-    (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST | CUDA_ARRAY3D_CUBEMAP |                      \
-     CUDA_ARRAY3D_TEXTURE_GATHER | CUDA_ARRAY3D_COLOR_ATTACHMENT)
-#define FOREIGN_FLAGS                                                                               \
-    (CUDA_ARRAY3D_DEPTH_TEXTURE | CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING |             \
+#define KNOWN_FLAGS                                                                                                    \
+    (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST | CUDA_ARRAY3D_CUBEMAP | CUDA_ARRAY3D_TEXTURE_GATHER |           \
+     CUDA_ARRAY3D_COLOR_ATTACHMENT)
+#define FOREIGN_FLAGS                                                                                                  \
+    (CUDA_ARRAY3D_DEPTH_TEXTURE | CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING |                                \
      CUDA_ARRAY3D_VIDEO_ENCODE_DECODE)
 
 /* ---- formats ---- */
@@ -36,19 +36,17 @@ static const struct {
 };
 
 /* Planar video, block compression and packed bits, which have no texels of a plain type. */
-static bool is_foreign(CUarray_format f)
-{
+static bool is_foreign(CUarray_format f) {
     return f == CU_AD_FORMAT_NV12 || f == CU_AD_FORMAT_UNORM_INT_101010_2 ||
            (f >= CU_AD_FORMAT_BC1_UNORM && f <= CU_AD_FORMAT_YUV444_16bit_SemiPlanar);
 }
 
-CUresult sd_format(CUarray_format format, unsigned channels, enum sg_channel *channel, bool *fraction)
-{
+CUresult sd_format(CUarray_format format, unsigned channels, enum sg_channel *channel, bool *fraction) {
     if (is_foreign(format)) return hawser_abi_not_supported("arrays of this format");
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (formats[i].format != format) continue;
-        bool fits = formats[i].channels ? channels == formats[i].channels
-                                        : channels == 1 || channels == 2 || channels == 4;
+        bool fits =
+            formats[i].channels ? channels == formats[i].channels : channels == 1 || channels == 2 || channels == 4;
         if (!fits) return CUDA_ERROR_INVALID_VALUE;
         *channel = formats[i].channel;
         *fraction = formats[i].channels != 0;
@@ -68,56 +66,51 @@ struct bounds {
 struct shape {
     struct bounds texture, mipmapped, surface;
 };
-static const struct shape shape_1d = {{LIMIT(TEXTURE1D_WIDTH), 0, 0}, {LIMIT(TEXTURE1D_MIPMAPPED_WIDTH), 0, 0},
-                                      {LIMIT(SURFACE1D_WIDTH), 0, 0}};
-static const struct shape shape_2d = {
-    {LIMIT(TEXTURE2D_WIDTH), LIMIT(TEXTURE2D_HEIGHT), 0},
-    {LIMIT(TEXTURE2D_MIPMAPPED_WIDTH), LIMIT(TEXTURE2D_MIPMAPPED_HEIGHT), 0},
-    {LIMIT(SURFACE2D_WIDTH), LIMIT(SURFACE2D_HEIGHT), 0}};
-#define SAME(w, h, d) {LIMIT(TEXTURE##w), h, d}, {LIMIT(TEXTURE##w), h, d}
-static const struct shape shape_3d = {
-    SAME(3D_WIDTH, LIMIT(TEXTURE3D_HEIGHT), LIMIT(TEXTURE3D_DEPTH)),
-    {LIMIT(SURFACE3D_WIDTH), LIMIT(SURFACE3D_HEIGHT), LIMIT(SURFACE3D_DEPTH)}};
+static const struct shape shape_1d = {
+    {LIMIT(TEXTURE1D_WIDTH), 0, 0}, {LIMIT(TEXTURE1D_MIPMAPPED_WIDTH), 0, 0}, {LIMIT(SURFACE1D_WIDTH), 0, 0}};
+static const struct shape shape_2d = {{LIMIT(TEXTURE2D_WIDTH), LIMIT(TEXTURE2D_HEIGHT), 0},
+                                      {LIMIT(TEXTURE2D_MIPMAPPED_WIDTH), LIMIT(TEXTURE2D_MIPMAPPED_HEIGHT), 0},
+                                      {LIMIT(SURFACE2D_WIDTH), LIMIT(SURFACE2D_HEIGHT), 0}};
+#define SAME(w, h, d)                                                                                                  \
+    {LIMIT(TEXTURE##w), h, d}, {                                                                                       \
+        LIMIT(TEXTURE##w), h, d                                                                                        \
+    }
+static const struct shape shape_3d = {SAME(3D_WIDTH, LIMIT(TEXTURE3D_HEIGHT), LIMIT(TEXTURE3D_DEPTH)),
+                                      {LIMIT(SURFACE3D_WIDTH), LIMIT(SURFACE3D_HEIGHT), LIMIT(SURFACE3D_DEPTH)}};
 static const struct bounds alternate_3d = {LIMIT(TEXTURE3D_WIDTH_ALTERNATE), LIMIT(TEXTURE3D_HEIGHT_ALTERNATE),
                                            LIMIT(TEXTURE3D_DEPTH_ALTERNATE)};
-static const struct shape shape_1d_layered = {
-    SAME(1D_LAYERED_WIDTH, 0, LIMIT(TEXTURE1D_LAYERED_LAYERS)),
-    {LIMIT(SURFACE1D_LAYERED_WIDTH), 0, LIMIT(SURFACE1D_LAYERED_LAYERS)}};
+static const struct shape shape_1d_layered = {SAME(1D_LAYERED_WIDTH, 0, LIMIT(TEXTURE1D_LAYERED_LAYERS)),
+                                              {LIMIT(SURFACE1D_LAYERED_WIDTH), 0, LIMIT(SURFACE1D_LAYERED_LAYERS)}};
 static const struct shape shape_2d_layered = {
     SAME(2D_LAYERED_WIDTH, LIMIT(TEXTURE2D_LAYERED_HEIGHT), LIMIT(TEXTURE2D_LAYERED_LAYERS)),
     {LIMIT(SURFACE2D_LAYERED_WIDTH), LIMIT(SURFACE2D_LAYERED_HEIGHT), LIMIT(SURFACE2D_LAYERED_LAYERS)}};
 static const struct shape shape_cube_layered = {
     SAME(CUBEMAP_LAYERED_WIDTH, LIMIT(TEXTURECUBEMAP_LAYERED_WIDTH), LIMIT(TEXTURECUBEMAP_LAYERED_LAYERS)),
-    {LIMIT(SURFACECUBEMAP_LAYERED_WIDTH), LIMIT(SURFACECUBEMAP_LAYERED_WIDTH),
-     LIMIT(SURFACECUBEMAP_LAYERED_LAYERS)}};
+    {LIMIT(SURFACECUBEMAP_LAYERED_WIDTH), LIMIT(SURFACECUBEMAP_LAYERED_WIDTH), LIMIT(SURFACECUBEMAP_LAYERED_LAYERS)}};
 /* Its six faces are bounded by the rules for cubes themselves. */
 static const struct shape shape_cube = {
     SAME(CUBEMAP_WIDTH, LIMIT(TEXTURECUBEMAP_WIDTH), LIMIT(TEXTURECUBEMAP_LAYERED_LAYERS)),
     {LIMIT(SURFACECUBEMAP_WIDTH), LIMIT(SURFACECUBEMAP_WIDTH), LIMIT(SURFACECUBEMAP_LAYERED_LAYERS)}};
 static const struct bounds gather_2d = {LIMIT(TEXTURE2D_GATHER_WIDTH), LIMIT(TEXTURE2D_GATHER_HEIGHT), 0};
 
-static const struct shape *shape_of(const CUDA_ARRAY3D_DESCRIPTOR *d)
-{
+static const struct shape *shape_of(const CUDA_ARRAY3D_DESCRIPTOR *d) {
     bool layered = d->Flags & CUDA_ARRAY3D_LAYERED;
     if (d->Flags & CUDA_ARRAY3D_CUBEMAP) return layered ? &shape_cube_layered : &shape_cube;
     if (layered) return d->Height ? &shape_2d_layered : &shape_1d_layered;
     return d->Depth ? &shape_3d : d->Height ? &shape_2d : &shape_1d;
 }
 
-static bool extent_ok(const struct sd_device *dev, size_t extent, CUdevice_attribute limit)
-{
+static bool extent_ok(const struct sd_device *dev, size_t extent, CUdevice_attribute limit) {
     return limit ? extent >= 1 && extent <= (size_t)sd_device_attribute(dev, limit) : extent == 0;
 }
 
-static bool within(const struct sd_device *dev, const CUDA_ARRAY3D_DESCRIPTOR *d, const struct bounds *b)
-{
+static bool within(const struct sd_device *dev, const CUDA_ARRAY3D_DESCRIPTOR *d, const struct bounds *b) {
     return extent_ok(dev, d->Width, b->width) && extent_ok(dev, d->Height, b->height) &&
            extent_ok(dev, d->Depth, b->depth);
 }
 
 static CUresult check(const struct sd_device *dev, const CUDA_ARRAY3D_DESCRIPTOR *d, bool mipmapped,
-                      enum sg_channel *channel)
-{
+                      enum sg_channel *channel) {
     bool fraction;
     if (d->Flags & FOREIGN_FLAGS) return hawser_abi_not_supported("arrays with these flags");
     if (d->Flags & ~(unsigned)KNOWN_FLAGS) return CUDA_ERROR_INVALID_VALUE;
@@ -139,14 +132,12 @@ static CUresult check(const struct sd_device *dev, const CUDA_ARRAY3D_DESCRIPTOR
 
 /* ---- layout ---- */
 
-static size_t align_up(size_t n, size_t unit)
-{
+static size_t align_up(size_t n, size_t unit) {
     return (n + unit - 1) / unit * unit;
 }
 
 /* Everything of a level but where it begins. */
-static void lay_out(struct sd_array *a, const CUDA_ARRAY3D_DESCRIPTOR *desc, enum sg_channel channel)
-{
+static void lay_out(struct sd_array *a, const CUDA_ARRAY3D_DESCRIPTOR *desc, enum sg_channel channel) {
     a->desc = *desc;
     a->element = sg_channel_bytes(channel) * desc->NumChannels;
     a->level = (struct sg_level){.width = (uint32_t)desc->Width,
@@ -156,31 +147,26 @@ static void lay_out(struct sd_array *a, const CUDA_ARRAY3D_DESCRIPTOR *desc, enu
     a->level.slice = a->level.pitch * a->level.height;
 }
 
-static size_t level_bytes(const struct sd_array *a)
-{
+static size_t level_bytes(const struct sd_array *a) {
     return align_up(a->level.slice * a->level.depth, LEVEL_ALIGNMENT);
 }
 
-struct sd_array *sd_array(CUarray handle)
-{
+struct sd_array *sd_array(CUarray handle) {
     return sd_is(SD_ARRAY, handle) ? (struct sd_array *)handle : NULL;
 }
 
-const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle)
-{
+const CUDA_ARRAY3D_DESCRIPTOR *hawser_front_array(CUarray handle) {
     const struct sd_array *a = sd_array(handle);
     return a ? &a->desc : NULL;
 }
 
-struct sd_mipmap *sd_mipmap(CUmipmappedArray handle)
-{
+struct sd_mipmap *sd_mipmap(CUmipmappedArray handle) {
     return sd_is(SD_MIPMAP, handle) ? (struct sd_mipmap *)handle : NULL;
 }
 
 /* ---- arrays ---- */
 
-static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
-{
+static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc) {
     struct sd_context *c;
     enum sg_channel channel;
     CUresult r = sd_current(&c);
@@ -209,21 +195,20 @@ static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
     return CUDA_SUCCESS;
 }
 
-CUresult cuArray3DCreate_v2(CUarray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *pAllocateArray)
-{
+CUresult cuArray3DCreate_v2(CUarray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *pAllocateArray) {
     return create(pHandle, pAllocateArray);
 }
 
-CUresult cuArrayCreate_v2(CUarray *pHandle, const CUDA_ARRAY_DESCRIPTOR *pAllocateArray)
-{
+CUresult cuArrayCreate_v2(CUarray *pHandle, const CUDA_ARRAY_DESCRIPTOR *pAllocateArray) {
     if (!pAllocateArray) return create(pHandle, NULL);
-    CUDA_ARRAY3D_DESCRIPTOR d = {.Width = pAllocateArray->Width, .Height = pAllocateArray->Height,
-                                 .Format = pAllocateArray->Format, .NumChannels = pAllocateArray->NumChannels};
+    CUDA_ARRAY3D_DESCRIPTOR d = {.Width = pAllocateArray->Width,
+                                 .Height = pAllocateArray->Height,
+                                 .Format = pAllocateArray->Format,
+                                 .NumChannels = pAllocateArray->NumChannels};
     return create(pHandle, &d);
 }
 
-CUresult cuArrayDestroy(CUarray hArray)
-{
+CUresult cuArrayDestroy(CUarray hArray) {
     CUresult r = sd_ready();
     struct sd_array *a = sd_array(hArray);
     if (r != CUDA_SUCCESS) return r;
@@ -245,8 +230,7 @@ CUresult cuArrayDestroy(CUarray hArray)
 }
 
 /* The array behind a handle, for a query that writes to out. */
-static CUresult queried(CUarray handle, const void *out, struct sd_array **a)
-{
+static CUresult queried(CUarray handle, const void *out, struct sd_array **a) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!out) return CUDA_ERROR_INVALID_VALUE;
@@ -256,24 +240,21 @@ static CUresult queried(CUarray handle, const void *out, struct sd_array **a)
 
 /* There are no planar formats, no sparse arrays and none whose memory comes later: these queries are for
  * those alone. */
-CUresult cuArrayGetPlane(CUarray *pPlaneArray, CUarray hArray, unsigned int planeIdx)
-{
+CUresult cuArrayGetPlane(CUarray *pPlaneArray, CUarray hArray, unsigned int planeIdx) {
     struct sd_array *a;
     CUresult r = queried(hArray, pPlaneArray, &a);
     (void)planeIdx;
     return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }
 
-CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *sparseProperties, CUarray array)
-{
+CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *sparseProperties, CUarray array) {
     struct sd_array *a;
     CUresult r = queried(array, sparseProperties, &a);
     return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }
 
 CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *memoryRequirements, CUarray array,
-                                      CUdevice device)
-{
+                                      CUdevice device) {
     struct sd_array *a;
     CUresult r = queried(array, memoryRequirements, &a);
     if (r == CUDA_SUCCESS && !sd_device(device)) return CUDA_ERROR_INVALID_DEVICE;
@@ -282,8 +263,7 @@ CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *memoryRequ
 
 /* ---- mipmapped arrays ---- */
 
-static unsigned most_levels(const CUDA_ARRAY3D_DESCRIPTOR *d)
-{
+static unsigned most_levels(const CUDA_ARRAY3D_DESCRIPTOR *d) {
     size_t longest = d->Width > d->Height ? d->Width : d->Height;
     bool slices = d->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
     if (!slices && d->Depth > longest) longest = d->Depth;
@@ -294,8 +274,7 @@ static unsigned most_levels(const CUDA_ARRAY3D_DESCRIPTOR *d)
 }
 
 /* The levels' layout; the bytes of all. */
-static size_t lay_out_levels(struct sd_mipmap *m, const CUDA_ARRAY3D_DESCRIPTOR *desc, enum sg_channel channel)
-{
+static size_t lay_out_levels(struct sd_mipmap *m, const CUDA_ARRAY3D_DESCRIPTOR *desc, enum sg_channel channel) {
     size_t bytes = 0;
     for (unsigned i = 0; i < m->n_levels; i++) {
         CUDA_ARRAY3D_DESCRIPTOR d = hawser_array_level(*desc, i);
@@ -309,8 +288,7 @@ static size_t lay_out_levels(struct sd_mipmap *m, const CUDA_ARRAY3D_DESCRIPTOR 
     return bytes;
 }
 
-static void free_mipmap(struct sd_mipmap *m)
-{
+static void free_mipmap(struct sd_mipmap *m) {
     sd_unregister(m);
     for (unsigned i = 0; i < m->n_levels; i++)
         sd_unregister(&m->levels[i]);
@@ -319,8 +297,7 @@ static void free_mipmap(struct sd_mipmap *m)
 }
 
 CUresult cuMipmappedArrayCreate(CUmipmappedArray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *pMipmappedArrayDesc,
-                                unsigned int numMipmapLevels)
-{
+                                unsigned int numMipmapLevels) {
     struct sd_context *c;
     enum sg_channel channel;
     uintptr_t base;
@@ -356,8 +333,7 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *pHandle, const CUDA_ARRAY3D_DE
     return CUDA_SUCCESS;
 }
 
-CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)
-{
+CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray) {
     CUresult r = sd_ready();
     struct sd_mipmap *m = sd_mipmap(hMipmappedArray);
     if (r != CUDA_SUCCESS) return r;
@@ -376,8 +352,7 @@ CUresult cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)
     return CUDA_SUCCESS;
 }
 
-static CUresult queried_mipmap(CUmipmappedArray handle, const void *out, struct sd_mipmap **m)
-{
+static CUresult queried_mipmap(CUmipmappedArray handle, const void *out, struct sd_mipmap **m) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!out) return CUDA_ERROR_INVALID_VALUE;
@@ -385,8 +360,7 @@ static CUresult queried_mipmap(CUmipmappedArray handle, const void *out, struct 
     return *m ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmappedArray, unsigned int level)
-{
+CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmappedArray, unsigned int level) {
     struct sd_mipmap *m;
     CUresult r = queried_mipmap(hMipmappedArray, pLevelArray, &m);
     if (r != CUDA_SUCCESS) return r;
@@ -395,17 +369,14 @@ CUresult cuMipmappedArrayGetLevel(CUarray *pLevelArray, CUmipmappedArray hMipmap
     return CUDA_SUCCESS;
 }
 
-CUresult cuMipmappedArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *sparseProperties,
-                                             CUmipmappedArray mipmap)
-{
+CUresult cuMipmappedArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *sparseProperties, CUmipmappedArray mipmap) {
     struct sd_mipmap *m;
     CUresult r = queried_mipmap(mipmap, sparseProperties, &m);
     return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }
 
 CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *memoryRequirements,
-                                               CUmipmappedArray mipmap, CUdevice device)
-{
+                                               CUmipmappedArray mipmap, CUdevice device) {
     struct sd_mipmap *m;
     CUresult r = queried_mipmap(mipmap, memoryRequirements, &m);
     if (r == CUDA_SUCCESS && !sd_device(device)) return CUDA_ERROR_INVALID_DEVICE;
@@ -413,8 +384,7 @@ CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *m
 }
 
 /* The memory goes with the context's. */
-void sd_arrays_end(struct sd_context *c)
-{
+void sd_arrays_end(struct sd_context *c) {
     while (c->arrays) {
         struct sd_array *a = c->arrays;
         c->arrays = a->next;

@@ -5,30 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-CUresult sd_current_any(struct sd_context **out)
-{
+CUresult sd_current_any(struct sd_context **out) {
     struct hawser_context *c;
     CUresult r = hawser_current_context(&c);
     if (r == CUDA_SUCCESS) *out = (struct sd_context *)c->handle;
     return r;
 }
 
-CUresult sd_current(struct sd_context **out)
-{
+CUresult sd_current(struct sd_context **out) {
     CUresult r = sd_current_any(out);
     return r == CUDA_SUCCESS ? sd_context_error(*out) : r;
 }
 
-CUresult sd_context_error(struct sd_context *c)
-{
+CUresult sd_context_error(struct sd_context *c) {
     pthread_mutex_lock(&c->lock);
     CUresult r = c->error;
     pthread_mutex_unlock(&c->lock);
     return r;
 }
 
-void sd_context_fail(struct sd_context *c, CUresult error)
-{
+void sd_context_fail(struct sd_context *c, CUresult error) {
     pthread_mutex_lock(&c->lock);
     if (c->error == CUDA_SUCCESS) c->error = error;
     pthread_mutex_unlock(&c->lock);
@@ -36,8 +32,7 @@ void sd_context_fail(struct sd_context *c, CUresult error)
 
 /* ---- making and ending ---- */
 
-static void default_limits(struct sd_context *c)
-{
+static void default_limits(struct sd_context *c) {
     memset(c->limits, 0, sizeof c->limits);
     c->limits[CU_LIMIT_STACK_SIZE] = 1024;
     c->limits[CU_LIMIT_PRINTF_FIFO_SIZE] = 1 << 20;
@@ -47,13 +42,11 @@ static void default_limits(struct sd_context *c)
     c->cache = CU_FUNC_CACHE_PREFER_NONE;
 }
 
-struct hawser_context *hawser_front_context(CUcontext handle)
-{
+struct hawser_context *hawser_front_context(CUcontext handle) {
     return sd_is(SD_CONTEXT, handle) ? &((struct sd_context *)handle)->facts : NULL;
 }
 
-struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags, bool primary)
-{
+struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags, bool primary) {
     static _Atomic(uint64_t) last_id;
     struct sd_context *c = calloc(1, sizeof *c);
     if (!c) return NULL;
@@ -74,21 +67,18 @@ struct hawser_context *hawser_front_context_new(CUdevice device, unsigned flags,
 }
 
 /* The structure stays: other threads may have it on their stacks and find it unregistered there. */
-void hawser_front_context_gone(struct hawser_context *c)
-{
+void hawser_front_context_gone(struct hawser_context *c) {
     sd_unregister(c->handle);
 }
 
-CUresult hawser_front_context_start(struct hawser_context *context)
-{
+CUresult hawser_front_context_start(struct hawser_context *context) {
     struct sd_context *c = (struct sd_context *)context->handle;
     default_limits(c);
     c->legacy = sd_stream_new(c, CU_STREAM_DEFAULT, 0, true);
     return c->legacy ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-CUresult hawser_front_context_end(struct hawser_context *context, bool reset)
-{
+CUresult hawser_front_context_end(struct hawser_context *context, bool reset) {
     struct sd_context *c = (struct sd_context *)context->handle;
     if (context->active) {
         sd_streams_end(c);
@@ -101,22 +91,19 @@ CUresult hawser_front_context_end(struct hawser_context *context, bool reset)
     return reset ? hawser_front_context_start(context) : CUDA_SUCCESS;
 }
 
-CUresult hawser_front_context_sync(struct hawser_context *c)
-{
+CUresult hawser_front_context_sync(struct hawser_context *c) {
     return sd_synchronized(sd_wait_all((struct sd_context *)c->handle));
 }
 
 /* How threads wait is the operating system's affair here. */
-CUresult hawser_front_primary_flags(CUdevice device, unsigned flags)
-{
+CUresult hawser_front_primary_flags(CUdevice device, unsigned flags) {
     (void)device, (void)flags;
     return CUDA_SUCCESS;
 }
 
 /* ---- limits and settings ---- */
 
-CUresult cuCtxGetStreamPriorityRange(int *leastPriority, int *greatestPriority)
-{
+CUresult cuCtxGetStreamPriorityRange(int *leastPriority, int *greatestPriority) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -125,8 +112,7 @@ CUresult cuCtxGetStreamPriorityRange(int *leastPriority, int *greatestPriority)
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxSetLimit(CUlimit limit, size_t value)
-{
+CUresult cuCtxSetLimit(CUlimit limit, size_t value) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -135,7 +121,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
         if (value == c->limits[limit]) return CUDA_SUCCESS;
         if (!sg_engine_set_heap(c->device->engine, value)) return CUDA_ERROR_INVALID_VALUE;
         break;
-    case CU_LIMIT_STACK_SIZE: /* for recursion and calls through pointers; for others there is always enough */
+    case CU_LIMIT_STACK_SIZE:       /* for recursion and calls through pointers; for others there is always enough */
     case CU_LIMIT_PRINTF_FIFO_SIZE: /* output is written through: any size holds */
     case CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT: /* the bytes of their parameters are bounded, not their number */
         break;
@@ -146,8 +132,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxGetLimit(size_t *pvalue, CUlimit limit)
-{
+CUresult cuCtxGetLimit(size_t *pvalue, CUlimit limit) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -167,8 +152,7 @@ CUresult cuCtxGetLimit(size_t *pvalue, CUlimit limit)
     }
 }
 
-CUresult cuCtxGetCacheConfig(CUfunc_cache *pconfig)
-{
+CUresult cuCtxGetCacheConfig(CUfunc_cache *pconfig) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -178,8 +162,7 @@ CUresult cuCtxGetCacheConfig(CUfunc_cache *pconfig)
 }
 
 /* A preference, which CUDA lets a device ignore; kept for cuCtxGetCacheConfig. */
-CUresult cuCtxSetCacheConfig(CUfunc_cache config)
-{
+CUresult cuCtxSetCacheConfig(CUfunc_cache config) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -188,8 +171,7 @@ CUresult cuCtxSetCacheConfig(CUfunc_cache config)
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxGetSharedMemConfig(CUsharedconfig *pConfig)
-{
+CUresult cuCtxGetSharedMemConfig(CUsharedconfig *pConfig) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -198,23 +180,19 @@ CUresult cuCtxGetSharedMemConfig(CUsharedconfig *pConfig)
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
-{
+CUresult cuCtxSetSharedMemConfig(CUsharedconfig config) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    return (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE
-                                                                        : CUDA_SUCCESS;
+    return (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-CUresult cuCtxResetPersistingL2Cache(void)
-{
+CUresult cuCtxResetPersistingL2Cache(void) {
     struct sd_context *c;
     return sd_current(&c); /* nothing persists in a CPU's cache by request */
 }
 
-CUresult cuCtxEnablePeerAccess(CUcontext peerContext, unsigned int Flags)
-{
+CUresult cuCtxEnablePeerAccess(CUcontext peerContext, unsigned int Flags) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -227,8 +205,7 @@ CUresult cuCtxEnablePeerAccess(CUcontext peerContext, unsigned int Flags)
     return before & bit ? CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED : CUDA_SUCCESS;
 }
 
-CUresult cuCtxDisablePeerAccess(CUcontext peerContext)
-{
+CUresult cuCtxDisablePeerAccess(CUcontext peerContext) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -238,8 +215,7 @@ CUresult cuCtxDisablePeerAccess(CUcontext peerContext)
     return before & bit ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
 }
 
-CUresult cuCtxSetFlags(unsigned int flags)
-{
+CUresult cuCtxSetFlags(unsigned int flags) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -248,8 +224,7 @@ CUresult cuCtxSetFlags(unsigned int flags)
     return CUDA_SUCCESS;
 }
 
-CUresult cuDeviceGetExecAffinitySupport(int *pi, CUexecAffinityType type, CUdevice dev)
-{
+CUresult cuDeviceGetExecAffinitySupport(int *pi, CUexecAffinityType type, CUdevice dev) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!pi || (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX) return CUDA_ERROR_INVALID_VALUE;
@@ -258,8 +233,7 @@ CUresult cuDeviceGetExecAffinitySupport(int *pi, CUexecAffinityType type, CUdevi
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxGetExecAffinity(CUexecAffinityParam *pExecAffinity, CUexecAffinityType type)
-{
+CUresult cuCtxGetExecAffinity(CUexecAffinityParam *pExecAffinity, CUexecAffinityType type) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -269,8 +243,7 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *pExecAffinity, CUexecAffinity
 
 /* ---- resources: the "multiprocessors", which cannot be divided ---- */
 
-CUresult cuDeviceGetDevResource(CUdevice device, CUdevResource *resource, CUdevResourceType type)
-{
+CUresult cuDeviceGetDevResource(CUdevice device, CUdevResource *resource, CUdevResourceType type) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     const struct sd_device *d = sd_device(device);
@@ -284,8 +257,7 @@ CUresult cuDeviceGetDevResource(CUdevice device, CUdevResource *resource, CUdevR
     return CUDA_SUCCESS;
 }
 
-CUresult cuCtxGetDevResource(CUcontext hCtx, CUdevResource *resource, CUdevResourceType type)
-{
+CUresult cuCtxGetDevResource(CUcontext hCtx, CUdevResource *resource, CUdevResourceType type) {
     CUdevice device;
     CUresult r = cuCtxGetDevice_v2(&device, hCtx);
     return r == CUDA_SUCCESS ? cuDeviceGetDevResource(device, resource, type) : r;

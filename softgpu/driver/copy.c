@@ -14,25 +14,21 @@ struct copy {
     void *taken; /* pageable source bytes, taken at the call */
 };
 
-static char *row(const struct hawser_side *s, size_t y, size_t z)
-{
+static char *row(const struct hawser_side *s, size_t y, size_t z) {
     return (char *)s->address + z * s->slice + y * s->pitch;
 }
 
-static void copy_now(const struct hawser_copy *c)
-{
+static void copy_now(const struct hawser_copy *c) {
     for (size_t z = 0; z < c->depth; z++)
         for (size_t y = 0; y < c->height; y++)
             memmove(row(&c->dst, y, z), row(&c->src, y, z), c->width);
 }
 
-static void copy_run(struct sd_task *t)
-{
+static void copy_run(struct sd_task *t) {
     copy_now(&((struct copy *)t)->c);
 }
 
-static void copy_drop(struct sd_task *t)
-{
+static void copy_drop(struct sd_task *t) {
     free(((struct copy *)t)->taken);
     free(t);
 }
@@ -40,8 +36,7 @@ static void copy_drop(struct sd_task *t)
 /* Whether the rows that the copy touches are memory that this side may name. An address in the device's
  * range must be allocated also where the program did not say that it is the device's: unified addresses need no
  * telling apart here, as device addresses are addresses of this process. */
-static bool side_ok(const struct hawser_side *s, const struct hawser_copy *c)
-{
+static bool side_ok(const struct hawser_side *s, const struct hawser_copy *c) {
     size_t bytes;
     uintptr_t lo, hi;
     if (!hawser_side_bytes(s, c, &bytes)) return false;
@@ -51,8 +46,7 @@ static bool side_ok(const struct hawser_side *s, const struct hawser_copy *c)
 }
 
 /* Takes a pageable source's bytes, packed, so that the program may change them at once. */
-static bool take_source(struct copy *t)
-{
+static bool take_source(struct copy *t) {
     struct hawser_copy *c = &t->c;
     char *p = malloc(c->width * c->height * c->depth), *at = p;
     if (!p) return false;
@@ -65,18 +59,18 @@ static bool take_source(struct copy *t)
 }
 
 /* An array is memory without tiling. */
-static void lay_flat(struct hawser_side *s)
-{
+static void lay_flat(struct hawser_side *s) {
     if (s->type != CU_MEMORYTYPE_ARRAY) return;
     const struct sg_level *l = &sd_array(s->array)->level;
-    *s = (struct hawser_side){.type = CU_MEMORYTYPE_DEVICE, .pitch = l->pitch, .slice = l->slice,
+    *s = (struct hawser_side){.type = CU_MEMORYTYPE_DEVICE,
+                              .pitch = l->pitch,
+                              .slice = l->slice,
                               .address = (uintptr_t)l->base + s->z * l->slice + s->y * l->pitch + s->x};
 }
 
 /* In the stream's turn. Functions that are not asynchronous wait, though not for a copy within the device; none returns
  * before pageable memory has its bytes. */
-static CUresult queue(const struct hawser_copy *c, struct sd_stream *s)
-{
+static CUresult queue(const struct hawser_copy *c, struct sd_stream *s) {
     struct sd_allocation from, to;
     bool from_known = sd_find(c->src.address, &from), to_known = sd_find(c->dst.address, &to);
     bool inside = from_known && to_known && from.kind == HAWSER_ON_DEVICE && to.kind == HAWSER_ON_DEVICE;
@@ -92,8 +86,7 @@ static CUresult queue(const struct hawser_copy *c, struct sd_stream *s)
     return wait ? sd_enqueue_and_wait(s, &t->task) : sd_enqueue(s, &t->task, NULL);
 }
 
-CUresult hawser_front_copy(const struct hawser_copy *c, CUstream stream)
-{
+CUresult hawser_front_copy(const struct hawser_copy *c, CUstream stream) {
     struct sd_context *context;
     struct sd_stream *s;
     struct hawser_copy flat;
@@ -118,8 +111,7 @@ struct fill {
     struct hawser_fill f;
 };
 
-static void fill_now(const struct hawser_fill *f)
-{
+static void fill_now(const struct hawser_fill *f) {
     for (size_t y = 0; y < f->height; y++) {
         char *row = (char *)f->dst + y * f->pitch;
         if (f->element == 1) {
@@ -134,18 +126,15 @@ static void fill_now(const struct hawser_fill *f)
     }
 }
 
-static void fill_run(struct sd_task *t)
-{
+static void fill_run(struct sd_task *t) {
     fill_now(&((struct fill *)t)->f);
 }
 
-static void fill_drop(struct sd_task *t)
-{
+static void fill_drop(struct sd_task *t) {
     free(t);
 }
 
-CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream)
-{
+CUresult hawser_front_fill(const struct hawser_fill *f, CUstream stream) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(stream, &c, &s);

@@ -22,8 +22,7 @@ static size_t default_memory;
 /* ---- configuration ---- */
 
 /* "4G", "512M", plain bytes. 0 when it is no size. */
-static size_t parse_size(const char *text)
-{
+static size_t parse_size(const char *text) {
     char *end;
     double value = strtod(text, &end);
     static const char units[] = "KMGT";
@@ -34,24 +33,21 @@ static size_t parse_size(const char *text)
     return value < (double)((size_t)1 << 44) ? (size_t)value : 0;
 }
 
-static size_t env_size(const char *name)
-{
+static size_t env_size(const char *name) {
     const char *want = getenv(name);
     size_t size = want ? parse_size(want) : 0;
     if (want && !size) sd_log(SD_WARN, "%s=%s is no size such as 4G: ignored", name, want);
     return size;
 }
 
-size_t sd_default_memory(void)
-{
+size_t sd_default_memory(void) {
     if (default_memory) return default_memory;
     size_t size = env_size("HAWSER_SOFTGPU_MEM");
     if (!size) size = (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE);
     return default_memory = size & ~(size_t)4095;
 }
 
-int sd_env_number(const char *name, int least, int most, int otherwise)
-{
+int sd_env_number(const char *name, int least, int most, int otherwise) {
     const char *want = getenv(name);
     if (!want || !*want) return otherwise;
     char *end;
@@ -61,8 +57,7 @@ int sd_env_number(const char *name, int least, int most, int otherwise)
     return otherwise;
 }
 
-void sd_read_capability(void)
-{
+void sd_read_capability(void) {
     const char *want = getenv("HAWSER_SOFTGPU_CC");
     unsigned major, minor;
     if (!want || !*want) return;
@@ -72,32 +67,27 @@ void sd_read_capability(void)
         sd_log(SD_WARN, "HAWSER_SOFTGPU_CC=%s: expected a compute capability such as 12.1: ignored", want);
 }
 
-CUresult hawser_abi_watch(CUdevice device, int on)
-{
+CUresult hawser_abi_watch(CUdevice device, int on) {
     devices[device].watched = on; /* the device exists */
     return CUDA_SUCCESS;
 }
 
-unsigned sd_capability(void)
-{
+unsigned sd_capability(void) {
     return capability;
 }
 
 /* ---- start ---- */
 
-static void in_child(void)
-{
+static void in_child(void) {
     if (started) started = 2;
 }
 
-static int engine_attribute(void *device, int attribute)
-{
+static int engine_attribute(void *device, int attribute) {
     bool known = attribute > 0 && attribute < CU_DEVICE_ATTRIBUTE_MAX;
     return known ? sd_device_attribute(device, (CUdevice_attribute)attribute) : -1;
 }
 
-static bool start_device(int ordinal, unsigned place)
-{
+static bool start_device(int ordinal, unsigned place) {
     struct sd_device *d = &devices[ordinal];
     struct sg_engine_config config = {.threads = sd_threads()};
     d->ordinal = ordinal;
@@ -116,15 +106,13 @@ static bool start_device(int ordinal, unsigned place)
     return d->engine != NULL;
 }
 
-static bool env_is(const char *name, const char *value)
-{
+static bool env_is(const char *name, const char *value) {
     const char *have = getenv(name);
     return have && !strcmp(have, value);
 }
 
 /* Which devices there are is looked at here and now, so that a program can say it until it calls cuInit. */
-static void start(void)
-{
+static void start(void) {
     unsigned places[SD_MAX_DEVICES], want = sd_visible_places(places);
     eager = env_is("CUDA_MODULE_LOADING", "EAGER");
     jit_disabled = env_is(getenv("CUDA_DISABLE_PTX_JIT") ? "CUDA_DISABLE_PTX_JIT" : "CUDA_DISABLE_JIT", "1");
@@ -146,53 +134,44 @@ static void start(void)
     started = 1;
 }
 
-CUresult sd_ready(void)
-{
+CUresult sd_ready(void) {
     return started == 1 ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
 }
 
-CUresult hawser_abi_ready(void)
-{
+CUresult hawser_abi_ready(void) {
     return sd_ready();
 }
 
-struct sd_device *sd_device(CUdevice ordinal)
-{
+struct sd_device *sd_device(CUdevice ordinal) {
     return ordinal >= 0 && ordinal < n_devices ? &devices[ordinal] : NULL;
 }
 
-bool hawser_front_device_ok(CUdevice device)
-{
+bool hawser_front_device_ok(CUdevice device) {
     return sd_device(device) != NULL;
 }
 
-struct sd_device *sd_device_at(unsigned place)
-{
+struct sd_device *sd_device_at(unsigned place) {
     for (int i = 0; i < n_devices; i++)
         if (devices[i].place == place) return &devices[i];
     return NULL;
 }
 
-bool hawser_front_eager(void)
-{
+bool hawser_front_eager(void) {
     return started ? eager : env_is("CUDA_MODULE_LOADING", "EAGER");
 }
 
-bool sd_jit_disabled(void)
-{
+bool sd_jit_disabled(void) {
     return jit_disabled;
 }
 
-CUresult cuInit(unsigned int Flags)
-{
+CUresult cuInit(unsigned int Flags) {
     if (Flags) return CUDA_ERROR_INVALID_VALUE;
     if (started == 2) return CUDA_ERROR_NOT_INITIALIZED;
     pthread_once(&once, start);
     return start_result;
 }
 
-CUresult cuDriverGetVersion(int *driverVersion)
-{
+CUresult cuDriverGetVersion(int *driverVersion) {
     if (!driverVersion) return CUDA_ERROR_INVALID_VALUE;
     *driverVersion = HAWSER_CUDA_VERSION;
     return CUDA_SUCCESS;
@@ -298,14 +277,12 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR, 1},
 };
 
-int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute)
-{
+int hawser_front_device_attribute(CUdevice device, CUdevice_attribute attribute) {
     const struct sd_device *d = sd_device(device);
     return d ? sd_device_attribute(d, attribute) : 0;
 }
 
-int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a)
-{
+int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a) {
     switch (a) {
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
         return (int)capability / 10;
@@ -332,8 +309,7 @@ int sd_device_attribute(const struct sd_device *d, CUdevice_attribute a)
 }
 
 /* The device, or the error of a query about it. */
-static CUresult query(CUdevice dev, const void *out, struct sd_device **d)
-{
+static CUresult query(CUdevice dev, const void *out, struct sd_device **d) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!out) return CUDA_ERROR_INVALID_VALUE;
@@ -341,22 +317,23 @@ static CUresult query(CUdevice dev, const void *out, struct sd_device **d)
     return *d ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
-bool hawser_front_device(CUdevice device, struct hawser_device *out)
-{
+bool hawser_front_device(CUdevice device, struct hawser_device *out) {
     const struct sd_device *d = sd_device(device);
     if (!d) return false;
-    *out = (struct hawser_device){.name = d->name, .memory = d->memory_bytes, .n_attributes = CU_DEVICE_ATTRIBUTE_MAX,
-                                  .software = true, .uuid = d->uuid, .uuid_v2 = d->uuid};
+    *out = (struct hawser_device){.name = d->name,
+                                  .memory = d->memory_bytes,
+                                  .n_attributes = CU_DEVICE_ATTRIBUTE_MAX,
+                                  .software = true,
+                                  .uuid = d->uuid,
+                                  .uuid_v2 = d->uuid};
     return true;
 }
 
-const void *hawser_front_caller(const void *returns_to)
-{
+const void *hawser_front_caller(const void *returns_to) {
     return returns_to;
 }
 
-CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDev)
-{
+CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDev) {
     struct sd_device *d;
     CUresult r = query(dev, canAccessPeer, &d);
     if (r != CUDA_SUCCESS) return r;
@@ -365,21 +342,18 @@ CUresult cuDeviceCanAccessPeer(int *canAccessPeer, CUdevice dev, CUdevice peerDe
     return CUDA_SUCCESS;
 }
 
-CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice srcDevice,
-                                 CUdevice dstDevice)
-{
+CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice srcDevice, CUdevice dstDevice) {
     struct sd_device *d;
     CUresult r = query(srcDevice, value, &d);
     if (r != CUDA_SUCCESS) return r;
     if (!sd_device(dstDevice) || srcDevice == dstDevice) return CUDA_ERROR_INVALID_DEVICE;
-    *value = attrib == CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED ||
-             attrib == CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED;
+    *value =
+        attrib == CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED || attrib == CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED;
     return CUDA_SUCCESS;
 }
 
-CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *maxWidthInElements, CUarray_format format,
-                                            unsigned numChannels, CUdevice dev)
-{
+CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *maxWidthInElements, CUarray_format format, unsigned numChannels,
+                                            CUdevice dev) {
     struct sd_device *d;
     enum sg_channel channel;
     bool fraction;

@@ -40,8 +40,19 @@ void sd_log(enum sd_log_level level, const char *fmt, ...) __attribute__((format
 /* ---- registry.c ---- */
 
 enum sd_kind {
-    SD_CONTEXT = 1, SD_STREAM, SD_EVENT, SD_MODULE, SD_LIBRARY, SD_KERNEL, SD_POOL, SD_PHYSICAL, SD_LINKER,
-    SD_ARRAY, SD_MIPMAP, SD_TEXREF, SD_SURFREF
+    SD_CONTEXT = 1,
+    SD_STREAM,
+    SD_EVENT,
+    SD_MODULE,
+    SD_LIBRARY,
+    SD_KERNEL,
+    SD_POOL,
+    SD_PHYSICAL,
+    SD_LINKER,
+    SD_ARRAY,
+    SD_MIPMAP,
+    SD_TEXREF,
+    SD_SURFREF
 };
 
 bool sd_register(enum sd_kind kind, void *object);
@@ -54,10 +65,10 @@ bool sd_is(enum sd_kind kind, const void *handle);
 struct sd_shared_event;
 
 struct sd_device {
-    int ordinal;           /* CUDA's number */
+    int ordinal; /* CUDA's number */
     char name[64];
     CUuuid uuid;
-    unsigned place;        /* the machine's, which other processes call it too */
+    unsigned place; /* the machine's, which other processes call it too */
     size_t memory_bytes;
     size_t budget;         /* of the process; memory_bytes if it has none of its own */
     _Atomic(bool) watched; /* notifications are wanted */
@@ -97,19 +108,19 @@ struct sd_stream;
 
 struct sd_allocation {
     uintptr_t base;
-    size_t size;      /* as asked for */
-    size_t reserved;  /* bytes of the arena, whole pages; 0 for registered memory */
+    size_t size;     /* as asked for */
+    size_t reserved; /* bytes of the arena, whole pages; 0 for registered memory */
     enum hawser_memory kind;
     unsigned flags;
     uint64_t id;
     struct sd_device *device;
     struct sd_context *context; /* NULL for hidden ones */
-    bool mapped;      /* by virtual memory management or from another process: cuMemFree is not for it */
-    int file;         /* 1 + descriptor of the file whose pages it has become, 0 for none */
-    bool hidden;      /* the engine's (module variables, heap): not the program's to free */
-    struct sd_pool *pool; /* that it came from, or by which it was imported; NULL else */
-    bool in_use;          /* from a pool, and the program has not called for it to be freed */
-    uint64_t freed_by;    /* id of the stream that is to free it; 0: none */
+    bool mapped;                /* by virtual memory management or from another process: cuMemFree is not for it */
+    int file;                   /* 1 + descriptor of the file whose pages it has become, 0 for none */
+    bool hidden;                /* the engine's (module variables, heap): not the program's to free */
+    struct sd_pool *pool;       /* that it came from, or by which it was imported; NULL else */
+    bool in_use;                /* from a pool, and the program has not called for it to be freed */
+    uint64_t freed_by;          /* id of the stream that is to free it; 0: none */
 };
 
 /* Memory for stream-ordered allocation. What is freed stays the pool's until a synchronization finds it to have more
@@ -121,8 +132,8 @@ struct sd_pool {
     CUmemAccess_flags access[SD_MAX_DEVICES];
     bool shareable, imported;
     _Atomic uint64_t threshold; /* bytes */
-    /* memory.c's, changed under its lock. bytes: what the program has, in units of 512 as CUDA counts it; pages of these
-     * and kept; the most of each since it was reset */
+    /* memory.c's, changed under its lock. bytes: what the program has, in units of 512 as CUDA counts it; pages of
+     * these and kept; the most of each since it was reset */
     _Atomic size_t used, reserved, most_used, most_reserved;
     struct sd_extents kept;
     bool keeps;
@@ -131,8 +142,7 @@ struct sd_pool {
 /* Reserves the address range that all devices' memory comes from. */
 bool sd_arena_init(void);
 void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi);
-CUresult sd_alloc(struct sd_context *c, size_t size, enum hawser_memory kind, unsigned flags,
-                  bool hidden, void **out);
+CUresult sd_alloc(struct sd_context *c, size_t size, enum hawser_memory kind, unsigned flags, bool hidden, void **out);
 /* Frees the allocation that begins at p, if it is of that kind. */
 CUresult sd_free(void *p, enum hawser_memory kind, bool hidden);
 bool sd_find(uintptr_t address, struct sd_allocation *out);
@@ -154,8 +164,8 @@ bool sd_remove_mapping(uintptr_t base);
 CUresult sd_move_to_file(uintptr_t base, int fd);
 /* Stream-ordered: memory for what the stream comes to from now on. */
 CUresult sd_alloc_in_order(struct sd_stream *s, struct sd_pool *p, size_t size, void **out);
-/* Memory that a stream will free, and has come to free unless it is in use again; the id between them is 0 if base begins
- * nothing that may be freed. */
+/* Memory that a stream will free, and has come to free unless it is in use again; the id between them is 0 if base
+ * begins nothing that may be freed. */
 uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s);
 void sd_freed_in_order(uintptr_t base, uint64_t id);
 /* A removed pool keeps nothing; what is in use of it stays until it is freed. */
@@ -197,11 +207,11 @@ struct sd_point {
 
 struct sd_task {
     struct sd_task *next;
-    void (*run)(struct sd_task *t); /* on the stream's thread, outside all locks */
+    void (*run)(struct sd_task *t);  /* on the stream's thread, outside all locks */
     void (*drop)(struct sd_task *t); /* frees it, run or not */
     struct sd_context *context;
-    bool always;                    /* runs even after the context has failed */
-    struct sd_point *after;         /* places in other streams that must be reached first */
+    bool always;            /* runs even after the context has failed */
+    struct sd_point *after; /* places in other streams that must be reached first */
     unsigned n_after;
 };
 
@@ -213,12 +223,12 @@ struct sd_stream {
     uint64_t id;
     CUstreamAttrValue attributes[CU_LAUNCH_ATTRIBUTE_MAX]; /* as set; hints, all of them */
     bool legacy, started, closing, closed;
-    unsigned references;            /* handle, thread, events and tasks that name it */
+    unsigned references; /* handle, thread, events and tasks that name it */
     pthread_t thread;
     pthread_cond_t work;
     struct sd_task *head, **tail;
-    uint64_t issued, done;          /* task numbers */
-    struct sd_point *wait;          /* cuStreamWaitEvent: before the next task */
+    uint64_t issued, done; /* task numbers */
+    struct sd_point *wait; /* cuStreamWaitEvent: before the next task */
     unsigned n_wait;
 };
 
@@ -253,17 +263,17 @@ struct sd_context {
     size_t limits[16];
     CUfunc_cache cache;
     CUsharedconfig shared_config;
-    pthread_mutex_t lock;           /* guards the streams and their queues */
-    pthread_cond_t progress;        /* some task has ended */
+    pthread_mutex_t lock;    /* guards the streams and their queues */
+    pthread_cond_t progress; /* some task has ended */
     struct sd_stream *streams, *legacy;
     struct sd_thread_stream *thread_streams;
-    CUresult error;                 /* sticky; under lock */
+    CUresult error; /* sticky; under lock */
     struct sd_module *modules;
     struct sd_event *events;
     struct sd_array *arrays;
     struct sd_mipmap *mipmaps;
-    struct sd_texture *textures;    /* objects, of textures and surfaces */
-    uint32_t peers;                 /* devices whose memory access was enabled to, a bit each */
+    struct sd_texture *textures; /* objects, of textures and surfaces */
+    uint32_t peers;              /* devices whose memory access was enabled to, a bit each */
 };
 
 /* The calling thread's current context, which must live. With error, its sticky error is returned. */
@@ -277,13 +287,13 @@ CUresult sd_context_error(struct sd_context *c);
 
 struct sd_module {
     struct sd_module *next;
-    struct sd_context *context;     /* where its variables live; NULL for a library not yet used */
+    struct sd_context *context; /* where its variables live; NULL for a library not yet used */
     struct sd_device *device;
     struct sg_module *ir;
     struct sg_instance *instance;
     pthread_mutex_t lock;
     struct sd_kernel *kernels;
-    struct sd_texref *texrefs;      /* of the calling program's asking */
+    struct sd_texref *texrefs; /* of the calling program's asking */
     bool library;
 };
 
@@ -345,9 +355,9 @@ CUresult sd_shared_event_before(struct sd_shared_event *e, struct sd_stream *s);
 struct sd_array {
     struct sd_array *next;
     struct sd_context *context;
-    struct sd_mipmap *mipmap;       /* whose level it is; NULL for one of its own */
+    struct sd_mipmap *mipmap; /* whose level it is; NULL for one of its own */
     CUDA_ARRAY3D_DESCRIPTOR desc;
-    unsigned element;               /* bytes of a texel */
+    unsigned element; /* bytes of a texel */
     struct sg_level level;
 };
 

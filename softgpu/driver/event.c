@@ -27,26 +27,22 @@ struct stamp {
 /* Guards the place and record of every event: several threads may use one event. */
 static pthread_mutex_t places = PTHREAD_MUTEX_INITIALIZER;
 
-static void unref_record(struct record *r)
-{
+static void unref_record(struct record *r) {
     if (r && __atomic_sub_fetch(&r->references, 1, __ATOMIC_ACQ_REL) == 0) free(r);
 }
 
-static void stamp_run(struct sd_task *t)
-{
+static void stamp_run(struct sd_task *t) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     ((struct stamp *)t)->record->nanoseconds = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-static void stamp_drop(struct sd_task *t)
-{
+static void stamp_drop(struct sd_task *t) {
     unref_record(((struct stamp *)t)->record);
     free(t);
 }
 
-CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
-{
+CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -57,8 +53,7 @@ CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
     return sd_event_new(c, Flags, shared, phEvent);
 }
 
-CUresult sd_event_new(struct sd_context *c, unsigned flags, struct sd_shared_event *shared, CUevent *out)
-{
+CUresult sd_event_new(struct sd_context *c, unsigned flags, struct sd_shared_event *shared, CUevent *out) {
     struct sd_event *e = calloc(1, sizeof *e);
     if (!e || !sd_register(SD_EVENT, e)) {
         free(e);
@@ -76,14 +71,12 @@ CUresult sd_event_new(struct sd_context *c, unsigned flags, struct sd_shared_eve
     return CUDA_SUCCESS;
 }
 
-struct sd_shared_event *sd_event_shared(CUevent event)
-{
+struct sd_shared_event *sd_event_shared(CUevent event) {
     return ((struct sd_event *)event)->shared;
 }
 
 /* Gives the event another place (stream NULL: none). */
-static void set_place(struct sd_event *e, struct sd_point point, struct record *record)
-{
+static void set_place(struct sd_event *e, struct sd_point point, struct record *record) {
     pthread_mutex_lock(&places);
     struct sd_point old = e->point;
     struct record *old_record = e->record;
@@ -95,8 +88,7 @@ static void set_place(struct sd_event *e, struct sd_point point, struct record *
 }
 
 /* The event's place, with a reference to its stream; false when it was never recorded. */
-static bool take_place(struct sd_event *e, struct sd_point *p)
-{
+static bool take_place(struct sd_event *e, struct sd_point *p) {
     pthread_mutex_lock(&places);
     *p = e->point;
     if (p->stream) sd_stream_ref(p->stream);
@@ -104,8 +96,7 @@ static bool take_place(struct sd_event *e, struct sd_point *p)
     return p->stream != NULL;
 }
 
-CUresult cuEventDestroy_v2(CUevent hEvent)
-{
+CUresult cuEventDestroy_v2(CUevent hEvent) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(SD_EVENT, hEvent)) return CUDA_ERROR_INVALID_HANDLE;
@@ -125,14 +116,12 @@ CUresult cuEventDestroy_v2(CUevent hEvent)
 }
 
 /* Runs before the streams are gone from memory: events hold references to them. */
-void sd_events_end(struct sd_context *c)
-{
+void sd_events_end(struct sd_context *c) {
     while (c->events)
         cuEventDestroy_v2((CUevent)c->events);
 }
 
-CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int flags)
-{
+CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int flags) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(hStream, &c, &s);
@@ -163,13 +152,11 @@ CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int f
     return CUDA_SUCCESS;
 }
 
-CUresult cuEventRecord(CUevent hEvent, CUstream hStream)
-{
+CUresult cuEventRecord(CUevent hEvent, CUstream hStream) {
     return cuEventRecordWithFlags(hEvent, hStream, 0);
 }
 
-static CUresult event_of(CUevent hEvent, struct sd_event **e)
-{
+static CUresult event_of(CUevent hEvent, struct sd_event **e) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(SD_EVENT, hEvent)) return CUDA_ERROR_INVALID_HANDLE;
@@ -177,8 +164,7 @@ static CUresult event_of(CUevent hEvent, struct sd_event **e)
     return CUDA_SUCCESS;
 }
 
-CUresult cuEventQuery(CUevent hEvent)
-{
+CUresult cuEventQuery(CUevent hEvent) {
     struct sd_event *e;
     CUresult r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
@@ -191,8 +177,7 @@ CUresult cuEventQuery(CUevent hEvent)
     return reached ? sd_context_error(e->context) : CUDA_ERROR_NOT_READY;
 }
 
-CUresult cuEventSynchronize(CUevent hEvent)
-{
+CUresult cuEventSynchronize(CUevent hEvent) {
     struct sd_event *e;
     CUresult r = event_of(hEvent, &e);
     if (r != CUDA_SUCCESS) return r;
@@ -207,8 +192,7 @@ CUresult cuEventSynchronize(CUevent hEvent)
     return r;
 }
 
-CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
-{
+CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags) {
     struct sd_context *c;
     struct sd_stream *s;
     struct sd_event *e;
@@ -225,8 +209,7 @@ CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
     return r;
 }
 
-CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEnd)
-{
+CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEnd) {
     struct sd_event *a, *b;
     CUresult r = event_of(hStart, &a);
     if (r == CUDA_SUCCESS) r = event_of(hEnd, &b);
@@ -239,8 +222,7 @@ CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEn
     else if (!sd_reached(a->point) || !sd_reached(b->point))
         r = CUDA_ERROR_NOT_READY;
     else
-        *pMilliseconds =
-            (float)((double)(int64_t)(b->record->nanoseconds - a->record->nanoseconds) / 1e6);
+        *pMilliseconds = (float)((double)(int64_t)(b->record->nanoseconds - a->record->nanoseconds) / 1e6);
     pthread_mutex_unlock(&places);
     return r == CUDA_SUCCESS ? sd_context_error(a->context) : r;
 }
@@ -255,8 +237,7 @@ struct host_call {
     void *data;
 };
 
-static void host_run(struct sd_task *t)
-{
+static void host_run(struct sd_task *t) {
     struct host_call *h = (struct host_call *)t;
     CUresult status = sd_context_error(t->context);
     hawser_abi_enter_callback();
@@ -267,13 +248,11 @@ static void host_run(struct sd_task *t)
     hawser_abi_leave_callback();
 }
 
-static void task_free(struct sd_task *t)
-{
+static void task_free(struct sd_task *t) {
     free(t);
 }
 
-static CUresult host_call(CUstream hStream, CUhostFn fn, CUstreamCallback callback, void *data)
-{
+static CUresult host_call(CUstream hStream, CUhostFn fn, CUstreamCallback callback, void *data) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(hStream, &c, &s);
@@ -282,18 +261,18 @@ static CUresult host_call(CUstream hStream, CUhostFn fn, CUstreamCallback callba
     struct host_call *h = calloc(1, sizeof *h);
     if (!h) return CUDA_ERROR_OUT_OF_MEMORY;
     *h = (struct host_call){.task = {.run = host_run, .drop = task_free, .always = callback != NULL},
-                            .fn = fn, .callback = callback, .stream = hStream, .data = data};
+                            .fn = fn,
+                            .callback = callback,
+                            .stream = hStream,
+                            .data = data};
     return sd_enqueue(s, &h->task, NULL);
 }
 
-CUresult cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData)
-{
+CUresult cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData) {
     return host_call(hStream, fn, NULL, userData);
 }
 
 /* A callback is told of the context's error, so it runs even then. */
-CUresult cuStreamAddCallback(CUstream hStream, CUstreamCallback callback, void *userData,
-                             unsigned int flags)
-{
+CUresult cuStreamAddCallback(CUstream hStream, CUstreamCallback callback, void *userData, unsigned int flags) {
     return flags ? CUDA_ERROR_INVALID_VALUE : host_call(hStream, NULL, callback, userData);
 }

@@ -4,21 +4,18 @@
 
 #include "cuda_abi.h"
 
-static bool insert(struct sd_extents *x, size_t i, struct sd_extent e)
-{
+static bool insert(struct sd_extents *x, size_t i, struct sd_extent e) {
     if (!hawser_abi_grow((void **)&x->at, &x->capacity, x->n + 1, sizeof e)) return false;
     memmove(&x->at[i + 1], &x->at[i], (x->n++ - i) * sizeof e);
     x->at[i] = e;
     return true;
 }
 
-static void erase(struct sd_extents *x, size_t i)
-{
+static void erase(struct sd_extents *x, size_t i) {
     memmove(&x->at[i], &x->at[i + 1], (--x->n - i) * sizeof *x->at);
 }
 
-uintptr_t sd_extents_take(struct sd_extents *x, size_t size, size_t align)
-{
+uintptr_t sd_extents_take(struct sd_extents *x, size_t size, size_t align) {
     for (size_t i = 0; i < x->n; i++) {
         struct sd_extent *e = &x->at[i];
         uintptr_t at = (e->base + align - 1) / align * align;
@@ -40,8 +37,7 @@ uintptr_t sd_extents_take(struct sd_extents *x, size_t size, size_t align)
     return 0;
 }
 
-bool sd_extents_give(struct sd_extents *x, uintptr_t base, size_t size)
-{
+bool sd_extents_give(struct sd_extents *x, uintptr_t base, size_t size) {
     size_t i = 0;
     while (i < x->n && x->at[i].base < base)
         i++;

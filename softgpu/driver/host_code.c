@@ -16,16 +16,14 @@ struct bytes {
 };
 
 /* [offset, offset + size) of b; false when it does not lie in it. */
-static bool part(struct bytes b, uint64_t offset, uint64_t size, struct bytes *out)
-{
+static bool part(struct bytes b, uint64_t offset, uint64_t size, struct bytes *out) {
     if (offset > b.size || size > b.size - offset) return false;
     *out = (struct bytes){b.at + offset, size};
     return true;
 }
 
 /* The fat binaries of a section stand one behind the other, at multiples of 8 bytes. */
-static CUresult section(struct bytes b, sink found, void *arg)
-{
+static CUresult section(struct bytes b, sink found, void *arg) {
     struct {
         uint32_t magic;
         uint16_t version, header;
@@ -49,8 +47,7 @@ static CUresult section(struct bytes b, sink found, void *arg)
     return r;
 }
 
-static CUresult object(struct bytes b, sink found, void *arg)
-{
+static CUresult object(struct bytes b, sink found, void *arg) {
     Elf64_Ehdr file;
     Elf64_Shdr header, names;
     struct bytes table, name, body;
@@ -74,8 +71,7 @@ static CUresult object(struct bytes b, sink found, void *arg)
 }
 
 /* Every member: which of them are needed, nobody asks. */
-static CUresult library(struct bytes b, sink found, void *arg)
-{
+static CUresult library(struct bytes b, sink found, void *arg) {
     struct ar_hdr header;
     struct bytes member;
     CUresult r = CUDA_SUCCESS;
@@ -93,8 +89,7 @@ static CUresult library(struct bytes b, sink found, void *arg)
     return r;
 }
 
-CUresult sd_host_code(const void *data, size_t size, CUresult (*found)(void *arg, const void *fatbin), void *arg)
-{
+CUresult sd_host_code(const void *data, size_t size, CUresult (*found)(void *arg, const void *fatbin), void *arg) {
     struct bytes b = {data, size};
     if (size >= SARMAG && !memcmp(data, ARMAG, SARMAG)) return library(b, found, arg);
     return object(b, found, arg);

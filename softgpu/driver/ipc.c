@@ -1,6 +1,7 @@
 /*
- * Memory and events for other processes: an allocation becomes the pages of a file without a name; its handle says which process
- * has it open under which number, and the other opens it from /proc. Both must be of one user on one machine.
+ * Memory and events for other processes: an allocation becomes the pages of a file without a name; its handle says
+ * which process has it open under which number, and the other opens it from /proc. Both must be of one user on one
+ * machine.
  */
 #include "driver.h"
 
@@ -23,8 +24,7 @@ _Static_assert(sizeof(struct handle) <= CU_IPC_HANDLE_SIZE, "the handle has 64 b
 
 /* The file of a handle, if it is one that we have made under that name: what else the process has open is not for
  * those who can write a number into a handle. -1 else. */
-static int open_file(const struct handle *h, const char *name)
-{
+static int open_file(const struct handle *h, const char *name) {
     char path[64], is[128], wanted[128];
     struct stat st;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", h->pid, h->fd);
@@ -43,8 +43,7 @@ static int open_file(const struct handle *h, const char *name)
 /* ---- memory ---- */
 
 /* Makes the allocation's pages those of a file and fills the handle's 64 bytes. */
-static CUresult give_memory(struct sd_allocation a, void *handle)
-{
+static CUresult give_memory(struct sd_allocation a, void *handle) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     CUresult r = CUDA_SUCCESS;
     pthread_mutex_lock(&lock);
@@ -65,8 +64,7 @@ static CUresult give_memory(struct sd_allocation a, void *handle)
     return CUDA_SUCCESS;
 }
 
-CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
-{
+CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr) {
     struct sd_context *c;
     struct sd_allocation a;
     CUresult r = sd_current(&c);
@@ -76,8 +74,7 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
     return give_memory(a, pHandle);
 }
 
-static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_pool *pool, CUdeviceptr *out)
-{
+static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_pool *pool, CUdeviceptr *out) {
     struct handle h;
     CUresult r;
     memcpy(&h, handle, sizeof h);
@@ -91,15 +88,14 @@ static CUresult open_memory(struct sd_context *c, const void *handle, struct sd_
         r = CUDA_ERROR_MAP_FAILED;
     close(fd);
     if (r == CUDA_SUCCESS)
-        r = sd_add_mapping((struct sd_allocation){.base = at, .size = h.size, .kind = HAWSER_ON_DEVICE, .device = c->device,
-                                                  .context = c, .pool = pool});
+        r = sd_add_mapping((struct sd_allocation){
+            .base = at, .size = h.size, .kind = HAWSER_ON_DEVICE, .device = c->device, .context = c, .pool = pool});
     if (r != CUDA_SUCCESS && at) sd_give_addresses(at, h.size);
     if (r == CUDA_SUCCESS) *out = at;
     return r;
 }
 
-CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsigned int Flags)
-{
+CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsigned int Flags) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -107,14 +103,12 @@ CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *pdptr, CUipcMemHandle handle, unsign
     return open_memory(c, &handle, NULL, pdptr);
 }
 
-static void close_memory(struct sd_allocation a)
-{
+static void close_memory(struct sd_allocation a) {
     sd_remove_mapping(a.base);
     sd_give_addresses(a.base, a.size);
 }
 
-CUresult cuIpcCloseMemHandle(CUdeviceptr dptr)
-{
+CUresult cuIpcCloseMemHandle(CUdeviceptr dptr) {
     struct sd_context *c;
     struct sd_allocation a;
     CUresult r = sd_current(&c);
@@ -130,8 +124,7 @@ CUresult cuIpcCloseMemHandle(CUdeviceptr dptr)
 _Static_assert(sizeof(CUmemPoolPtrExportData) == CU_IPC_HANDLE_SIZE, "both hold a struct handle");
 
 CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool, CUmemAllocationHandleType handleType,
-                                          unsigned long long flags)
-{
+                                          unsigned long long flags) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!handle_out || flags || !sd_is(SD_POOL, pool) || !((struct sd_pool *)pool)->shareable ||
@@ -148,8 +141,7 @@ CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool, C
 }
 
 CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle, CUmemAllocationHandleType handleType,
-                                            unsigned long long flags)
-{
+                                            unsigned long long flags) {
     unsigned place;
     int fd = (int)(intptr_t)handle;
     char path[64], is[128];
@@ -164,8 +156,7 @@ CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle
     return sd_pool_imported(sd_device_at(place), pool_out);
 }
 
-CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdeviceptr ptr)
-{
+CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdeviceptr ptr) {
     struct sd_allocation a;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -174,8 +165,7 @@ CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdevicep
     return give_memory(a, shareData_out);
 }
 
-CUresult cuMemPoolImportPointer(CUdeviceptr *ptr_out, CUmemoryPool pool, CUmemPoolPtrExportData *shareData)
-{
+CUresult cuMemPoolImportPointer(CUdeviceptr *ptr_out, CUmemoryPool pool, CUmemPoolPtrExportData *shareData) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -184,8 +174,7 @@ CUresult cuMemPoolImportPointer(CUdeviceptr *ptr_out, CUmemoryPool pool, CUmemPo
     return open_memory(c, shareData, (struct sd_pool *)pool, ptr_out);
 }
 
-bool sd_free_imported(uintptr_t base)
-{
+bool sd_free_imported(uintptr_t base) {
     struct sd_allocation a;
     if (!sd_find(base, &a) || a.base != base || !a.mapped || !a.pool) return false;
     close_memory(a);
@@ -194,8 +183,7 @@ bool sd_free_imported(uintptr_t base)
 
 /* ---- events ---- */
 
-CUresult cuIpcGetEventHandle(CUipcEventHandle *pHandle, CUevent event)
-{
+CUresult cuIpcGetEventHandle(CUipcEventHandle *pHandle, CUevent event) {
     struct sd_shared_event *shared;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -208,8 +196,7 @@ CUresult cuIpcGetEventHandle(CUipcEventHandle *pHandle, CUevent event)
     return CUDA_SUCCESS;
 }
 
-CUresult cuIpcOpenEventHandle(CUevent *phEvent, CUipcEventHandle handle)
-{
+CUresult cuIpcOpenEventHandle(CUevent *phEvent, CUipcEventHandle handle) {
     struct sd_context *c;
     struct handle h;
     CUresult r = sd_current(&c);

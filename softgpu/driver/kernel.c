@@ -6,19 +6,16 @@
 
 #define MOST_STACK ((size_t)512 << 10) /* local memory that a thread can have; whatever the limit says */
 
-struct sd_kernel *sd_kernel(const void *handle)
-{
+struct sd_kernel *sd_kernel(const void *handle) {
     return sd_is(SD_KERNEL, handle) ? (struct sd_kernel *)handle : NULL;
 }
 
-struct hawser_kernel *hawser_front_kernel(const void *handle)
-{
+struct hawser_kernel *hawser_front_kernel(const void *handle) {
     struct sd_kernel *k = sd_kernel(handle);
     return k ? &k->facts : NULL;
 }
 
-void *hawser_front_kernel_owner(const void *handle, bool *library)
-{
+void *hawser_front_kernel_owner(const void *handle, bool *library) {
     struct sd_module *m = sd_kernel(handle)->module;
     *library = m->library;
     return m;
@@ -26,8 +23,7 @@ void *hawser_front_kernel_owner(const void *handle, bool *library)
 
 /* ---- what the front end knows of a kernel ---- */
 
-static void fill_attributes(struct sd_kernel *k, int *out)
-{
+static void fill_attributes(struct sd_kernel *k, int *out) {
     const struct sg_kernel_info *i = k->info;
     const uint32_t *cluster = i->function->reqnctapercluster;
     int most = 48 * 1024 - (int)i->shared_bytes;
@@ -45,8 +41,7 @@ static void fill_attributes(struct sd_kernel *k, int *out)
         out[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH + d] = cluster[d] ? (int)cluster[d] : 1;
 }
 
-bool sd_kernel_describe(struct sd_kernel *k)
-{
+bool sd_kernel_describe(struct sd_kernel *k) {
     struct hawser_kernel *f = &k->facts;
     f->params = calloc(k->info->nparams + (size_t)1, sizeof *f->params);
     if (!f->params) return false;
@@ -64,8 +59,7 @@ bool sd_kernel_describe(struct sd_kernel *k)
 
 /* ---- settings ---- */
 
-static CUresult named(const void *handle, const void *out, struct sd_kernel **k)
-{
+static CUresult named(const void *handle, const void *out, struct sd_kernel **k) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!out) return CUDA_ERROR_INVALID_VALUE;
@@ -74,12 +68,11 @@ static CUresult named(const void *handle, const void *out, struct sd_kernel **k)
 }
 
 /* The value that an attribute would take, checked. */
-static CUresult check_attribute(const struct sd_kernel *k, CUfunction_attribute a, int value)
-{
+static CUresult check_attribute(const struct sd_kernel *k, CUfunction_attribute a, int value) {
     switch (a) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
         return value < 0 || value > SG_MAX_SHARED_BYTES - (int)k->info->shared_bytes ? CUDA_ERROR_INVALID_VALUE
-                                                                                   : CUDA_SUCCESS;
+                                                                                     : CUDA_SUCCESS;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         return value < -1 || value > 100 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
@@ -96,8 +89,7 @@ static CUresult check_attribute(const struct sd_kernel *k, CUfunction_attribute 
     }
 }
 
-CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int value)
-{
+CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int value) {
     struct sd_kernel *k;
     CUresult r = named(hfunc, &k, &k);
     if (r == CUDA_SUCCESS) r = check_attribute(k, attrib, value);
@@ -109,38 +101,32 @@ CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int v
     return CUDA_SUCCESS;
 }
 
-CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel kernel, CUdevice dev)
-{
+CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel kernel, CUdevice dev) {
     if (sd_ready() == CUDA_SUCCESS && !sd_device(dev)) return CUDA_ERROR_INVALID_DEVICE;
     return cuFuncSetAttribute((CUfunction)kernel, attrib, val);
 }
 
 /* A preference, which CUDA lets a device ignore. */
-CUresult cuFuncSetCacheConfig(CUfunction hfunc, CUfunc_cache config)
-{
+CUresult cuFuncSetCacheConfig(CUfunction hfunc, CUfunc_cache config) {
     struct sd_kernel *k;
     CUresult r = named(hfunc, &k, &k);
     if (r != CUDA_SUCCESS) return r;
     return (unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev)
-{
+CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev) {
     if (sd_ready() == CUDA_SUCCESS && !sd_device(dev)) return CUDA_ERROR_INVALID_DEVICE;
     return cuFuncSetCacheConfig((CUfunction)kernel, config);
 }
 
-CUresult cuFuncSetSharedMemConfig(CUfunction hfunc, CUsharedconfig config)
-{
+CUresult cuFuncSetSharedMemConfig(CUfunction hfunc, CUsharedconfig config) {
     struct sd_kernel *k;
     CUresult r = named(hfunc, &k, &k);
     if (r != CUDA_SUCCESS) return r;
-    return (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE
-                                                                        : CUDA_SUCCESS;
+    return (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)
-{
+CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel) {
     struct sd_kernel *k;
     CUresult r = named(kernel, pFunc, &k);
     if (r == CUDA_SUCCESS) *pFunc = (CUfunction)k;
@@ -156,8 +142,7 @@ struct launch {
     unsigned char params[];
 };
 
-static CUresult fault_result(enum sg_fault_kind kind)
-{
+static CUresult fault_result(enum sg_fault_kind kind) {
     static const CUresult results[] = {
         [SG_FAULT_NONE] = CUDA_SUCCESS,
         [SG_FAULT_ADDRESS] = CUDA_ERROR_ILLEGAL_ADDRESS,
@@ -177,30 +162,26 @@ static CUresult fault_result(enum sg_fault_kind kind)
     return (unsigned)kind < sizeof results / sizeof *results ? results[kind] : CUDA_ERROR_UNKNOWN;
 }
 
-static void launch_run(struct sd_task *t)
-{
+static void launch_run(struct sd_task *t) {
     struct launch *l = (struct launch *)t;
     struct sg_fault fault = {0};
     enum sg_fault_kind kind = sg_launch(t->context->device->engine, l->kernel->kernel, &l->p, &fault);
     if (kind == SG_FAULT_NONE) return;
-    sd_log(SD_ERROR,
-           "kernel %s failed: %s at block (%u,%u,%u) thread (%u,%u,%u), address %#llx, PTX line %u%s%s",
-           l->kernel->info->name, sg_fault_name(kind), fault.block[0], fault.block[1], fault.block[2],
-           fault.thread[0], fault.thread[1], fault.thread[2], (unsigned long long)fault.address, fault.line,
+    sd_log(SD_ERROR, "kernel %s failed: %s at block (%u,%u,%u) thread (%u,%u,%u), address %#llx, PTX line %u%s%s",
+           l->kernel->info->name, sg_fault_name(kind), fault.block[0], fault.block[1], fault.block[2], fault.thread[0],
+           fault.thread[1], fault.thread[2], (unsigned long long)fault.address, fault.line,
            fault.message[0] ? ": " : "", fault.message);
     sd_context_fail(t->context, fault_result(kind));
 }
 
-static void launch_drop(struct sd_task *t)
-{
+static void launch_drop(struct sd_task *t) {
     free(t);
 }
 
 _Static_assert((int)HAWSER_MAX_CLUSTER == (int)SG_MAX_CLUSTER, "what the engine takes");
 
 /* Whether launch or kernel says how large clusters are: %is_explicit_cluster. */
-static bool names_cluster(const struct sd_kernel *k, const CUlaunchConfig *l)
-{
+static bool names_cluster(const struct sd_kernel *k, const CUlaunchConfig *l) {
     bool named = k->facts.attributes[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH] != 0;
     for (unsigned i = 0; i < l->numAttrs; i++)
         named |= l->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
@@ -208,14 +189,12 @@ static bool names_cluster(const struct sd_kernel *k, const CUlaunchConfig *l)
 }
 
 /* All blocks of a cooperative launch are resident. */
-static bool resident(const struct sd_context *c, const CUlaunchConfig *l)
-{
+static bool resident(const struct sd_context *c, const CUlaunchConfig *l) {
     uint32_t threads = l->blockDimX * l->blockDimY * l->blockDimZ;
     return (uint64_t)l->gridDimX * l->gridDimY * l->gridDimZ <= sg_cooperative_limit(c->device->engine, threads);
 }
 
-static struct launch *new_launch(const struct sd_context *c, struct sd_kernel *k, const CUlaunchConfig *config)
-{
+static struct launch *new_launch(const struct sd_context *c, struct sd_kernel *k, const CUlaunchConfig *config) {
     size_t stack = c->limits[CU_LIMIT_STACK_SIZE];
     struct launch *l = calloc(1, sizeof *l + k->info->param_bytes);
     if (!l) return NULL;
@@ -231,8 +210,7 @@ static struct launch *new_launch(const struct sd_context *c, struct sd_kernel *k
     return l;
 }
 
-CUresult hawser_front_launch(const struct hawser_launch *given)
-{
+CUresult hawser_front_launch(const struct hawser_launch *given) {
     const CUlaunchConfig *config = given->config;
     uint32_t cluster[3];
     struct sd_context *c;
@@ -263,14 +241,12 @@ CUresult hawser_front_launch(const struct hawser_launch *given)
 
 /* ---- occupancy: of blocks that take turns on a CPU thread, by the limits that the device reports ---- */
 
-static int most_dynamic(const struct sd_kernel *k)
-{
+static int most_dynamic(const struct sd_kernel *k) {
     return k->facts.attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES];
 }
 
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, CUfunction func, int blockSize,
-                                                              size_t dynamicSMemSize, unsigned int flags)
-{
+                                                              size_t dynamicSMemSize, unsigned int flags) {
     struct sd_context *c;
     struct sd_kernel *k;
     CUresult r = sd_current(&c);
@@ -278,8 +254,7 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, CU
     if (r != CUDA_SUCCESS) return r;
     if (blockSize <= 0 || flags > CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE) return CUDA_ERROR_INVALID_VALUE;
     *numBlocks = 0;
-    if (blockSize > (int)k->info->max_threads || dynamicSMemSize > (size_t)most_dynamic(k))
-        return CUDA_SUCCESS;
+    if (blockSize > (int)k->info->max_threads || dynamicSMemSize > (size_t)most_dynamic(k)) return CUDA_SUCCESS;
     size_t shared = k->info->shared_bytes + dynamicSMemSize + SG_RESERVED_SHARED_BYTES;
     unsigned by_threads = 2048u / (((unsigned)blockSize + 31) / 32 * 32);
     unsigned by_shared = (unsigned)(SG_MULTIPROCESSOR_SHARED_BYTES / shared);
@@ -292,26 +267,24 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, CU
 }
 
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *numBlocks, CUfunction func, int blockSize,
-                                                     size_t dynamicSMemSize)
-{
+                                                     size_t dynamicSMemSize) {
     return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(numBlocks, func, blockSize, dynamicSMemSize, 0);
 }
 
 CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamicSmemSize, CUfunction func, int numBlocks,
-                                                 int blockSize)
-{
+                                                 int blockSize) {
     struct sd_kernel *k;
     CUresult r = named(func, dynamicSmemSize, &k);
     if (r != CUDA_SUCCESS) return r;
     if (numBlocks <= 0 || blockSize <= 0 || blockSize > (int)k->info->max_threads) return CUDA_ERROR_INVALID_VALUE;
-    size_t each = SG_MULTIPROCESSOR_SHARED_BYTES / (size_t)numBlocks, taken = SG_RESERVED_SHARED_BYTES + k->info->shared_bytes;
+    size_t each = SG_MULTIPROCESSOR_SHARED_BYTES / (size_t)numBlocks,
+           taken = SG_RESERVED_SHARED_BYTES + k->info->shared_bytes;
     *dynamicSmemSize = each > taken ? each - taken : 0;
     return CUDA_SUCCESS;
 }
 
 /* A cluster takes turns on one CPU thread, like a block: as many as threads, by as many as fit. */
-CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config)
-{
+CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config) {
     struct sd_context *c;
     struct sd_kernel *k;
     uint32_t cluster[3];
@@ -332,14 +305,15 @@ CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const C
     return CUDA_SUCCESS;
 }
 
-CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config)
-{
+CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config) {
     struct sd_kernel *k;
     CUresult r = named(func, clusterSize, &k);
     if (r != CUDA_SUCCESS) return r;
     if (!config || (config->numAttrs && !config->attrs)) return CUDA_ERROR_INVALID_VALUE;
     bool fits = config->sharedMemBytes <= (unsigned)most_dynamic(k) &&
                 (uint64_t)config->blockDimX * config->blockDimY * config->blockDimZ <= k->info->max_threads;
-    *clusterSize = !fits ? 0 : k->facts.attributes[CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED] ? HAWSER_MAX_CLUSTER : HAWSER_PORTABLE_CLUSTER;
+    *clusterSize = !fits                                                                      ? 0
+                   : k->facts.attributes[CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED] ? HAWSER_MAX_CLUSTER
+                                                                                              : HAWSER_PORTABLE_CLUSTER;
     return CUDA_SUCCESS;
 }

@@ -19,8 +19,7 @@ struct linker {
     void **error_filled, **info_filled; /* where the sizes used so far are told */
 };
 
-static bool append(struct linker *l, const char *text, size_t n)
-{
+static bool append(struct linker *l, const char *text, size_t n) {
     if (l->size + n + 1 > l->capacity) {
         size_t more = (l->size + n + 1) * 2;
         char *p = realloc(l->text, more);
@@ -34,8 +33,7 @@ static bool append(struct linker *l, const char *text, size_t n)
     return true;
 }
 
-static void find_logs(struct linker *l, unsigned n, CUjit_option *options, void **values)
-{
+static void find_logs(struct linker *l, unsigned n, CUjit_option *options, void **values) {
     for (unsigned i = 0; i < n; i++)
         switch (options[i]) {
         case CU_JIT_ERROR_LOG_BUFFER:
@@ -58,8 +56,7 @@ static void find_logs(struct linker *l, unsigned n, CUjit_option *options, void 
 }
 
 /* What stands before the parts. */
-static bool begin(struct linker *l, unsigned n, const CUjit_option *options, void **values)
-{
+static bool begin(struct linker *l, unsigned n, const CUjit_option *options, void **values) {
     char limit[64];
     bool ok = append(l, SD_LINKED_HEAD, strlen(SD_LINKED_HEAD));
     for (unsigned i = 0; i < n && ok; i++)
@@ -70,8 +67,7 @@ static bool begin(struct linker *l, unsigned n, const CUjit_option *options, voi
     return ok;
 }
 
-CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **optionValues, CUlinkState *stateOut)
-{
+CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **optionValues, CUlinkState *stateOut) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -91,8 +87,7 @@ CUresult cuLinkCreate_v2(unsigned int numOptions, CUjit_option *options, void **
     return CUDA_SUCCESS;
 }
 
-static CUresult tell(struct linker *l, const struct sg_diag *diag, const char *name, CUresult r)
-{
+static CUresult tell(struct linker *l, const struct sg_diag *diag, const char *name, CUresult r) {
     if (l->error && l->error_size)
         snprintf(l->error, l->error_size, "%s%sline %u: %s%s%s", name ? name : "", name ? ": " : "", diag->line,
                  diag->message, diag->instruction[0] ? ": " : "", diag->instruction);
@@ -100,8 +95,7 @@ static CUresult tell(struct linker *l, const struct sg_diag *diag, const char *n
     return r;
 }
 
-static CUresult add_text(struct linker *l, const char *text, size_t size, const char *name)
-{
+static CUresult add_text(struct linker *l, const char *text, size_t size, const char *name) {
     struct sg_diag diag = {0};
     size_t n = strnlen(text, size);
     struct sg_text one = {text, n};
@@ -114,8 +108,7 @@ static CUresult add_text(struct linker *l, const char *text, size_t size, const 
 }
 
 /* The PTX of a fat binary, as a module load would choose it. */
-static CUresult add_fatbin(struct linker *l, const void *data, const char *name)
-{
+static CUresult add_fatbin(struct linker *l, const void *data, const char *name) {
     struct sg_diag diag = {0};
     struct sg_image image = {0};
     CUresult r = sd_open_image(data, &image, &diag);
@@ -133,16 +126,14 @@ struct found {
 
 /* A fat binary of a host object. One without PTX is passed over: NVIDIA's libcudadevrt has machine code only, and its
  * functions are the engine's. */
-static CUresult add_found(void *arg, const void *fatbin)
-{
+static CUresult add_found(void *arg, const void *fatbin) {
     struct found *f = arg;
     CUresult r = add_fatbin(f->linker, fatbin, f->name);
     return r == CUDA_ERROR_NO_BINARY_FOR_GPU ? CUDA_SUCCESS : r;
 }
 
 CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t size, const char *name,
-                          unsigned int numOptions, CUjit_option *options, void **optionValues)
-{
+                          unsigned int numOptions, CUjit_option *options, void **optionValues) {
     struct linker *l = (struct linker *)state;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -169,8 +160,7 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
     }
 }
 
-CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
-{
+CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut) {
     struct linker *l = (struct linker *)state;
     struct sg_diag diag = {0};
     struct sg_image image = {0};
@@ -189,8 +179,7 @@ CUresult cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
     return CUDA_SUCCESS;
 }
 
-CUresult cuLinkDestroy(CUlinkState state)
-{
+CUresult cuLinkDestroy(CUlinkState state) {
     struct linker *l = (struct linker *)state;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;

@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void vlog(enum sd_log_level level, const char *fmt, va_list ap)
-{
+static void vlog(enum sd_log_level level, const char *fmt, va_list ap) {
     static const char *const names[] = {"off", "error", "warn", "info", "debug"};
     static atomic_int limit = -1; /* read once; process-wide as the environment is */
     int l = limit;
@@ -29,16 +28,14 @@ static void vlog(enum sd_log_level level, const char *fmt, va_list ap)
     if (write(STDERR_FILENO, line, size) < 0) return; /* nowhere left to say it */
 }
 
-void sd_log(enum sd_log_level level, const char *fmt, ...)
-{
+void sd_log(enum sd_log_level level, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     vlog(level, fmt, ap);
     va_end(ap);
 }
 
-void hawser_abi_log(const char *fmt, ...)
-{
+void hawser_abi_log(const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     vlog(SD_WARN, fmt, ap);

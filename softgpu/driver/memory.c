@@ -18,7 +18,7 @@
 #endif
 #define PAGE ((size_t)4096)
 #define HUGE ((size_t)2 << 20)
-#define GROWTH ((size_t)32 << 20) /* by which a pool grows at least, as those of NVIDIA's driver do */
+#define GROWTH ((size_t)32 << 20)     /* by which a pool grows at least, as those of NVIDIA's driver do */
 #define HOST_BYTES ((size_t)64 << 30) /* address space for pinned memory, beside the devices' */
 
 /* All under lock; both arrays sorted by address. */
@@ -34,14 +34,13 @@ static uint32_t *tenants; /* by block of HUGE bytes: allocations that have a par
 static uint64_t next_id = 1;
 static struct sd_pool *pools;
 
-bool sd_arena_init(void)
-{
+bool sd_arena_init(void) {
     size_t size = sd_default_memory() * SD_MAX_DEVICES + HOST_BYTES;
     size = (size + HUGE - 1) / HUGE * HUGE;
     /* Another software GPU in this process may have the first choice already. */
     for (uintptr_t at = ARENA_BASE; at < ARENA_BASE * 2; at += (uintptr_t)1 << 42) {
-        void *p = mmap((void *)at, size, PROT_NONE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+        void *p =
+            mmap((void *)at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
         if (p != (void *)at) {
             if (p != MAP_FAILED) munmap(p, size);
             continue;
@@ -55,8 +54,7 @@ bool sd_arena_init(void)
     return false;
 }
 
-void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi)
-{
+void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi) {
     *lo = arena_lo;
     *hi = arena_hi;
 }
@@ -64,8 +62,7 @@ void sd_arena_bounds(uintptr_t *lo, uintptr_t *hi)
 /* ---- allocations, under the lock ---- */
 
 /* Index of the first allocation that begins beyond the address. */
-static size_t upper(uintptr_t address)
-{
+static size_t upper(uintptr_t address) {
     size_t lo = 0, hi = n_allocations;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
@@ -77,8 +74,7 @@ static size_t upper(uintptr_t address)
     return lo;
 }
 
-static bool add(struct sd_allocation a)
-{
+static bool add(struct sd_allocation a) {
     if (!hawser_abi_grow((void **)&allocations, &cap_allocations, n_allocations + 1, sizeof *allocations)) return false;
     size_t i = upper(a.base);
     memmove(&allocations[i + 1], &allocations[i], (n_allocations - i) * sizeof *allocations);
@@ -88,14 +84,12 @@ static bool add(struct sd_allocation a)
     return true;
 }
 
-static bool counts(enum hawser_memory kind)
-{
+static bool counts(enum hawser_memory kind) {
     return kind == HAWSER_ON_DEVICE || kind == HAWSER_MANAGED;
 }
 
 /* Every allocation that leaves the process above its budget is told. */
-static void tell_budget(const struct sd_device *d, size_t now)
-{
+static void tell_budget(const struct sd_device *d, size_t now) {
     CUasyncNotificationInfo info = {.type = CU_ASYNC_NOTIFICATION_TYPE_OVER_BUDGET};
     if (!d->watched || now <= d->budget) return;
     info.info.overBudget.bytesOverBudget = now - d->budget;
@@ -104,13 +98,11 @@ static void tell_budget(const struct sd_device *d, size_t now)
 
 /* ---- what pools keep, under the lock ---- */
 
-static size_t counted(const struct sd_allocation *a)
-{
+static size_t counted(const struct sd_allocation *a) {
     return (a->size + 511) & ~(size_t)511;
 }
 
-static void use_of_pool(struct sd_allocation *a, struct sd_pool *p)
-{
+static void use_of_pool(struct sd_allocation *a, struct sd_pool *p) {
     a->pool = p;
     a->in_use = true;
     p->used += counted(a);
@@ -118,21 +110,18 @@ static void use_of_pool(struct sd_allocation *a, struct sd_pool *p)
     if (p->reserved > p->most_reserved) p->most_reserved = p->reserved;
 }
 
-static void end_use_of_pool(struct sd_allocation *a)
-{
+static void end_use_of_pool(struct sd_allocation *a) {
     if (a->in_use) a->pool->used -= counted(a);
     a->in_use = false;
 }
 
 /* A fresh mapping gives the pages back at once and makes them inaccessible. */
-static void close_pages(uintptr_t base, size_t size)
-{
+static void close_pages(uintptr_t base, size_t size) {
     mmap((void *)base, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 /* The blocks of which a range has only a part, at most two: no others can have neighbours. */
-static unsigned shared_blocks(uintptr_t base, size_t size, size_t block[2])
-{
+static unsigned shared_blocks(uintptr_t base, size_t size, size_t block[2]) {
     unsigned n = 0;
     size_t first = (base - arena_lo) / HUGE, last = (base + size - 1 - arena_lo) / HUGE;
     if ((base - arena_lo) % HUGE || (first == last && size < HUGE)) block[n++] = first;
@@ -140,8 +129,7 @@ static unsigned shared_blocks(uintptr_t base, size_t size, size_t block[2])
     return n;
 }
 
-static bool open_pages(uintptr_t base, size_t size)
-{
+static bool open_pages(uintptr_t base, size_t size) {
     size_t block[2];
     bool ok = mprotect((void *)base, size, PROT_READ | PROT_WRITE) == 0;
     for (unsigned n = shared_blocks(base, size, block); n-- > 0;)
@@ -151,16 +139,14 @@ static bool open_pages(uintptr_t base, size_t size)
 }
 
 /* The range is no allocation's any more; what it has in blocks of others stays open. */
-static void leave_pages(uintptr_t base, size_t size)
-{
+static void leave_pages(uintptr_t base, size_t size) {
     size_t block[2];
     mprotect((void *)base, size, PROT_NONE);
     for (unsigned n = shared_blocks(base, size, block); n-- > 0;)
         mprotect((void *)(arena_lo + block[n] * HUGE), HUGE, --tenants[block[n]] ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
-static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, bool of_device)
-{
+static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, bool of_device) {
     size_t block[2];
     close_pages(base, size);
     for (unsigned n = shared_blocks(base, size, block); n-- > 0;)
@@ -169,8 +155,7 @@ static void give_to_device(struct sd_device *d, uintptr_t base, size_t size, boo
     if (of_device) used[d->ordinal] -= size;
 }
 
-static void give_back(const struct sd_allocation *a)
-{
+static void give_back(const struct sd_allocation *a) {
     struct sd_pool *p = a->pool;
     leave_pages(a->base, a->reserved);
     if (p && p->keeps && !a->file && sd_extents_give(&p->kept, a->base, a->reserved)) return;
@@ -179,8 +164,7 @@ static void give_back(const struct sd_allocation *a)
 }
 
 /* Gives kept memory back until the pool has no more than so many bytes, in use or not. */
-static void shrink(struct sd_pool *p, uint64_t bytes)
-{
+static void shrink(struct sd_pool *p, uint64_t bytes) {
     while (p->kept.n && p->reserved > bytes) {
         struct sd_extent *last = &p->kept.at[p->kept.n - 1];
         size_t excess = (p->reserved - bytes + PAGE - 1) / PAGE * PAGE;
@@ -192,14 +176,12 @@ static void shrink(struct sd_pool *p, uint64_t bytes)
     }
 }
 
-static bool room_for(const struct sd_device *d, size_t size)
-{
+static bool room_for(const struct sd_device *d, size_t size) {
     return size <= d->memory_bytes - used[d->ordinal];
 }
 
 /* Pages that nothing else has, of the device's holes, or of what the pool keeps, which grows as needed. */
-static uintptr_t take_pages(struct sd_device *d, struct sd_pool *pool, size_t size, bool of_device)
-{
+static uintptr_t take_pages(struct sd_device *d, struct sd_pool *pool, size_t size, bool of_device) {
     size_t align = size >= HUGE ? HUGE : PAGE, more = size < GROWTH ? GROWTH : (size + HUGE - 1) / HUGE * HUGE;
     uintptr_t at = pool ? sd_extents_take(&pool->kept, size, align) : 0;
     if (at) return at;
@@ -216,8 +198,7 @@ static uintptr_t take_pages(struct sd_device *d, struct sd_pool *pool, size_t si
 }
 
 /* Memory that the same stream frees before it comes to what is asked for now; not much larger. */
-static struct sd_allocation *freed_before(const struct sd_pool *p, const struct sd_stream *s, size_t size)
-{
+static struct sd_allocation *freed_before(const struct sd_pool *p, const struct sd_stream *s, size_t size) {
     struct sd_allocation *best = NULL;
     for (size_t i = 0; i < n_allocations; i++) {
         struct sd_allocation *a = &allocations[i];
@@ -231,8 +212,7 @@ static struct sd_allocation *freed_before(const struct sd_pool *p, const struct 
 /* ---- to take and to give ---- */
 
 static CUresult alloc_on(struct sd_device *d, struct sd_context *c, struct sd_pool *pool, size_t size,
-                         enum hawser_memory kind, unsigned flags, bool hidden, void **out)
-{
+                         enum hawser_memory kind, unsigned flags, bool hidden, void **out) {
     CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
     if (size == 0) return CUDA_ERROR_INVALID_VALUE;
     if (size > d->memory_bytes && counts(kind)) return r;
@@ -241,8 +221,14 @@ static CUresult alloc_on(struct sd_device *d, struct sd_context *c, struct sd_po
     pthread_rwlock_wrlock(&lock);
     uintptr_t at = take_pages(d, pool, reserved, counts(kind));
     if (!at) goto out;
-    struct sd_allocation a = {.base = at, .size = size, .reserved = reserved, .kind = kind, .flags = flags,
-                              .device = d, .context = c, .hidden = hidden};
+    struct sd_allocation a = {.base = at,
+                              .size = size,
+                              .reserved = reserved,
+                              .kind = kind,
+                              .flags = flags,
+                              .device = d,
+                              .context = c,
+                              .hidden = hidden};
     if (pool) use_of_pool(&a, pool);
     if (!open_pages(at, reserved) || !add(a)) {
         if (pool) end_use_of_pool(&a);
@@ -259,41 +245,36 @@ out:
     return r;
 }
 
-CUresult sd_alloc(struct sd_context *c, size_t size, enum hawser_memory kind, unsigned flags,
-                  bool hidden, void **out)
-{
+CUresult sd_alloc(struct sd_context *c, size_t size, enum hawser_memory kind, unsigned flags, bool hidden, void **out) {
     return alloc_on(c->device, c, NULL, size, kind, flags, hidden, out);
 }
 
 /* Pages are aligned enough for whatever the engine asks. It frees these itself. */
-void *sd_engine_alloc(void *user, size_t bytes, size_t align)
-{
+void *sd_engine_alloc(void *user, size_t bytes, size_t align) {
     void *p = NULL;
     (void)align;
     return alloc_on(user, NULL, NULL, bytes, HAWSER_ON_DEVICE, 0, true, &p) == CUDA_SUCCESS ? p : NULL;
 }
 
-void sd_engine_release(void *user, void *memory)
-{
+void sd_engine_release(void *user, void *memory) {
     (void)user;
     sd_free(memory, HAWSER_ON_DEVICE, true);
 }
 
-bool sd_note_managed(uintptr_t address, size_t size)
-{
+bool sd_note_managed(uintptr_t address, size_t size) {
     pthread_rwlock_wrlock(&lock);
     size_t i = 0;
     while (i < n_managed && managed_variables[i].base != address)
         i++;
-    bool ok = i < n_managed || hawser_abi_grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct sd_extent));
+    bool ok = i < n_managed ||
+              hawser_abi_grow((void **)&managed_variables, &cap_managed, n_managed + 1, sizeof(struct sd_extent));
     if (ok && i == n_managed) managed_variables[n_managed++] = (struct sd_extent){address, size};
     pthread_rwlock_unlock(&lock);
     return ok;
 }
 
 /* Under the lock. */
-static void release(size_t i)
-{
+static void release(size_t i) {
     struct sd_allocation a = allocations[i];
     for (size_t v = n_managed; v-- > 0;)
         if (managed_variables[v].base - a.base < a.size) managed_variables[v] = managed_variables[--n_managed];
@@ -305,8 +286,7 @@ static void release(size_t i)
     give_back(&a);
 }
 
-CUresult sd_free(void *p, enum hawser_memory kind, bool hidden)
-{
+CUresult sd_free(void *p, enum hawser_memory kind, bool hidden) {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper((uintptr_t)p);
     struct sd_allocation *a = i ? &allocations[i - 1] : NULL;
@@ -317,15 +297,13 @@ CUresult sd_free(void *p, enum hawser_memory kind, bool hidden)
 }
 
 /* Registered memory is every device's, as all host memory is where addresses are unified. */
-static void forget_registered(const void *p, size_t size)
-{
+static void forget_registered(const void *p, size_t size) {
     struct sd_device *d;
     for (CUdevice i = 0; (d = sd_device(i)); i++)
         sg_engine_remove_range(d->engine, p, size);
 }
 
-static bool know_registered(const void *p, size_t size)
-{
+static bool know_registered(const void *p, size_t size) {
     struct sd_device *d;
     for (CUdevice i = 0; (d = sd_device(i)); i++)
         if (!sg_engine_add_range(d->engine, p, size)) {
@@ -335,8 +313,7 @@ static bool know_registered(const void *p, size_t size)
     return true;
 }
 
-void sd_free_all(struct sd_context *c)
-{
+void sd_free_all(struct sd_context *c) {
     pthread_rwlock_wrlock(&lock);
     for (size_t i = n_allocations; i-- > 0;)
         if (allocations[i].context == c && !allocations[i].mapped) {
@@ -347,8 +324,7 @@ void sd_free_all(struct sd_context *c)
     pthread_rwlock_unlock(&lock);
 }
 
-bool sd_find(uintptr_t address, struct sd_allocation *out)
-{
+bool sd_find(uintptr_t address, struct sd_allocation *out) {
     pthread_rwlock_rdlock(&lock);
     size_t i = upper(address);
     bool found = i > 0 && address - allocations[i - 1].base < allocations[i - 1].size;
@@ -364,8 +340,7 @@ bool sd_find(uintptr_t address, struct sd_allocation *out)
 }
 
 /* Mappings that touch each other (virtual memory management) count as one. */
-bool hawser_front_reached(uintptr_t address, size_t size)
-{
+bool hawser_front_reached(uintptr_t address, size_t size) {
     struct sd_allocation a;
     while (sd_find(address, &a)) {
         size_t here = a.base + a.size - address;
@@ -377,29 +352,25 @@ bool hawser_front_reached(uintptr_t address, size_t size)
     return false;
 }
 
-static size_t whole_blocks(size_t size)
-{
+static size_t whole_blocks(size_t size) {
     return (size + HUGE - 1) / HUGE * HUGE;
 }
 
-uintptr_t sd_take_addresses(size_t size, size_t align)
-{
+uintptr_t sd_take_addresses(size_t size, size_t align) {
     pthread_rwlock_wrlock(&lock);
     uintptr_t at = sd_extents_take(&holes, whole_blocks(size), align > HUGE ? align : HUGE);
     pthread_rwlock_unlock(&lock);
     return at;
 }
 
-void sd_give_addresses(uintptr_t base, size_t size)
-{
+void sd_give_addresses(uintptr_t base, size_t size) {
     pthread_rwlock_wrlock(&lock);
     close_pages(base, whole_blocks(size));
     sd_extents_give(&holes, base, whole_blocks(size));
     pthread_rwlock_unlock(&lock);
 }
 
-CUresult sd_add_mapping(struct sd_allocation a)
-{
+CUresult sd_add_mapping(struct sd_allocation a) {
     a.mapped = true;
     pthread_rwlock_wrlock(&lock);
     bool ok = add(a);
@@ -407,8 +378,7 @@ CUresult sd_add_mapping(struct sd_allocation a)
     return ok ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-bool sd_remove_mapping(uintptr_t base)
-{
+bool sd_remove_mapping(uintptr_t base) {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base);
     bool ok = i && allocations[i - 1].base == base && allocations[i - 1].mapped;
@@ -421,8 +391,7 @@ bool sd_remove_mapping(uintptr_t base)
     return ok;
 }
 
-CUresult sd_move_to_file(uintptr_t base, int fd)
-{
+CUresult sd_move_to_file(uintptr_t base, int fd) {
     CUresult r = CUDA_ERROR_INVALID_VALUE;
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base), done = 0;
@@ -431,11 +400,13 @@ CUresult sd_move_to_file(uintptr_t base, int fd)
         r = ftruncate(fd, (off_t)a->reserved) == 0 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
         while (r == CUDA_SUCCESS && done < a->reserved) {
             ssize_t n = pwrite(fd, (char *)base + done, a->reserved - done, (off_t)done);
-            if (n <= 0) r = CUDA_ERROR_OUT_OF_MEMORY;
-            else done += (size_t)n;
+            if (n <= 0)
+                r = CUDA_ERROR_OUT_OF_MEMORY;
+            else
+                done += (size_t)n;
         }
-        if (r == CUDA_SUCCESS && mmap((void *)base, a->reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-                                      0) == MAP_FAILED)
+        if (r == CUDA_SUCCESS &&
+            mmap((void *)base, a->reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
             r = CUDA_ERROR_OUT_OF_MEMORY;
         if (r == CUDA_SUCCESS) a->file = fd + 1;
     }
@@ -445,8 +416,7 @@ CUresult sd_move_to_file(uintptr_t base, int fd)
 
 /* ---- stream-ordered allocation ---- */
 
-CUresult sd_alloc_in_order(struct sd_stream *s, struct sd_pool *p, size_t size, void **out)
-{
+CUresult sd_alloc_in_order(struct sd_stream *s, struct sd_pool *p, size_t size, void **out) {
     pthread_rwlock_wrlock(&lock);
     struct sd_allocation *a = size ? freed_before(p, s, size) : NULL;
     if (a) {
@@ -460,12 +430,12 @@ CUresult sd_alloc_in_order(struct sd_stream *s, struct sd_pool *p, size_t size, 
     return a ? CUDA_SUCCESS : alloc_on(p->device, s->context, p, size, HAWSER_ON_DEVICE, 0, false, out);
 }
 
-uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s)
-{
+uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s) {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base);
     struct sd_allocation *a = i ? &allocations[i - 1] : NULL;
-    bool ok = a && a->base == base && a->kind == HAWSER_ON_DEVICE && !a->hidden && !a->freed_by && (a->pool || !a->mapped);
+    bool ok =
+        a && a->base == base && a->kind == HAWSER_ON_DEVICE && !a->hidden && !a->freed_by && (a->pool || !a->mapped);
     if (ok) {
         end_use_of_pool(a);
         a->freed_by = s->id;
@@ -475,16 +445,14 @@ uint64_t sd_free_in_order(uintptr_t base, const struct sd_stream *s)
     return id;
 }
 
-void sd_freed_in_order(uintptr_t base, uint64_t id)
-{
+void sd_freed_in_order(uintptr_t base, uint64_t id) {
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(base);
     if (i && allocations[i - 1].id == id) release(i - 1);
     pthread_rwlock_unlock(&lock);
 }
 
-void sd_add_pool(struct sd_pool *p)
-{
+void sd_add_pool(struct sd_pool *p) {
     pthread_rwlock_wrlock(&lock);
     p->keeps = true;
     p->next = pools;
@@ -492,8 +460,7 @@ void sd_add_pool(struct sd_pool *p)
     pthread_rwlock_unlock(&lock);
 }
 
-void sd_remove_pool(struct sd_pool *p)
-{
+void sd_remove_pool(struct sd_pool *p) {
     pthread_rwlock_wrlock(&lock);
     struct sd_pool **at = &pools;
     while (*at && *at != p)
@@ -504,20 +471,17 @@ void sd_remove_pool(struct sd_pool *p)
     pthread_rwlock_unlock(&lock);
 }
 
-void sd_shrink_pool(struct sd_pool *p, uint64_t bytes)
-{
+void sd_shrink_pool(struct sd_pool *p, uint64_t bytes) {
     pthread_rwlock_wrlock(&lock);
     shrink(p, bytes);
     pthread_rwlock_unlock(&lock);
 }
 
-static bool keeps_too_much(const struct sd_pool *p)
-{
+static bool keeps_too_much(const struct sd_pool *p) {
     return p->kept.n && p->reserved > p->threshold;
 }
 
-CUresult sd_synchronized(CUresult r)
-{
+CUresult sd_synchronized(CUresult r) {
     bool any = false;
     pthread_rwlock_rdlock(&lock);
     for (struct sd_pool *p = pools; p && !any; p = p->next)
@@ -531,8 +495,7 @@ CUresult sd_synchronized(CUresult r)
     return r;
 }
 
-CUresult sd_take_bytes(struct sd_device *d, size_t size)
-{
+CUresult sd_take_bytes(struct sd_device *d, size_t size) {
     pthread_rwlock_wrlock(&lock);
     bool ok = size <= d->memory_bytes - used[d->ordinal];
     size_t now = used[d->ordinal] += ok ? size : 0;
@@ -541,15 +504,13 @@ CUresult sd_take_bytes(struct sd_device *d, size_t size)
     return ok ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-void sd_give_bytes(struct sd_device *d, size_t size)
-{
+void sd_give_bytes(struct sd_device *d, size_t size) {
     pthread_rwlock_wrlock(&lock);
     used[d->ordinal] -= size;
     pthread_rwlock_unlock(&lock);
 }
 
-size_t sd_used(const struct sd_device *d)
-{
+size_t sd_used(const struct sd_device *d) {
     pthread_rwlock_rdlock(&lock);
     size_t n = used[d->ordinal];
     pthread_rwlock_unlock(&lock);
@@ -558,8 +519,7 @@ size_t sd_used(const struct sd_device *d)
 
 /* ---- the API: device memory ---- */
 
-CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
-{
+CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -567,8 +527,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 }
 
 CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInBytes, size_t Height,
-                            unsigned int ElementSizeBytes)
-{
+                            unsigned int ElementSizeBytes) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -584,8 +543,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInByt
     return r;
 }
 
-CUresult cuMemFree_v2(CUdeviceptr dptr)
-{
+CUresult cuMemFree_v2(CUdeviceptr dptr) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS || !dptr) return r;
@@ -597,8 +555,7 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     return sd_free((void *)dptr, a.kind, false);
 }
 
-CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
-{
+CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -610,30 +567,36 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
 
 /* ---- what the front end asks for ---- */
 
-bool hawser_front_range(uintptr_t address, struct hawser_range *out)
-{
+bool hawser_front_range(uintptr_t address, struct hawser_range *out) {
     struct sd_allocation a;
     if (!sd_find(address, &a)) return false;
-    *out = (struct hawser_range){.base = a.base, .size = a.size, .kind = a.kind, .device = a.base, .flags = a.flags,
-                                 .context = (CUcontext)a.context, .ordinal = a.device ? a.device->ordinal : -2,
+    *out = (struct hawser_range){.base = a.base,
+                                 .size = a.size,
+                                 .kind = a.kind,
+                                 .device = a.base,
+                                 .flags = a.flags,
+                                 .context = (CUcontext)a.context,
+                                 .ordinal = a.device ? a.device->ordinal : -2,
                                  .id = a.id};
     return true;
 }
 
-CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t size, unsigned flags, void **out)
-{
+CUresult hawser_front_host_alloc(enum hawser_memory kind, size_t size, unsigned flags, void **out) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     return r == CUDA_SUCCESS ? sd_alloc(c, size, kind, flags, false, out) : r;
 }
 
-CUresult hawser_front_host_register(void *p, size_t size, unsigned flags)
-{
+CUresult hawser_front_host_register(void *p, size_t size, unsigned flags) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
-    struct sd_allocation a = {.base = (uintptr_t)p, .size = size, .kind = HAWSER_REGISTERED, .flags = flags,
-                              .device = c->device, .context = c};
+    struct sd_allocation a = {.base = (uintptr_t)p,
+                              .size = size,
+                              .kind = HAWSER_REGISTERED,
+                              .flags = flags,
+                              .device = c->device,
+                              .context = c};
     pthread_rwlock_wrlock(&lock);
     size_t i = upper(a.base);
     bool overlaps = (i > 0 && allocations[i - 1].base + allocations[i - 1].size > a.base) ||
@@ -646,8 +609,7 @@ CUresult hawser_front_host_register(void *p, size_t size, unsigned flags)
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-CUresult hawser_front_host_end(const struct hawser_range *range)
-{
+CUresult hawser_front_host_end(const struct hawser_range *range) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r == CUDA_SUCCESS) r = sd_wait_all((struct sd_context *)range->context);

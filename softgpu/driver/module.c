@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-CUresult sd_code_result(enum sg_code code)
-{
+CUresult sd_code_result(enum sg_code code) {
     switch (code) {
     case SG_OK:
         return CUDA_SUCCESS;
@@ -28,8 +27,7 @@ CUresult sd_code_result(enum sg_code code)
 }
 
 /* One line of what went wrong, for the log and for the program's log buffer. */
-static void describe(const struct sg_diag *d, char *out, size_t size)
-{
+static void describe(const struct sg_diag *d, char *out, size_t size) {
     int n = 0;
     if (d->line) n = snprintf(out, size, "line %u: ", d->line);
     if (d->kernel[0] && (size_t)n < size) n += snprintf(out + n, size - (size_t)n, "in %s: ", d->kernel);
@@ -39,8 +37,7 @@ static void describe(const struct sg_diag *d, char *out, size_t size)
 
 /* image: NULL when it has been loaded. A caller that takes the log tells itself of images without PTX: it knows whose
  * they are, and how often it has told. */
-static CUresult failed(const struct sg_diag *d, const void *image, char *log, size_t log_size)
-{
+static CUresult failed(const struct sg_diag *d, const void *image, char *log, size_t log_size) {
     char text[1024];
     describe(d, text, sizeof text);
     if (!image || d->code != SG_NO_BINARY_FOR_GPU)
@@ -53,8 +50,7 @@ static CUresult failed(const struct sg_diag *d, const void *image, char *log, si
 
 /* ---- loading ---- */
 
-static void free_module(struct sd_module *m)
-{
+static void free_module(struct sd_module *m) {
     sd_texrefs_end(m);
     while (m->kernels) {
         struct sd_kernel *k = m->kernels;
@@ -69,8 +65,7 @@ static void free_module(struct sd_module *m)
     free(m);
 }
 
-enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag)
-{
+enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag) {
     for (uint32_t i = 0; i < ir->nfunctions; i++) {
         struct sg_function *f = ir->functions[i];
         if (!f->entry) continue;
@@ -80,8 +75,7 @@ enum sg_code sd_parse_all(struct sg_module *ir, struct sg_diag *diag)
     return SG_OK;
 }
 
-static size_t text_bytes(const struct sg_image *image)
-{
+static size_t text_bytes(const struct sg_image *image) {
     size_t n = 0;
     for (size_t i = 0; i < image->count; i++)
         n += image->texts[i].size;
@@ -89,8 +83,7 @@ static size_t text_bytes(const struct sg_image *image)
 }
 
 /* A text that the linker put together, as its parts. */
-static CUresult open_linked(const char *text, struct sg_image *image, struct sg_diag *diag)
-{
+static CUresult open_linked(const char *text, struct sg_image *image, struct sg_diag *diag) {
     struct sg_text texts[HAWSER_IMAGE_MAX_PARTS];
     unsigned n = 0;
     const char *limit = text + strlen(SD_LINKED_HEAD);
@@ -109,8 +102,7 @@ static CUresult open_linked(const char *text, struct sg_image *image, struct sg_
 }
 
 /* Whose PTX is missing: as the machine code beside it tells. */
-static void name_kernels(const struct hawser_image *parts, struct sg_diag *diag)
-{
+static void name_kernels(const struct hawser_image *parts, struct sg_diag *diag) {
     struct sg_registers names = {0};
     char why[sizeof diag->message];
     for (unsigned i = 0; i < parts->n_parts; i++) {
@@ -130,8 +122,7 @@ static void name_kernels(const struct hawser_image *parts, struct sg_diag *diag)
     sg_registers_free(&names);
 }
 
-CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag)
-{
+CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag *diag) {
     struct hawser_image *parts = malloc(sizeof *parts);
     if (!parts) return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult r = hawser_image_measure(code, parts);
@@ -167,8 +158,7 @@ CUresult sd_open_image(const void *code, struct sg_image *image, struct sg_diag 
 static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_kernel **out);
 
 /* Every kernel now, and not when it is first asked for. */
-static CUresult make_all(struct sd_module *m)
-{
+static CUresult make_all(struct sd_module *m) {
     struct sd_kernel *k;
     CUresult r = CUDA_SUCCESS;
     for (uint32_t i = 0; i < m->ir->nfunctions && r == CUDA_SUCCESS; i++)
@@ -177,9 +167,8 @@ static CUresult make_all(struct sd_module *m)
     return r;
 }
 
-static CUresult load(struct sd_device *d, const void *code, bool library, uint32_t maxnreg, char *log,
-                     size_t log_size, struct sd_module **out)
-{
+static CUresult load(struct sd_device *d, const void *code, bool library, uint32_t maxnreg, char *log, size_t log_size,
+                     struct sd_module **out) {
     struct sg_diag diag = {0};
     struct sg_image image = {0};
     if (!code) return CUDA_ERROR_INVALID_VALUE;
@@ -218,8 +207,7 @@ static CUresult load(struct sd_device *d, const void *code, bool library, uint32
 }
 
 /* Where a log buffer option points. */
-static void find_log(unsigned n, CUjit_option *options, void **values, char **log, size_t *size)
-{
+static void find_log(unsigned n, CUjit_option *options, void **values, char **log, size_t *size) {
     *log = NULL;
     *size = 0;
     for (unsigned i = 0; i < n; i++) {
@@ -229,24 +217,21 @@ static void find_log(unsigned n, CUjit_option *options, void **values, char **lo
     if (*log && *size) **log = 0;
 }
 
-static uint32_t register_limit(unsigned n, const CUjit_option *options, void **values)
-{
+static uint32_t register_limit(unsigned n, const CUjit_option *options, void **values) {
     for (unsigned i = 0; i < n; i++)
         if (options[i] == CU_JIT_MAX_REGISTERS) return (uint32_t)(uintptr_t)values[i];
     return 0;
 }
 
 /* The filled size goes back where the buffer's size stood. */
-static void tell_log_size(unsigned n, CUjit_option *options, void **values, const char *log)
-{
+static void tell_log_size(unsigned n, CUjit_option *options, void **values, const char *log) {
     for (unsigned i = 0; i < n && log; i++)
         if (options[i] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)
             values[i] = (void *)(uintptr_t)(*log ? strlen(log) + 1 : 0);
 }
 
-CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions,
-                            CUjit_option *options, void **optionValues)
-{
+CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions, CUjit_option *options,
+                            void **optionValues) {
     struct sd_context *c;
     struct sd_module *m;
     char *log;
@@ -272,11 +257,9 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int nu
 }
 
 /* Libraries belong to the process; this device's memory holds their variables. */
-CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jitOptions,
-                           void **jitOptionsValues, unsigned int numJitOptions,
-                           CUlibraryOption *libraryOptions, void **libraryOptionValues,
-                           unsigned int numLibraryOptions)
-{
+CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jitOptions, void **jitOptionsValues,
+                           unsigned int numJitOptions, CUlibraryOption *libraryOptions, void **libraryOptionValues,
+                           unsigned int numLibraryOptions) {
     struct sd_context *c;
     struct sd_module *m;
     char *log;
@@ -301,8 +284,7 @@ CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *j
 
 /* ---- ending ---- */
 
-void sd_modules_end(struct sd_context *c)
-{
+void sd_modules_end(struct sd_context *c) {
     while (c->modules) {
         struct sd_module *m = c->modules;
         c->modules = m->next;
@@ -311,8 +293,7 @@ void sd_modules_end(struct sd_context *c)
     }
 }
 
-CUresult cuModuleUnload(CUmodule hmod)
-{
+CUresult cuModuleUnload(CUmodule hmod) {
     CUresult r = sd_ready();
     struct sd_module *m = (struct sd_module *)hmod;
     if (r != CUDA_SUCCESS) return r;
@@ -330,8 +311,7 @@ CUresult cuModuleUnload(CUmodule hmod)
     return CUDA_SUCCESS;
 }
 
-CUresult cuLibraryUnload(CUlibrary library)
-{
+CUresult cuLibraryUnload(CUlibrary library) {
     CUresult r = sd_ready();
     struct sd_context *c, *primary;
     if (r != CUDA_SUCCESS) return r;
@@ -348,8 +328,7 @@ CUresult cuLibraryUnload(CUlibrary library)
 /* ---- looking things up ---- */
 
 /* A module or library handle; a library's module is the library itself. */
-CUresult sd_module_of(const void *handle, struct sd_module **m)
-{
+CUresult sd_module_of(const void *handle, struct sd_module **m) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(SD_MODULE, handle) && !sd_is(SD_LIBRARY, handle)) return CUDA_ERROR_INVALID_HANDLE;
@@ -358,8 +337,7 @@ CUresult sd_module_of(const void *handle, struct sd_module **m)
 }
 
 /* Under the module's lock. */
-static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_kernel **out)
-{
+static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_kernel **out) {
     struct sg_diag diag = {0};
     if (!sg_module_entry(m->ir, name)) return CUDA_ERROR_NOT_FOUND;
     struct sg_kernel *kernel = sg_instance_kernel(m->instance, name, &diag);
@@ -380,8 +358,7 @@ static CUresult make_kernel(struct sd_module *m, const char *name, struct sd_ker
     return CUDA_SUCCESS;
 }
 
-static CUresult get_kernel(const void *handle, const char *name, struct sd_kernel **out)
-{
+static CUresult get_kernel(const void *handle, const char *name, struct sd_kernel **out) {
     struct sd_module *m;
     CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
@@ -396,18 +373,15 @@ static CUresult get_kernel(const void *handle, const char *name, struct sd_kerne
     return r;
 }
 
-CUresult cuModuleGetFunction(CUfunction *hfunc, CUmodule hmod, const char *name)
-{
+CUresult cuModuleGetFunction(CUfunction *hfunc, CUmodule hmod, const char *name) {
     return get_kernel(hmod, name, (struct sd_kernel **)hfunc);
 }
 
-CUresult cuLibraryGetKernel(CUkernel *pKernel, CUlibrary library, const char *name)
-{
+CUresult cuLibraryGetKernel(CUkernel *pKernel, CUlibrary library, const char *name) {
     return get_kernel(library, name, (struct sd_kernel **)pKernel);
 }
 
-CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
-{
+CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!pMod) return CUDA_ERROR_INVALID_VALUE;
@@ -416,8 +390,7 @@ CUresult cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
     return CUDA_SUCCESS;
 }
 
-static CUresult count(const void *handle, unsigned *n)
-{
+static CUresult count(const void *handle, unsigned *n) {
     struct sd_module *m;
     CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
@@ -428,8 +401,7 @@ static CUresult count(const void *handle, unsigned *n)
     return CUDA_SUCCESS;
 }
 
-static CUresult enumerate(const void *handle, struct sd_kernel **out, unsigned n)
-{
+static CUresult enumerate(const void *handle, struct sd_kernel **out, unsigned n) {
     struct sd_module *m;
     CUresult r = sd_module_of(handle, &m);
     if (r != CUDA_SUCCESS) return r;
@@ -443,29 +415,24 @@ static CUresult enumerate(const void *handle, struct sd_kernel **out, unsigned n
     return r;
 }
 
-CUresult cuModuleGetFunctionCount(unsigned int *n, CUmodule mod)
-{
+CUresult cuModuleGetFunctionCount(unsigned int *n, CUmodule mod) {
     return count(mod, n);
 }
 
-CUresult cuLibraryGetKernelCount(unsigned int *n, CUlibrary lib)
-{
+CUresult cuLibraryGetKernelCount(unsigned int *n, CUlibrary lib) {
     return count(lib, n);
 }
 
-CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned int numFunctions, CUmodule mod)
-{
+CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned int numFunctions, CUmodule mod) {
     return enumerate(mod, (struct sd_kernel **)functions, numFunctions);
 }
 
-CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, CUlibrary lib)
-{
+CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, CUlibrary lib) {
     return enumerate(lib, (struct sd_kernel **)kernels, numKernels);
 }
 
 static CUresult get_global(const void *handle, const char *name, bool must_be_managed, CUdeviceptr *dptr,
-                           size_t *bytes)
-{
+                           size_t *bytes) {
     struct sd_module *m;
     void *address;
     size_t size;
@@ -481,17 +448,14 @@ static CUresult get_global(const void *handle, const char *name, bool must_be_ma
     return CUDA_SUCCESS;
 }
 
-CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name)
-{
+CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name) {
     return get_global(hmod, name, false, dptr, bytes);
 }
 
-CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
-{
+CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name) {
     return get_global(library, name, false, dptr, bytes);
 }
 
-CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
-{
+CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name) {
     return get_global(library, name, true, dptr, bytes);
 }

@@ -15,8 +15,7 @@ static unsigned n_places, threads;
 
 /* Stable for a machine and a number: a hash of the machine's id. The first bytes differ, so that a short beginning
  * tells the devices of a machine apart. */
-static void uuid_of(unsigned place, unsigned char out[16])
-{
+static void uuid_of(unsigned place, unsigned char out[16]) {
     char id[64] = "hawser";
     FILE *f = fopen("/etc/machine-id", "re");
     if (f) {
@@ -30,8 +29,7 @@ static void uuid_of(unsigned place, unsigned char out[16])
     memcpy(out, h, sizeof h);
 }
 
-static void name_all(const unsigned *which, unsigned n, struct hawser_names *out)
-{
+static void name_all(const unsigned *which, unsigned n, struct hawser_names *out) {
     unsigned char uuid[16];
     out->n = n;
     for (unsigned i = 0; i < n; i++) {
@@ -40,8 +38,7 @@ static void name_all(const unsigned *which, unsigned n, struct hawser_names *out
     }
 }
 
-static void look(void)
-{
+static void look(void) {
     struct hawser_names all;
     bool there[HAWSER_MAX_DEVICES];
     const char *list = getenv("NVIDIA_VISIBLE_DEVICES");
@@ -55,14 +52,12 @@ static void look(void)
         if (there[i]) places[n_places++] = i;
 }
 
-unsigned sd_threads(void)
-{
+unsigned sd_threads(void) {
     pthread_once(&once, look);
     return threads;
 }
 
-unsigned sd_visible_places(unsigned out[SD_MAX_DEVICES])
-{
+unsigned sd_visible_places(unsigned out[SD_MAX_DEVICES]) {
     struct hawser_names names;
     unsigned chosen[HAWSER_MAX_DEVICES];
     pthread_once(&once, look);
@@ -75,14 +70,12 @@ unsigned sd_visible_places(unsigned out[SD_MAX_DEVICES])
 
 /* ---- for NVML ---- */
 
-unsigned hawser_softgpu_count(void)
-{
+unsigned hawser_softgpu_count(void) {
     pthread_once(&once, look);
     return n_places;
 }
 
-void hawser_softgpu_facts(unsigned index, struct hawser_softgpu_facts *out)
-{
+void hawser_softgpu_facts(unsigned index, struct hawser_softgpu_facts *out) {
     unsigned place = places[index];
     *out = (struct hawser_softgpu_facts){.bus = place + 1,
                                          .major = (int)sd_capability() / 10,
@@ -94,8 +87,7 @@ void hawser_softgpu_facts(unsigned index, struct hawser_softgpu_facts *out)
     uuid_of(place, out->uuid);
 }
 
-void hawser_softgpu_use(unsigned index, struct hawser_softgpu_use *out)
-{
+void hawser_softgpu_use(unsigned index, struct hawser_softgpu_use *out) {
     const struct sd_device *d = sd_device_at(places[index]);
     unsigned flags;
     int active = 0;
@@ -106,7 +98,6 @@ void hawser_softgpu_use(unsigned index, struct hawser_softgpu_use *out)
     out->active = active;
 }
 
-void sd_place_uuid(unsigned place, CUuuid *out)
-{
+void sd_place_uuid(unsigned place, CUuuid *out) {
     uuid_of(place, (unsigned char *)out->bytes);
 }

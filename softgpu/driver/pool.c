@@ -1,7 +1,7 @@
 /*
- * Stream-ordered allocation. Memory is taken at the call, which is earlier than the stream asks for it, and is the pool's
- * again when the stream has come to the free, or at once for what comes later in the same stream. Pools differ in what
- * they keep and count, and in whether other processes may have their memory (ipc.c).
+ * Stream-ordered allocation. Memory is taken at the call, which is earlier than the stream asks for it, and is the
+ * pool's again when the stream has come to the free, or at once for what comes later in the same stream. Pools differ
+ * in what they keep and count, and in whether other processes may have their memory (ipc.c).
  */
 #include "driver.h"
 
@@ -14,19 +14,16 @@ struct free_task {
     uint64_t id;
 };
 
-static void free_run(struct sd_task *t)
-{
+static void free_run(struct sd_task *t) {
     struct free_task *f = (struct free_task *)t;
     if (!sd_free_imported(f->base)) sd_freed_in_order(f->base, f->id);
 }
 
-static void free_drop(struct sd_task *t)
-{
+static void free_drop(struct sd_task *t) {
     free(t);
 }
 
-CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool, CUstream hStream)
-{
+CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool, CUstream hStream) {
     struct sd_context *c;
     struct sd_stream *s;
     struct sd_pool *p = (struct sd_pool *)pool;
@@ -36,8 +33,7 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPoo
     return sd_alloc_in_order(s, p, bytesize, (void **)dptr);
 }
 
-CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
-{
+CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream) {
     struct sd_context *c;
     struct sd_stream *s;
     CUmemoryPool pool;
@@ -46,24 +42,22 @@ CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
     return r == CUDA_SUCCESS ? cuMemAllocFromPoolAsync(dptr, bytesize, pool, hStream) : r;
 }
 
-CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
-{
+CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(hStream, &c, &s);
     if (r != CUDA_SUCCESS) return r;
     struct free_task *t = calloc(1, sizeof *t);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
-    *t = (struct free_task){.task = {.run = free_run, .drop = free_drop, .always = true}, .base = dptr,
-                            .id = sd_free_in_order(dptr, s)};
+    *t = (struct free_task){
+        .task = {.run = free_run, .drop = free_drop, .always = true}, .base = dptr, .id = sd_free_in_order(dptr, s)};
     if (t->id) return sd_enqueue(s, &t->task, NULL);
     free(t);
     return CUDA_ERROR_INVALID_VALUE;
 }
 
 /* NULL when memory is short. */
-static struct sd_pool *new_pool(struct sd_device *d)
-{
+static struct sd_pool *new_pool(struct sd_device *d) {
     struct sd_pool *p = calloc(1, sizeof *p);
     if (!p || !sd_register(SD_POOL, p)) {
         free(p);
@@ -76,8 +70,7 @@ static struct sd_pool *new_pool(struct sd_device *d)
     return p;
 }
 
-CUresult sd_pool_imported(struct sd_device *d, CUmemoryPool *out)
-{
+CUresult sd_pool_imported(struct sd_device *d, CUmemoryPool *out) {
     if (!d) return CUDA_ERROR_INVALID_DEVICE;
     struct sd_pool *p = new_pool(d);
     if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -86,8 +79,7 @@ CUresult sd_pool_imported(struct sd_device *d, CUmemoryPool *out)
     return CUDA_SUCCESS;
 }
 
-CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
-{
+CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     CUresult r = sd_ready();
     struct sd_device *d = sd_device(dev);
@@ -103,8 +95,7 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
 
 static struct sd_pool *current[SD_MAX_DEVICES]; /* NULL: the default one */
 
-CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
-{
+CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!pool) return CUDA_ERROR_INVALID_VALUE;
@@ -115,8 +106,7 @@ CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
     return CUDA_SUCCESS;
 }
 
-CUresult cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
-{
+CUresult cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_device(dev)) return CUDA_ERROR_INVALID_DEVICE;
@@ -126,8 +116,7 @@ CUresult cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps)
-{
+CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!pool || !poolProps || poolProps->allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
@@ -143,8 +132,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps)
 }
 
 /* Memory in use stays until it is freed. */
-CUresult cuMemPoolDestroy(CUmemoryPool pool)
-{
+CUresult cuMemPoolDestroy(CUmemoryPool pool) {
     struct sd_pool *p = (struct sd_pool *)pool;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -154,24 +142,22 @@ CUresult cuMemPoolDestroy(CUmemoryPool pool)
     return CUDA_SUCCESS;
 }
 
-static CUresult check_location(const CUmemLocation *l)
-{
+static CUresult check_location(const CUmemLocation *l) {
     if (l->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
     return sd_device(l->id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 /* Every device of this process reaches all memory; what a program forbids itself is kept for those who ask. */
-CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count)
-{
+CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count) {
     struct sd_pool *p = (struct sd_pool *)pool;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(SD_POOL, p) || !map || !count) return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++) {
         r = check_location(&map[i].location);
-        if (r == CUDA_SUCCESS && (map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||
-                                  (map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE &&
-                                   sd_device(map[i].location.id) == p->device)))
+        if (r == CUDA_SUCCESS &&
+            (map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||
+             (map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE && sd_device(map[i].location.id) == p->device)))
             r = CUDA_ERROR_INVALID_VALUE;
     }
     for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
@@ -179,8 +165,7 @@ CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_
     return r;
 }
 
-CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool, CUmemLocation *location)
-{
+CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool, CUmemLocation *location) {
     struct sd_pool *p = (struct sd_pool *)memPool;
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
@@ -191,15 +176,13 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool, CUme
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToKeep)
-{
+CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToKeep) {
     if (!sd_is(SD_POOL, pool)) return CUDA_ERROR_INVALID_VALUE;
     sd_shrink_pool((struct sd_pool *)pool, minBytesToKeep);
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)
-{
+CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value) {
     struct sd_pool *p = (struct sd_pool *)pool;
     if (!sd_is(SD_POOL, pool) || !value) return CUDA_ERROR_INVALID_VALUE;
     switch (attr) {
@@ -224,8 +207,7 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void
     }
 }
 
-CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)
-{
+CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value) {
     struct sd_pool *p = (struct sd_pool *)pool;
     if (!sd_is(SD_POOL, pool) || !value) return CUDA_ERROR_INVALID_VALUE;
     switch (attr) {

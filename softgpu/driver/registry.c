@@ -12,13 +12,11 @@ static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct entry *table;
 static size_t capacity, filled, live;
 
-static size_t slot_of(const void *p)
-{
+static size_t slot_of(const void *p) {
     return (size_t)((uintptr_t)p * 0x9e3779b97f4a7c15ull >> 24);
 }
 
-static void insert(struct entry *t, size_t n, const void *object, uint32_t kind)
-{
+static void insert(struct entry *t, size_t n, const void *object, uint32_t kind) {
     size_t i = slot_of(object);
     while (t[i & (n - 1)].object)
         i++;
@@ -26,8 +24,7 @@ static void insert(struct entry *t, size_t n, const void *object, uint32_t kind)
 }
 
 /* Under the lock. */
-static bool make_room(void)
-{
+static bool make_room(void) {
     if (filled * 4 < capacity * 3) return true;
     size_t n = capacity ? (live * 4 > capacity ? capacity * 2 : capacity) : 256;
     struct entry *t = calloc(n, sizeof *t);
@@ -42,8 +39,7 @@ static bool make_room(void)
 }
 
 /* Under the lock. */
-static struct entry *find(const void *object)
-{
+static struct entry *find(const void *object) {
     if (!object || !capacity) return NULL;
     for (size_t i = slot_of(object);; i++) {
         struct entry *e = &table[i & (capacity - 1)];
@@ -52,8 +48,7 @@ static struct entry *find(const void *object)
     }
 }
 
-bool sd_register(enum sd_kind kind, void *object)
-{
+bool sd_register(enum sd_kind kind, void *object) {
     pthread_rwlock_wrlock(&lock);
     bool ok = make_room();
     if (ok) {
@@ -65,8 +60,7 @@ bool sd_register(enum sd_kind kind, void *object)
     return ok;
 }
 
-void sd_unregister(void *object)
-{
+void sd_unregister(void *object) {
     pthread_rwlock_wrlock(&lock);
     struct entry *e = find(object);
     if (e) {
@@ -76,8 +70,7 @@ void sd_unregister(void *object)
     pthread_rwlock_unlock(&lock);
 }
 
-bool sd_is(enum sd_kind kind, const void *handle)
-{
+bool sd_is(enum sd_kind kind, const void *handle) {
     pthread_rwlock_rdlock(&lock);
     const struct entry *e = find(handle);
     bool is = e && e->kind == kind;

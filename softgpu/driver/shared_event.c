@@ -25,8 +25,7 @@ struct sd_shared_event {
     int fd;
 };
 
-static struct sd_shared_event *map(int fd)
-{
+static struct sd_shared_event *map(int fd) {
     struct sd_shared_event *e = calloc(1, sizeof *e);
     void *page = e ? mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
     if (page == MAP_FAILED) {
@@ -40,8 +39,7 @@ static struct sd_shared_event *map(int fd)
     return e;
 }
 
-struct sd_shared_event *sd_shared_event_new(void)
-{
+struct sd_shared_event *sd_shared_event_new(void) {
     int fd = memfd_create(SD_IPC_EVENT, MFD_CLOEXEC);
     if (fd >= 0 && ftruncate(fd, sizeof(struct page)) != 0) {
         close(fd);
@@ -50,24 +48,20 @@ struct sd_shared_event *sd_shared_event_new(void)
     return fd >= 0 ? map(fd) : NULL;
 }
 
-struct sd_shared_event *sd_shared_event_open(int fd)
-{
+struct sd_shared_event *sd_shared_event_open(int fd) {
     return map(fd);
 }
 
-int sd_shared_event_fd(const struct sd_shared_event *e)
-{
+int sd_shared_event_fd(const struct sd_shared_event *e) {
     return e->fd;
 }
 
-static struct sd_shared_event *ref(struct sd_shared_event *e)
-{
+static struct sd_shared_event *ref(struct sd_shared_event *e) {
     e->references++;
     return e;
 }
 
-void sd_shared_event_unref(struct sd_shared_event *e)
-{
+void sd_shared_event_unref(struct sd_shared_event *e) {
     if (!e || --e->references) return;
     munmap(e->page, sizeof(struct page));
     close(e->fd);
@@ -76,18 +70,15 @@ void sd_shared_event_unref(struct sd_shared_event *e)
 
 /* ---- waiting ---- */
 
-static bool reached(const struct page *p, uint32_t number)
-{
+static bool reached(const struct page *p, uint32_t number) {
     return (int32_t)(p->reached - number) >= 0;
 }
 
-bool sd_shared_event_reached(struct sd_shared_event *e)
-{
+bool sd_shared_event_reached(struct sd_shared_event *e) {
     return reached(e->page, e->page->recorded);
 }
 
-static CUresult wait_for(struct page *p, uint32_t number)
-{
+static CUresult wait_for(struct page *p, uint32_t number) {
     const struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
     for (;;) {
         uint32_t seen = p->reached;
@@ -98,8 +89,7 @@ static CUresult wait_for(struct page *p, uint32_t number)
     }
 }
 
-CUresult sd_shared_event_wait(struct sd_shared_event *e)
-{
+CUresult sd_shared_event_wait(struct sd_shared_event *e) {
     return wait_for(e->page, e->page->recorded);
 }
 
@@ -111,46 +101,41 @@ struct shared_task {
     uint32_t number;
 };
 
-static void write_number(struct sd_task *t)
-{
+static void write_number(struct sd_task *t) {
     struct shared_task *s = (struct shared_task *)t;
     struct page *p = s->event->page;
     uint32_t now = p->reached;
-    while ((int32_t)(s->number - now) > 0 && !__atomic_compare_exchange_n(&p->reached, &now, s->number, false,
-                                                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    while ((int32_t)(s->number - now) > 0 &&
+           !__atomic_compare_exchange_n(&p->reached, &now, s->number, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         ;
     syscall(SYS_futex, &p->reached, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-static void wait_for_number(struct sd_task *t)
-{
+static void wait_for_number(struct sd_task *t) {
     struct shared_task *s = (struct shared_task *)t;
     wait_for(s->event->page, s->number);
 }
 
-static void drop(struct sd_task *t)
-{
+static void drop(struct sd_task *t) {
     sd_shared_event_unref(((struct shared_task *)t)->event);
     free(t);
 }
 
-static CUresult enqueue(struct sd_shared_event *e, struct sd_stream *s, void (*run)(struct sd_task *), uint32_t number)
-{
+static CUresult enqueue(struct sd_shared_event *e, struct sd_stream *s, void (*run)(struct sd_task *),
+                        uint32_t number) {
     struct shared_task *t = calloc(1, sizeof *t);
     if (!t) return CUDA_ERROR_OUT_OF_MEMORY;
-    *t = (struct shared_task){.task = {.run = run, .drop = drop, .always = run == write_number},
-                              .event = ref(e), .number = number};
+    *t = (struct shared_task){
+        .task = {.run = run, .drop = drop, .always = run == write_number}, .event = ref(e), .number = number};
     return sd_enqueue(s, &t->task, NULL);
 }
 
-CUresult sd_shared_event_record(struct sd_shared_event *e, struct sd_stream *s)
-{
+CUresult sd_shared_event_record(struct sd_shared_event *e, struct sd_stream *s) {
     e->page->recorder = (int32_t)getpid();
     return enqueue(e, s, write_number, __atomic_add_fetch(&e->page->recorded, 1, __ATOMIC_SEQ_CST));
 }
 
-CUresult sd_shared_event_before(struct sd_shared_event *e, struct sd_stream *s)
-{
+CUresult sd_shared_event_before(struct sd_shared_event *e, struct sd_stream *s) {
     uint32_t number = e->page->recorded;
     return reached(e->page, number) ? CUDA_SUCCESS : enqueue(e, s, wait_for_number, number);
 }

@@ -19,23 +19,20 @@ struct sd_thread_stream {
 
 /* ---- references: under the context's lock ---- */
 
-static void unref(struct sd_stream *s)
-{
+static void unref(struct sd_stream *s) {
     if (--s->references) return;
     pthread_cond_destroy(&s->work);
     free(s->wait);
     free(s);
 }
 
-void sd_stream_ref(struct sd_stream *s)
-{
+void sd_stream_ref(struct sd_stream *s) {
     pthread_mutex_lock(&s->context->lock);
     s->references++;
     pthread_mutex_unlock(&s->context->lock);
 }
 
-void sd_stream_unref(struct sd_stream *s)
-{
+void sd_stream_unref(struct sd_stream *s) {
     struct sd_context *c = s->context;
     pthread_mutex_lock(&c->lock);
     unref(s);
@@ -46,15 +43,13 @@ void sd_stream_unref(struct sd_stream *s)
 
 /* Under the lock of the task's context. Places in other contexts' streams are read without theirs:
  * "done" only grows, and whoever moves it wakes all contexts' waiters by its own broadcast. */
-static bool may_start(const struct sd_task *t)
-{
+static bool may_start(const struct sd_task *t) {
     for (unsigned i = 0; i < t->n_after; i++)
         if (__atomic_load_n(&t->after[i].stream->done, __ATOMIC_ACQUIRE) < t->after[i].seq) return false;
     return true;
 }
 
-static void *stream_thread(void *arg)
-{
+static void *stream_thread(void *arg) {
     struct sd_stream *s = arg;
     struct sd_context *c = s->context;
     pthread_mutex_lock(&c->lock);
@@ -86,8 +81,7 @@ static void *stream_thread(void *arg)
 }
 
 /* Under the lock. */
-static bool start_thread(struct sd_stream *s)
-{
+static bool start_thread(struct sd_stream *s) {
     sigset_t all, before;
     if (s->started) return true;
     sigfillset(&all);
@@ -114,8 +108,7 @@ struct turn_task {
     _Alignas(16) char arg[];
 };
 
-static void turn_run(struct sd_task *t)
-{
+static void turn_run(struct sd_task *t) {
     struct turn_task *x = (struct turn_task *)t;
     turn = x->stream;
     CUresult r = cuCtxSetCurrent((CUcontext)t->context);
@@ -125,13 +118,11 @@ static void turn_run(struct sd_task *t)
     turn = NULL;
 }
 
-static void turn_drop(struct sd_task *t)
-{
+static void turn_drop(struct sd_task *t) {
     free(t);
 }
 
-CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), const void *arg, size_t size)
-{
+CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), const void *arg, size_t size) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(stream, &c, &s);
@@ -148,21 +139,18 @@ CUresult hawser_abi_run_in_stream(CUstream stream, CUresult (*fn)(void *arg), co
     return sd_enqueue(s, &t->task, NULL);
 }
 
-int hawser_abi_conditionals(void)
-{
+int hawser_abi_conditionals(void) {
     return 1;
 }
 
-const struct hawser_far_graphs *hawser_abi_far_graphs(void)
-{
+const struct hawser_far_graphs *hawser_abi_far_graphs(void) {
     return NULL;
 }
 
 /* ---- enqueueing ---- */
 
 /* In its stream's own turn a task is done at once. Its place is the end of that turn. */
-static CUresult run_in_turn(struct sd_stream *s, struct sd_task *t, struct sd_point *at)
-{
+static CUresult run_in_turn(struct sd_stream *s, struct sd_task *t, struct sd_point *at) {
     t->context = s->context;
     CUresult r = t->always ? CUDA_SUCCESS : sd_context_error(s->context);
     if (r == CUDA_SUCCESS) {
@@ -178,8 +166,7 @@ static CUresult run_in_turn(struct sd_stream *s, struct sd_task *t, struct sd_po
 }
 
 /* Under the lock. Adds "after p" to a list unless it is reached already. */
-static bool add_place(struct sd_point **list, unsigned *n, struct sd_point p)
-{
+static bool add_place(struct sd_point **list, unsigned *n, struct sd_point p) {
     if (__atomic_load_n(&p.stream->done, __ATOMIC_ACQUIRE) >= p.seq) return true;
     struct sd_point *more = realloc(*list, (*n + 1) * sizeof p);
     if (!more) return false;
@@ -191,8 +178,7 @@ static bool add_place(struct sd_point **list, unsigned *n, struct sd_point p)
 
 /* Under the lock. The legacy stream comes after everything in the context's blocking streams, and they
  * come after it. */
-static bool add_legacy_order(struct sd_stream *s, struct sd_task *t)
-{
+static bool add_legacy_order(struct sd_stream *s, struct sd_task *t) {
     struct sd_context *c = s->context;
     if (s->flags & CU_STREAM_NON_BLOCKING) return true;
     if (!s->legacy)
@@ -204,8 +190,7 @@ static bool add_legacy_order(struct sd_stream *s, struct sd_task *t)
     return true;
 }
 
-CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t, struct sd_point *at)
-{
+CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t, struct sd_point *at) {
     struct sd_context *c = s->context;
     if (s == turn) return run_in_turn(s, t, at);
     t->context = c;
@@ -236,8 +221,7 @@ CUresult sd_enqueue(struct sd_stream *s, struct sd_task *t, struct sd_point *at)
     return r;
 }
 
-CUresult sd_stream_after(struct sd_stream *s, struct sd_point p)
-{
+CUresult sd_stream_after(struct sd_stream *s, struct sd_point p) {
     struct sd_context *c = s->context;
     if (s == turn) return sd_wait(p);
     pthread_mutex_lock(&c->lock);
@@ -248,21 +232,18 @@ CUresult sd_stream_after(struct sd_stream *s, struct sd_point p)
 
 /* ---- waiting ---- */
 
-struct sd_point sd_here(struct sd_stream *s)
-{
+struct sd_point sd_here(struct sd_stream *s) {
     pthread_mutex_lock(&s->context->lock);
     struct sd_point p = {s, s->issued};
     pthread_mutex_unlock(&s->context->lock);
     return p;
 }
 
-bool sd_reached(struct sd_point p)
-{
+bool sd_reached(struct sd_point p) {
     return __atomic_load_n(&p.stream->done, __ATOMIC_ACQUIRE) >= p.seq;
 }
 
-CUresult sd_wait(struct sd_point p)
-{
+CUresult sd_wait(struct sd_point p) {
     struct sd_context *c = p.stream->context;
     if (p.stream == turn) return sd_context_error(c);
     pthread_mutex_lock(&c->lock);
@@ -275,8 +256,7 @@ CUresult sd_wait(struct sd_point p)
     return r;
 }
 
-CUresult sd_enqueue_and_wait(struct sd_stream *s, struct sd_task *t)
-{
+CUresult sd_enqueue_and_wait(struct sd_stream *s, struct sd_task *t) {
     struct sd_point at;
     CUresult r = sd_enqueue(s, t, &at);
     if (r != CUDA_SUCCESS) return r;
@@ -286,8 +266,7 @@ CUresult sd_enqueue_and_wait(struct sd_stream *s, struct sd_task *t)
 }
 
 /* Under the lock: everything issued so far in the context. */
-static void wait_all_locked(struct sd_context *c)
-{
+static void wait_all_locked(struct sd_context *c) {
     for (bool again = true; again;) {
         again = false;
         for (struct sd_stream *s = c->streams; s && !again; s = s->next)
@@ -296,8 +275,7 @@ static void wait_all_locked(struct sd_context *c)
     }
 }
 
-CUresult sd_wait_all(struct sd_context *c)
-{
+CUresult sd_wait_all(struct sd_context *c) {
     pthread_mutex_lock(&c->lock);
     wait_all_locked(c);
     CUresult r = c->error;
@@ -305,24 +283,21 @@ CUresult sd_wait_all(struct sd_context *c)
     return r;
 }
 
-bool sd_idle_for(struct sd_stream *s)
-{
+bool sd_idle_for(struct sd_stream *s) {
     struct sd_context *c = s->context;
     if (s == turn) return true;
     pthread_mutex_lock(&c->lock);
     bool idle = s->done == s->issued && !s->n_wait;
     if (!(s->flags & CU_STREAM_NON_BLOCKING))
         for (struct sd_stream *o = c->streams; o && idle; o = o->next)
-            if ((s->legacy || o->legacy) && !(o->flags & CU_STREAM_NON_BLOCKING) && o->done < o->issued)
-                idle = false;
+            if ((s->legacy || o->legacy) && !(o->flags & CU_STREAM_NON_BLOCKING) && o->done < o->issued) idle = false;
     pthread_mutex_unlock(&c->lock);
     return idle;
 }
 
 /* ---- making and ending ---- */
 
-struct sd_stream *sd_stream_new(struct sd_context *c, unsigned flags, int priority, bool legacy)
-{
+struct sd_stream *sd_stream_new(struct sd_context *c, unsigned flags, int priority, bool legacy) {
     static uint64_t last_id; /* under some context's lock: atomic */
     struct sd_stream *s = calloc(1, sizeof *s);
     if (!s) return NULL;
@@ -342,8 +317,7 @@ struct sd_stream *sd_stream_new(struct sd_context *c, unsigned flags, int priori
 }
 
 /* Under the lock. What is in the queue is still done; a stream with work stays listed until then. */
-static void close_locked(struct sd_stream *s)
-{
+static void close_locked(struct sd_stream *s) {
     struct sd_context *c = s->context;
     if (s->closed) return; /* the context's end was faster */
     s->closed = true;
@@ -357,8 +331,7 @@ static void close_locked(struct sd_stream *s)
     unref(s);
 }
 
-void sd_stream_close(struct sd_stream *s)
-{
+void sd_stream_close(struct sd_stream *s) {
     struct sd_context *c = s->context;
     pthread_mutex_lock(&c->lock);
     while (s->done < s->issued)
@@ -367,8 +340,7 @@ void sd_stream_close(struct sd_stream *s)
     pthread_mutex_unlock(&c->lock);
 }
 
-void sd_streams_end(struct sd_context *c)
-{
+void sd_streams_end(struct sd_context *c) {
     pthread_mutex_lock(&c->lock);
     wait_all_locked(c);
     while (c->streams) {
@@ -386,16 +358,14 @@ void sd_streams_end(struct sd_context *c)
 
 /* ---- handles ---- */
 
-static uint64_t thread_number(void)
-{
+static uint64_t thread_number(void) {
     static uint64_t last;
     static __thread uint64_t mine;
     if (!mine) mine = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
     return mine;
 }
 
-static struct sd_stream *per_thread(struct sd_context *c)
-{
+static struct sd_stream *per_thread(struct sd_context *c) {
     uint64_t me = thread_number();
     pthread_mutex_lock(&c->lock);
     struct sd_thread_stream *t = c->thread_streams;
@@ -416,8 +386,7 @@ static struct sd_stream *per_thread(struct sd_context *c)
     return t->stream;
 }
 
-CUresult sd_stream_of(CUstream handle, struct sd_context **context, struct sd_stream **out)
-{
+CUresult sd_stream_of(CUstream handle, struct sd_context **context, struct sd_stream **out) {
     CUresult r = sd_current(context);
     if (!handle) handle = hawser_abi_default_stream();
     bool own = handle != CU_STREAM_LEGACY && handle != CU_STREAM_PER_THREAD; /* which knows its context itself */
@@ -436,8 +405,7 @@ CUresult sd_stream_of(CUstream handle, struct sd_context **context, struct sd_st
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamCreateWithPriority(CUstream *phStream, unsigned int flags, int priority)
-{
+CUresult cuStreamCreateWithPriority(CUstream *phStream, unsigned int flags, int priority) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r != CUDA_SUCCESS) return r;
@@ -453,21 +421,18 @@ CUresult cuStreamCreateWithPriority(CUstream *phStream, unsigned int flags, int 
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamCreate(CUstream *phStream, unsigned int Flags)
-{
+CUresult cuStreamCreate(CUstream *phStream, unsigned int Flags) {
     return cuStreamCreateWithPriority(phStream, Flags, 0);
 }
 
 /* The work goes on; resources go when it has ended. */
-static void *close_later(void *arg)
-{
+static void *close_later(void *arg) {
     sd_stream_close(arg);
     sd_stream_unref(arg);
     return NULL;
 }
 
-CUresult cuStreamDestroy_v2(CUstream hStream)
-{
+CUresult cuStreamDestroy_v2(CUstream hStream) {
     CUresult r = sd_ready();
     pthread_t t;
     if (r != CUDA_SUCCESS) return r;
@@ -486,8 +451,7 @@ CUresult cuStreamDestroy_v2(CUstream hStream)
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamQuery(CUstream hStream)
-{
+CUresult cuStreamQuery(CUstream hStream) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(hStream, &c, &s);
@@ -496,16 +460,14 @@ CUresult cuStreamQuery(CUstream hStream)
     return sd_context_error(s->context);
 }
 
-CUresult cuStreamSynchronize(CUstream hStream)
-{
+CUresult cuStreamSynchronize(CUstream hStream) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(hStream, &c, &s);
     return r == CUDA_SUCCESS ? sd_synchronized(sd_wait(sd_here(s))) : r;
 }
 
-CUresult hawser_front_stream(CUstream handle, struct hawser_stream *out)
-{
+CUresult hawser_front_stream(CUstream handle, struct hawser_stream *out) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(handle, &c, &s);

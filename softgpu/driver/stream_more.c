@@ -8,39 +8,34 @@
 #define POLL_NS 20000
 
 /* All of these are hints on a CPU; they are kept for those who ask. */
-static bool settable(CUstreamAttrID attr)
-{
+static bool settable(CUstreamAttrID attr) {
     return attr == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW || attr == CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY ||
            attr == CU_LAUNCH_ATTRIBUTE_PRIORITY || attr == CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN ||
            attr == CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP;
 }
 
-static CUresult attribute(CUstream hStream, CUstreamAttrID attr, const void *value, struct sd_stream **s)
-{
+static CUresult attribute(CUstream hStream, CUstreamAttrID attr, const void *value, struct sd_stream **s) {
     struct sd_context *c;
     CUresult r = sd_stream_of(hStream, &c, s);
     if (r != CUDA_SUCCESS) return r;
     return value && settable(attr) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuStreamSetAttribute(CUstream hStream, CUstreamAttrID attr, const CUstreamAttrValue *param)
-{
+CUresult cuStreamSetAttribute(CUstream hStream, CUstreamAttrID attr, const CUstreamAttrValue *param) {
     struct sd_stream *s;
     CUresult r = attribute(hStream, attr, param, &s);
     if (r == CUDA_SUCCESS) s->attributes[attr] = *param;
     return r;
 }
 
-CUresult cuStreamGetAttribute(CUstream hStream, CUstreamAttrID attr, CUstreamAttrValue *value)
-{
+CUresult cuStreamGetAttribute(CUstream hStream, CUstreamAttrID attr, CUstreamAttrValue *value) {
     struct sd_stream *s;
     CUresult r = attribute(hStream, attr, value, &s);
     if (r == CUDA_SUCCESS) *value = s->attributes[attr];
     return r;
 }
 
-CUresult cuStreamCopyAttributes(CUstream dstStream, CUstream srcStream)
-{
+CUresult cuStreamCopyAttributes(CUstream dstStream, CUstream srcStream) {
     struct sd_context *c;
     struct sd_stream *to, *from;
     CUresult r = sd_stream_of(dstStream, &c, &to);
@@ -57,8 +52,7 @@ struct mem_ops {
     CUstreamBatchMemOpParams op[];
 };
 
-static bool holds(const CUstreamBatchMemOpParams *o)
-{
+static bool holds(const CUstreamBatchMemOpParams *o) {
     bool wide = o->operation == CU_STREAM_MEM_OP_WAIT_VALUE_64;
     uint64_t now = wide ? __atomic_load_n((uint64_t *)o->waitValue.address, __ATOMIC_ACQUIRE)
                         : __atomic_load_n((uint32_t *)o->waitValue.address, __ATOMIC_ACQUIRE);
@@ -71,12 +65,11 @@ static bool holds(const CUstreamBatchMemOpParams *o)
     case CU_STREAM_WAIT_VALUE_AND:
         return (now & want) != 0;
     default:
-        return (wide ? ~(now | want) : (uint32_t)~(now | want)) != 0;
+        return (wide ? ~(now | want) : (uint32_t) ~(now | want)) != 0;
     }
 }
 
-static void run_ops(struct sd_task *t)
-{
+static void run_ops(struct sd_task *t) {
     struct mem_ops *m = (struct mem_ops *)t;
     for (unsigned i = 0; i < m->count; i++) {
         const CUstreamBatchMemOpParams *o = &m->op[i];
@@ -99,13 +92,11 @@ static void run_ops(struct sd_task *t)
     }
 }
 
-static void drop_ops(struct sd_task *t)
-{
+static void drop_ops(struct sd_task *t) {
     free(t);
 }
 
-static CUresult check_op(const CUstreamBatchMemOpParams *o)
-{
+static CUresult check_op(const CUstreamBatchMemOpParams *o) {
     size_t size = 4;
     unsigned most = CU_STREAM_WAIT_VALUE_NOR | CU_STREAM_WAIT_VALUE_FLUSH;
     switch (o->operation) {
@@ -125,13 +116,13 @@ static CUresult check_op(const CUstreamBatchMemOpParams *o)
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
-    return o->waitValue.address % size == 0 && hawser_front_reached(o->waitValue.address, size) ? CUDA_SUCCESS
-                                                                                        : CUDA_ERROR_INVALID_VALUE;
+    return o->waitValue.address % size == 0 && hawser_front_reached(o->waitValue.address, size)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *paramArray,
-                               unsigned int flags)
-{
+                               unsigned int flags) {
     struct sd_context *c;
     struct sd_stream *s;
     CUresult r = sd_stream_of(stream, &c, &s);

@@ -20,8 +20,7 @@ struct sd_texref {
 
 /* ---- finding ---- */
 
-static CUresult get(void *out, CUmodule hmod, const char *name, bool surface)
-{
+static CUresult get(void *out, CUmodule hmod, const char *name, bool surface) {
     struct sd_module *m;
     CUresult r = sd_module_of(hmod, &m);
     if (r != CUDA_SUCCESS) return r;
@@ -33,8 +32,12 @@ static CUresult get(void *out, CUmodule hmod, const char *name, bool surface)
     while (t && t->handle != handle)
         t = t->next;
     if (!t && (t = calloc(1, sizeof *t))) {
-        *t = (struct sd_texref){.next = m->texrefs, .module = m, .handle = handle, .surface = surface,
-                                .format = CU_AD_FORMAT_FLOAT, .channels = 1};
+        *t = (struct sd_texref){.next = m->texrefs,
+                                .module = m,
+                                .handle = handle,
+                                .surface = surface,
+                                .format = CU_AD_FORMAT_FLOAT,
+                                .channels = 1};
         for (int i = 0; i < 3; i++)
             t->desc.addressMode[i] = CU_TR_ADDRESS_MODE_CLAMP;
         if (sd_register(surface ? SD_SURFREF : SD_TEXREF, t)) {
@@ -51,18 +54,15 @@ static CUresult get(void *out, CUmodule hmod, const char *name, bool surface)
     return CUDA_SUCCESS;
 }
 
-CUresult cuModuleGetTexRef(CUtexref *pTexRef, CUmodule hmod, const char *name)
-{
+CUresult cuModuleGetTexRef(CUtexref *pTexRef, CUmodule hmod, const char *name) {
     return get(pTexRef, hmod, name, false);
 }
 
-CUresult cuModuleGetSurfRef(CUsurfref *pSurfRef, CUmodule hmod, const char *name)
-{
+CUresult cuModuleGetSurfRef(CUsurfref *pSurfRef, CUmodule hmod, const char *name) {
     return get(pSurfRef, hmod, name, true);
 }
 
-void sd_texrefs_end(struct sd_module *m)
-{
+void sd_texrefs_end(struct sd_module *m) {
     while (m->texrefs) {
         struct sd_texref *t = m->texrefs;
         m->texrefs = t->next;
@@ -74,8 +74,7 @@ void sd_texrefs_end(struct sd_module *m)
 /* ---- binding ---- */
 
 /* Starts a change of a reference: kernels under way keep what they were launched with. */
-static CUresult change(const void *handle, enum sd_kind kind, struct sd_context **c, struct sd_texref **t)
-{
+static CUresult change(const void *handle, enum sd_kind kind, struct sd_context **c, struct sd_texref **t) {
     CUresult r = sd_current(c);
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(kind, handle)) return CUDA_ERROR_INVALID_HANDLE;
@@ -83,26 +82,22 @@ static CUresult change(const void *handle, enum sd_kind kind, struct sd_context 
     return sd_wait_all(*c);
 }
 
-static CUresult bind(struct sd_context *c, struct sd_texref *t, const CUDA_RESOURCE_DESC *resource)
-{
+static CUresult bind(struct sd_context *c, struct sd_texref *t, const CUDA_RESOURCE_DESC *resource) {
     struct sg_texture described;
     CUresult r = sd_describe(c, resource, t->surface ? NULL : &t->desc, NULL, &described);
     if (r != CUDA_SUCCESS) return r;
     t->resource = *resource;
     t->bound = true;
-    return sg_texture_set(t->module->device->engine, t->handle, &described) ? CUDA_SUCCESS
-                                                                           : CUDA_ERROR_INVALID_HANDLE;
+    return sg_texture_set(t->module->device->engine, t->handle, &described) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 /* After a change of t->desc. A binding that the new setting does not suit stays as it was. */
-static CUresult resample(struct sd_context *c, struct sd_texref *t)
-{
+static CUresult resample(struct sd_context *c, struct sd_texref *t) {
     CUDA_RESOURCE_DESC resource = t->resource;
     return t->bound ? bind(c, t, &resource) : CUDA_SUCCESS;
 }
 
-CUresult cuTexRefSetArray(CUtexref hTexRef, CUarray hArray, unsigned int Flags)
-{
+CUresult cuTexRefSetArray(CUtexref hTexRef, CUarray hArray, unsigned int Flags) {
     struct sd_context *c;
     struct sd_texref *t;
     CUresult r = change(hTexRef, SD_TEXREF, &c, &t);
@@ -112,21 +107,18 @@ CUresult cuTexRefSetArray(CUtexref hTexRef, CUarray hArray, unsigned int Flags)
     return bind(c, t, &d);
 }
 
-CUresult cuTexRefSetMipmappedArray(CUtexref hTexRef, CUmipmappedArray hMipmappedArray, unsigned int Flags)
-{
+CUresult cuTexRefSetMipmappedArray(CUtexref hTexRef, CUmipmappedArray hMipmappedArray, unsigned int Flags) {
     struct sd_context *c;
     struct sd_texref *t;
     CUresult r = change(hTexRef, SD_TEXREF, &c, &t);
     if (r != CUDA_SUCCESS) return r;
     if (Flags != CU_TRSA_OVERRIDE_FORMAT) return CUDA_ERROR_INVALID_VALUE;
-    CUDA_RESOURCE_DESC d = {.resType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY,
-                            .res.mipmap.hMipmappedArray = hMipmappedArray};
+    CUDA_RESOURCE_DESC d = {.resType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY, .res.mipmap.hMipmappedArray = hMipmappedArray};
     return bind(c, t, &d);
 }
 
 /* Memory that is not aligned is bound from the aligned address before; the program adds the offset. */
-CUresult cuTexRefSetAddress_v2(size_t *ByteOffset, CUtexref hTexRef, CUdeviceptr dptr, size_t bytes)
-{
+CUresult cuTexRefSetAddress_v2(size_t *ByteOffset, CUtexref hTexRef, CUdeviceptr dptr, size_t bytes) {
     struct sd_context *c;
     struct sd_texref *t;
     CUresult r = change(hTexRef, SD_TEXREF, &c, &t);
@@ -143,8 +135,7 @@ CUresult cuTexRefSetAddress_v2(size_t *ByteOffset, CUtexref hTexRef, CUdeviceptr
     return r;
 }
 
-CUresult cuTexRefSetAddress2D_v3(CUtexref hTexRef, const CUDA_ARRAY_DESCRIPTOR *desc, CUdeviceptr dptr, size_t Pitch)
-{
+CUresult cuTexRefSetAddress2D_v3(CUtexref hTexRef, const CUDA_ARRAY_DESCRIPTOR *desc, CUdeviceptr dptr, size_t Pitch) {
     struct sd_context *c;
     struct sd_texref *t;
     CUresult r = change(hTexRef, SD_TEXREF, &c, &t);
@@ -160,8 +151,7 @@ CUresult cuTexRefSetAddress2D_v3(CUtexref hTexRef, const CUDA_ARRAY_DESCRIPTOR *
     return bind(c, t, &d);
 }
 
-CUresult cuSurfRefSetArray(CUsurfref hSurfRef, CUarray hArray, unsigned int Flags)
-{
+CUresult cuSurfRefSetArray(CUsurfref hSurfRef, CUarray hArray, unsigned int Flags) {
     struct sd_context *c;
     struct sd_texref *t;
     CUresult r = change(hSurfRef, SD_SURFREF, &c, &t);
@@ -174,16 +164,15 @@ CUresult cuSurfRefSetArray(CUsurfref hSurfRef, CUarray hArray, unsigned int Flag
 /* ---- settings ---- */
 
 /* Defines cuTexRefSet<name>: checks a condition, stores, and binds anew. */
-#define SETTER(name, params, condition, store)                                                      \
-    CUresult cuTexRefSet##name params                                                               \
-    {                                                                                               \
-        struct sd_context *c;                                                                       \
-        struct sd_texref *t;                                                                        \
-        CUresult r = change(hTexRef, SD_TEXREF, &c, &t);                                            \
-        if (r != CUDA_SUCCESS) return r;                                                            \
-        if (!(condition)) return CUDA_ERROR_INVALID_VALUE;                                          \
-        store;                                                                                      \
-        return resample(c, t);                                                                      \
+#define SETTER(name, params, condition, store)                                                                         \
+    CUresult cuTexRefSet##name params {                                                                                \
+        struct sd_context *c;                                                                                          \
+        struct sd_texref *t;                                                                                           \
+        CUresult r = change(hTexRef, SD_TEXREF, &c, &t);                                                               \
+        if (r != CUDA_SUCCESS) return r;                                                                               \
+        if (!(condition)) return CUDA_ERROR_INVALID_VALUE;                                                             \
+        store;                                                                                                         \
+        return resample(c, t);                                                                                         \
     }
 
 SETTER(AddressMode, (CUtexref hTexRef, int dim, CUaddress_mode am),
@@ -201,8 +190,7 @@ SETTER(BorderColor, (CUtexref hTexRef, float *pBorderColor), pBorderColor != NUL
 SETTER(Flags, (CUtexref hTexRef, unsigned int Flags), true, t->desc.flags = Flags)
 
 /* Of memory bound later. */
-CUresult cuTexRefSetFormat(CUtexref hTexRef, CUarray_format fmt, int NumPackedComponents)
-{
+CUresult cuTexRefSetFormat(CUtexref hTexRef, CUarray_format fmt, int NumPackedComponents) {
     struct sd_context *c;
     struct sd_texref *t;
     enum sg_channel channel;
@@ -217,8 +205,7 @@ CUresult cuTexRefSetFormat(CUtexref hTexRef, CUarray_format fmt, int NumPackedCo
 
 /* ---- queries ---- */
 
-static CUresult queried(const void *handle, enum sd_kind kind, const void *out, struct sd_texref **t)
-{
+static CUresult queried(const void *handle, enum sd_kind kind, const void *out, struct sd_texref **t) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!sd_is(kind, handle)) return CUDA_ERROR_INVALID_HANDLE;
@@ -227,35 +214,33 @@ static CUresult queried(const void *handle, enum sd_kind kind, const void *out, 
 }
 
 /* Defines cuTexRefGet<name>: writes through its first parameter. */
-#define GETTER(name, params, out, fetch)                                                            \
-    CUresult cuTexRefGet##name params                                                               \
-    {                                                                                               \
-        struct sd_texref *t;                                                                        \
-        CUresult r = queried(hTexRef, SD_TEXREF, out, &t);                                          \
-        if (r == CUDA_SUCCESS) fetch;                                                               \
-        return r;                                                                                   \
+#define GETTER(name, params, out, fetch)                                                                               \
+    CUresult cuTexRefGet##name params {                                                                                \
+        struct sd_texref *t;                                                                                           \
+        CUresult r = queried(hTexRef, SD_TEXREF, out, &t);                                                             \
+        if (r == CUDA_SUCCESS) fetch;                                                                                  \
+        return r;                                                                                                      \
     }
 
-GETTER(FilterMode, (CUfilter_mode *pfm, CUtexref hTexRef), pfm, *pfm = t->desc.filterMode)
-GETTER(MipmapFilterMode, (CUfilter_mode *pfm, CUtexref hTexRef), pfm, *pfm = t->desc.mipmapFilterMode)
+GETTER(FilterMode, (CUfilter_mode * pfm, CUtexref hTexRef), pfm, *pfm = t->desc.filterMode)
+GETTER(MipmapFilterMode, (CUfilter_mode * pfm, CUtexref hTexRef), pfm, *pfm = t->desc.mipmapFilterMode)
 GETTER(MipmapLevelBias, (float *pbias, CUtexref hTexRef), pbias, *pbias = t->desc.mipmapLevelBias)
 GETTER(MaxAnisotropy, (int *pmaxAniso, CUtexref hTexRef), pmaxAniso, *pmaxAniso = (int)t->desc.maxAnisotropy)
 GETTER(Flags, (unsigned int *pFlags, CUtexref hTexRef), pFlags, *pFlags = t->desc.flags)
 GETTER(BorderColor, (float *pBorderColor, CUtexref hTexRef), pBorderColor,
        memcpy(pBorderColor, t->desc.borderColor, sizeof t->desc.borderColor))
 
-CUresult cuTexRefGetMipmapLevelClamp(float *pminMipmapLevelClamp, float *pmaxMipmapLevelClamp, CUtexref hTexRef)
-{
+CUresult cuTexRefGetMipmapLevelClamp(float *pminMipmapLevelClamp, float *pmaxMipmapLevelClamp, CUtexref hTexRef) {
     struct sd_texref *t;
-    CUresult r = queried(hTexRef, SD_TEXREF, pminMipmapLevelClamp && pmaxMipmapLevelClamp ? pminMipmapLevelClamp : NULL, &t);
+    CUresult r =
+        queried(hTexRef, SD_TEXREF, pminMipmapLevelClamp && pmaxMipmapLevelClamp ? pminMipmapLevelClamp : NULL, &t);
     if (r != CUDA_SUCCESS) return r;
     *pminMipmapLevelClamp = t->desc.minMipmapLevelClamp;
     *pmaxMipmapLevelClamp = t->desc.maxMipmapLevelClamp;
     return CUDA_SUCCESS;
 }
 
-CUresult cuTexRefGetAddressMode(CUaddress_mode *pam, CUtexref hTexRef, int dim)
-{
+CUresult cuTexRefGetAddressMode(CUaddress_mode *pam, CUtexref hTexRef, int dim) {
     struct sd_texref *t;
     CUresult r = queried(hTexRef, SD_TEXREF, pam, &t);
     if (r == CUDA_SUCCESS && (dim < 0 || dim > 2)) r = CUDA_ERROR_INVALID_VALUE;
@@ -263,8 +248,7 @@ CUresult cuTexRefGetAddressMode(CUaddress_mode *pam, CUtexref hTexRef, int dim)
     return r;
 }
 
-CUresult cuTexRefGetFormat(CUarray_format *pFormat, int *pNumChannels, CUtexref hTexRef)
-{
+CUresult cuTexRefGetFormat(CUarray_format *pFormat, int *pNumChannels, CUtexref hTexRef) {
     struct sd_texref *t;
     CUresult r = queried(hTexRef, SD_TEXREF, &t, &t);
     if (r != CUDA_SUCCESS) return r;
@@ -275,8 +259,7 @@ CUresult cuTexRefGetFormat(CUarray_format *pFormat, int *pNumChannels, CUtexref 
 
 /* What is bound, when it is of the kind asked for. */
 static CUresult bound(const void *handle, enum sd_kind kind, const void *out, CUresourcetype type,
-                      const CUDA_RESOURCE_DESC **d)
-{
+                      const CUDA_RESOURCE_DESC **d) {
     struct sd_texref *t;
     CUresult r = queried(handle, kind, out, &t);
     if (r != CUDA_SUCCESS) return r;
@@ -285,8 +268,7 @@ static CUresult bound(const void *handle, enum sd_kind kind, const void *out, CU
     return t->bound && (t->resource.resType == type || pitch) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuTexRefGetAddress_v2(CUdeviceptr *pdptr, CUtexref hTexRef)
-{
+CUresult cuTexRefGetAddress_v2(CUdeviceptr *pdptr, CUtexref hTexRef) {
     const CUDA_RESOURCE_DESC *d;
     CUresult r = bound(hTexRef, SD_TEXREF, pdptr, CU_RESOURCE_TYPE_LINEAR, &d);
     if (r == CUDA_SUCCESS)
@@ -294,24 +276,21 @@ CUresult cuTexRefGetAddress_v2(CUdeviceptr *pdptr, CUtexref hTexRef)
     return r;
 }
 
-CUresult cuTexRefGetArray(CUarray *phArray, CUtexref hTexRef)
-{
+CUresult cuTexRefGetArray(CUarray *phArray, CUtexref hTexRef) {
     const CUDA_RESOURCE_DESC *d;
     CUresult r = bound(hTexRef, SD_TEXREF, phArray, CU_RESOURCE_TYPE_ARRAY, &d);
     if (r == CUDA_SUCCESS) *phArray = d->res.array.hArray;
     return r;
 }
 
-CUresult cuTexRefGetMipmappedArray(CUmipmappedArray *phMipmappedArray, CUtexref hTexRef)
-{
+CUresult cuTexRefGetMipmappedArray(CUmipmappedArray *phMipmappedArray, CUtexref hTexRef) {
     const CUDA_RESOURCE_DESC *d;
     CUresult r = bound(hTexRef, SD_TEXREF, phMipmappedArray, CU_RESOURCE_TYPE_MIPMAPPED_ARRAY, &d);
     if (r == CUDA_SUCCESS) *phMipmappedArray = d->res.mipmap.hMipmappedArray;
     return r;
 }
 
-CUresult cuSurfRefGetArray(CUarray *phArray, CUsurfref hSurfRef)
-{
+CUresult cuSurfRefGetArray(CUarray *phArray, CUsurfref hSurfRef) {
     const CUDA_RESOURCE_DESC *d;
     CUresult r = bound(hSurfRef, SD_SURFREF, phArray, CU_RESOURCE_TYPE_ARRAY, &d);
     if (r == CUDA_SUCCESS) *phArray = d->res.array.hArray;

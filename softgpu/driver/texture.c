@@ -6,8 +6,8 @@
 
 enum { TEXTURE_ALIGNMENT = 512, PITCH_ALIGNMENT = 32 }; /* the device attributes of these names */
 
-#define KNOWN_FLAGS                                                                                 \
-    (CU_TRSF_READ_AS_INTEGER | CU_TRSF_NORMALIZED_COORDINATES | CU_TRSF_SRGB |                      \
+#define KNOWN_FLAGS                                                                                                    \
+    (CU_TRSF_READ_AS_INTEGER | CU_TRSF_NORMALIZED_COORDINATES | CU_TRSF_SRGB |                                         \
      CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION | CU_TRSF_SEAMLESS_CUBEMAP)
 
 struct sd_texture {
@@ -18,8 +18,7 @@ struct sd_texture {
 
 /* ---- descriptors ---- */
 
-static CUresult set_format(struct sg_texture *t, CUarray_format format, unsigned channels)
-{
+static CUresult set_format(struct sg_texture *t, CUarray_format format, unsigned channels) {
     enum sg_channel channel;
     bool fraction;
     CUresult r = sd_format(format, channels, &channel, &fraction);
@@ -30,8 +29,7 @@ static CUresult set_format(struct sg_texture *t, CUarray_format format, unsigned
     return CUDA_SUCCESS;
 }
 
-static CUresult of_array(struct sg_texture *t, const struct sd_array *a)
-{
+static CUresult of_array(struct sg_texture *t, const struct sd_array *a) {
     t->layered = a->desc.Flags & CUDA_ARRAY3D_LAYERED;
     t->cube = a->desc.Flags & CUDA_ARRAY3D_CUBEMAP;
     t->nlevels = 1;
@@ -39,8 +37,7 @@ static CUresult of_array(struct sg_texture *t, const struct sd_array *a)
     return set_format(t, a->desc.Format, a->desc.NumChannels);
 }
 
-static CUresult of_mipmap(struct sg_texture *t, const struct sd_mipmap *m)
-{
+static CUresult of_mipmap(struct sg_texture *t, const struct sd_mipmap *m) {
     CUresult r = of_array(t, &m->levels[0]);
     t->nlevels = m->n_levels;
     for (unsigned i = 1; i < m->n_levels; i++)
@@ -48,8 +45,7 @@ static CUresult of_mipmap(struct sg_texture *t, const struct sd_mipmap *m)
     return r;
 }
 
-static CUresult of_memory(struct sg_texture *t, struct sd_context *c, const CUDA_RESOURCE_DESC *d)
-{
+static CUresult of_memory(struct sg_texture *t, struct sd_context *c, const CUDA_RESOURCE_DESC *d) {
     bool linear = d->resType == CU_RESOURCE_TYPE_LINEAR;
     CUdeviceptr at = linear ? d->res.linear.devPtr : d->res.pitch2D.devPtr;
     CUresult r = linear ? set_format(t, d->res.linear.format, d->res.linear.numChannels)
@@ -80,13 +76,16 @@ static CUresult of_memory(struct sg_texture *t, struct sd_context *c, const CUDA
     if (!width || at % TEXTURE_ALIGNMENT || !hawser_front_reached(at, bytes)) return CUDA_ERROR_INVALID_VALUE;
     t->linear = linear;
     t->nlevels = 1;
-    t->level[0] = (struct sg_level){.base = at, .pitch = pitch, .slice = pitch * height,
-                                    .width = (uint32_t)width, .height = (uint32_t)height, .depth = 1};
+    t->level[0] = (struct sg_level){.base = at,
+                                    .pitch = pitch,
+                                    .slice = pitch * height,
+                                    .width = (uint32_t)width,
+                                    .height = (uint32_t)height,
+                                    .depth = 1};
     return CUDA_SUCCESS;
 }
 
-static CUresult of_resource(struct sg_texture *t, struct sd_context *c, const CUDA_RESOURCE_DESC *d)
-{
+static CUresult of_resource(struct sg_texture *t, struct sd_context *c, const CUDA_RESOURCE_DESC *d) {
     if (d->flags) return CUDA_ERROR_INVALID_VALUE;
     switch (d->resType) {
     case CU_RESOURCE_TYPE_ARRAY: {
@@ -105,14 +104,13 @@ static CUresult of_resource(struct sg_texture *t, struct sd_context *c, const CU
     }
 }
 
-static CUresult add_sampling(struct sg_texture *t, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *d)
-{
+static CUresult add_sampling(struct sg_texture *t, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *d) {
     for (int i = 0; i < 3; i++) {
         if ((unsigned)d->addressMode[i] > CU_TR_ADDRESS_MODE_BORDER) return CUDA_ERROR_INVALID_VALUE;
         t->address[i] = (uint8_t)d->addressMode[i];
     }
-    if ((unsigned)d->filterMode > CU_TR_FILTER_MODE_LINEAR || (unsigned)d->mipmapFilterMode > CU_TR_FILTER_MODE_LINEAR ||
-        (d->flags & ~(unsigned)KNOWN_FLAGS))
+    if ((unsigned)d->filterMode > CU_TR_FILTER_MODE_LINEAR ||
+        (unsigned)d->mipmapFilterMode > CU_TR_FILTER_MODE_LINEAR || (d->flags & ~(unsigned)KNOWN_FLAGS))
         return CUDA_ERROR_INVALID_VALUE;
     t->normalized = d->flags & CU_TRSF_NORMALIZED_COORDINATES;
     t->seamless = d->flags & CU_TRSF_SEAMLESS_CUBEMAP;
@@ -134,8 +132,7 @@ static const CUarray_format view_formats[] = {
     CU_AD_FORMAT_UNSIGNED_INT8,  CU_AD_FORMAT_SIGNED_INT8,  CU_AD_FORMAT_UNSIGNED_INT16, CU_AD_FORMAT_SIGNED_INT16,
     CU_AD_FORMAT_UNSIGNED_INT32, CU_AD_FORMAT_SIGNED_INT32, CU_AD_FORMAT_HALF,           CU_AD_FORMAT_FLOAT};
 
-static CUresult view_format(struct sg_texture *t, CUresourceViewFormat format)
-{
+static CUresult view_format(struct sg_texture *t, CUresourceViewFormat format) {
     if (format == CU_RES_VIEW_FORMAT_NONE) return CUDA_SUCCESS;
     if (format >= CU_RES_VIEW_FORMAT_UNSIGNED_BC1 && format <= CU_RES_VIEW_FORMAT_UNSIGNED_BC7)
         return hawser_abi_not_supported("resource views of block compressed formats");
@@ -147,8 +144,7 @@ static CUresult view_format(struct sg_texture *t, CUresourceViewFormat format)
     return sg_channel_bytes(t->channel) * t->channels == before ? r : CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult add_view(struct sg_texture *t, const CUDA_RESOURCE_DESC *resource, const CUDA_RESOURCE_VIEW_DESC *v)
-{
+static CUresult add_view(struct sg_texture *t, const CUDA_RESOURCE_DESC *resource, const CUDA_RESOURCE_VIEW_DESC *v) {
     bool mipmapped = resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
     if (resource->resType != CU_RESOURCE_TYPE_ARRAY && !mipmapped) return CUDA_ERROR_INVALID_VALUE;
     const CUDA_ARRAY3D_DESCRIPTOR *d = mipmapped ? &sd_mipmap(resource->res.mipmap.hMipmappedArray)->levels[0].desc
@@ -169,8 +165,7 @@ static CUresult add_view(struct sg_texture *t, const CUDA_RESOURCE_DESC *resourc
 }
 
 CUresult sd_describe(struct sd_context *c, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *desc,
-                     const CUDA_RESOURCE_VIEW_DESC *view, struct sg_texture *out)
-{
+                     const CUDA_RESOURCE_VIEW_DESC *view, struct sg_texture *out) {
     *out = (struct sg_texture){.kind = desc ? SG_TEXTURE : SG_SURFACE};
     CUresult r = of_resource(out, c, resource);
     if (r == CUDA_SUCCESS && desc) r = add_sampling(out, resource, desc);
@@ -184,8 +179,7 @@ CUresult sd_describe(struct sd_context *c, const CUDA_RESOURCE_DESC *resource, c
 
 /* ---- objects ---- */
 
-CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned long long *handle)
-{
+CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned long long *handle) {
     struct sd_context *c;
     struct sg_texture t;
     CUresult r = sd_current(&c);
@@ -208,16 +202,14 @@ CUresult hawser_front_texture_create(const struct hawser_texture *from, unsigned
 }
 
 /* The link to a handle's object, or to the NULL at the end. Under the context's lock. */
-static struct sd_texture **find(struct sd_context *c, uint64_t handle, bool surface)
-{
+static struct sd_texture **find(struct sd_context *c, uint64_t handle, bool surface) {
     struct sd_texture **p = &c->textures;
     while (*p && ((*p)->handle != handle || (*p)->from.surface != surface))
         p = &(*p)->next;
     return p;
 }
 
-CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface)
-{
+CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface) {
     struct sd_context *c;
     CUresult r = sd_current(&c);
     if (r == CUDA_SUCCESS) r = sd_wait_all(c); /* kernels under way may use it */
@@ -232,8 +224,7 @@ CUresult hawser_front_texture_destroy(unsigned long long handle, bool surface)
     return CUDA_SUCCESS;
 }
 
-bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out)
-{
+bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser_texture *out) {
     struct sd_context *c;
     if (sd_current_any(&c) != CUDA_SUCCESS) return false;
     pthread_mutex_lock(&c->lock);
@@ -243,8 +234,7 @@ bool hawser_front_texture(unsigned long long handle, bool surface, struct hawser
     return o != NULL;
 }
 
-void sd_textures_end(struct sd_context *c)
-{
+void sd_textures_end(struct sd_context *c) {
     while (c->textures) {
         struct sd_texture *o = c->textures;
         c->textures = o->next;

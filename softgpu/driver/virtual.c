@@ -34,13 +34,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reservation *reservations;
 static struct placed *mappings;
 
-static bool aligned(size_t n)
-{
+static bool aligned(size_t n) {
     return n && n % GRANULARITY == 0;
 }
 
-static CUresult check_prop(const CUmemAllocationProp *p)
-{
+static CUresult check_prop(const CUmemAllocationProp *p) {
     if (!p || p->type != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
     if (p->location.type == CU_MEM_LOCATION_TYPE_DEVICE)
         return sd_device(p->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
@@ -50,8 +48,7 @@ static CUresult check_prop(const CUmemAllocationProp *p)
 }
 
 CUresult cuMemGetAllocationGranularity(size_t *granularity, const CUmemAllocationProp *prop,
-                                       CUmemAllocationGranularity_flags option)
-{
+                                       CUmemAllocationGranularity_flags option) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!granularity || (unsigned)option > CU_MEM_ALLOC_GRANULARITY_RECOMMENDED) return CUDA_ERROR_INVALID_VALUE;
@@ -63,8 +60,7 @@ CUresult cuMemGetAllocationGranularity(size_t *granularity, const CUmemAllocatio
 /* ---- addresses ---- */
 
 CUresult cuMemAddressReserve(CUdeviceptr *ptr, size_t size, size_t alignment, CUdeviceptr addr,
-                             unsigned long long flags)
-{
+                             unsigned long long flags) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     (void)addr; /* a wish */
@@ -86,15 +82,13 @@ CUresult cuMemAddressReserve(CUdeviceptr *ptr, size_t size, size_t alignment, CU
 }
 
 /* Under the lock. Whether a mapping lies in the range. */
-static bool occupied(uintptr_t base, size_t size)
-{
+static bool occupied(uintptr_t base, size_t size) {
     for (struct placed *m = mappings; m; m = m->next)
         if (m->base < base + size && base < m->base + m->size) return true;
     return false;
 }
 
-CUresult cuMemAddressFree(CUdeviceptr ptr, size_t size)
-{
+CUresult cuMemAddressFree(CUdeviceptr ptr, size_t size) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     r = CUDA_ERROR_INVALID_VALUE;
@@ -114,16 +108,14 @@ CUresult cuMemAddressFree(CUdeviceptr ptr, size_t size)
 
 /* ---- memory ---- */
 
-static void discard(struct physical *m)
-{
+static void discard(struct physical *m) {
     if (m->fd >= 0) close(m->fd);
     if (m->counted) sd_give_bytes(m->counted, m->size);
     free(m);
 }
 
 CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop,
-                     unsigned long long flags)
-{
+                     unsigned long long flags) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!handle || !aligned(size) || flags) return CUDA_ERROR_INVALID_VALUE;
@@ -146,22 +138,19 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CU
     return CUDA_SUCCESS;
 }
 
-static struct physical *physical(CUmemGenericAllocationHandle handle)
-{
+static struct physical *physical(CUmemGenericAllocationHandle handle) {
     struct physical *m = (struct physical *)(uintptr_t)handle;
     return sd_is(SD_PHYSICAL, m) ? m : NULL;
 }
 
 /* Under the lock. */
-static void unref(struct physical *m)
-{
+static void unref(struct physical *m) {
     if (--m->references) return;
     sd_unregister(m);
     discard(m);
 }
 
-CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
-{
+CUresult cuMemRelease(CUmemGenericAllocationHandle handle) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     pthread_mutex_lock(&lock);
@@ -171,8 +160,7 @@ CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
     return m ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop, CUmemGenericAllocationHandle handle)
-{
+CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop, CUmemGenericAllocationHandle handle) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     struct physical *m = prop ? physical(handle) : NULL;
@@ -181,16 +169,14 @@ CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop, CUmem
 }
 
 /* Under the lock. */
-static struct placed *mapping_at(uintptr_t address)
-{
+static struct placed *mapping_at(uintptr_t address) {
     struct placed *m = mappings;
     while (m && address - m->base >= m->size)
         m = m->next;
     return m;
 }
 
-CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *addr)
-{
+CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *addr) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     pthread_mutex_lock(&lock);
@@ -205,8 +191,7 @@ CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void 
 
 /* ---- memory at addresses ---- */
 
-static CUresult place(struct physical *p, uintptr_t at, size_t size, size_t offset)
-{
+static CUresult place(struct physical *p, uintptr_t at, size_t size, size_t offset) {
     bool reserved = false;
     for (struct reservation *v = reservations; v; v = v->next)
         reserved |= at >= v->base && at + size <= v->base + v->size;
@@ -221,13 +206,12 @@ static CUresult place(struct physical *p, uintptr_t at, size_t size, size_t offs
     mappings = m;
     p->references++;
     struct sd_device *d = sd_device(p->prop.location.type == CU_MEM_LOCATION_TYPE_DEVICE ? p->prop.location.id : 0);
-    return sd_add_mapping((struct sd_allocation){.base = at, .size = size, .kind = HAWSER_ON_DEVICE, .device = d,
-                                                 .context = d->primary});
+    return sd_add_mapping(
+        (struct sd_allocation){.base = at, .size = size, .kind = HAWSER_ON_DEVICE, .device = d, .context = d->primary});
 }
 
 CUresult cuMemMap(CUdeviceptr ptr, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
-                  unsigned long long flags)
-{
+                  unsigned long long flags) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!aligned(size) || ptr % GRANULARITY || offset || flags) return CUDA_ERROR_INVALID_VALUE;
@@ -238,8 +222,7 @@ CUresult cuMemMap(CUdeviceptr ptr, size_t size, size_t offset, CUmemGenericAlloc
     return r;
 }
 
-CUresult cuMemUnmap(CUdeviceptr ptr, size_t size)
-{
+CUresult cuMemUnmap(CUdeviceptr ptr, size_t size) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     for (int i = 0; i < SD_MAX_DEVICES && sd_device(i); i++)
@@ -264,8 +247,7 @@ CUresult cuMemUnmap(CUdeviceptr ptr, size_t size)
     return r;
 }
 
-CUresult cuMemSetAccess(CUdeviceptr ptr, size_t size, const CUmemAccessDesc *desc, size_t count)
-{
+CUresult cuMemSetAccess(CUdeviceptr ptr, size_t size, const CUmemAccessDesc *desc, size_t count) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!desc || !count || !size) return CUDA_ERROR_INVALID_VALUE;
@@ -296,8 +278,7 @@ CUresult cuMemSetAccess(CUdeviceptr ptr, size_t size, const CUmemAccessDesc *des
     return r;
 }
 
-CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr ptr)
-{
+CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr ptr) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!flags || !location) return CUDA_ERROR_INVALID_VALUE;
@@ -312,8 +293,7 @@ CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location
 /* ---- to other processes: the file's descriptor ---- */
 
 CUresult cuMemExportToShareableHandle(void *shareableHandle, CUmemGenericAllocationHandle handle,
-                                      CUmemAllocationHandleType handleType, unsigned long long flags)
-{
+                                      CUmemAllocationHandleType handleType, unsigned long long flags) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     if (!shareableHandle || flags) return CUDA_ERROR_INVALID_VALUE;
@@ -328,8 +308,7 @@ CUresult cuMemExportToShareableHandle(void *shareableHandle, CUmemGenericAllocat
 }
 
 CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *osHandle,
-                                        CUmemAllocationHandleType shHandleType)
-{
+                                        CUmemAllocationHandleType shHandleType) {
     CUresult r = sd_ready();
     if (r != CUDA_SUCCESS) return r;
     off_t size;
@@ -341,7 +320,9 @@ CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, vo
     *m = (struct physical){.prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                     .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
                                     .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0}},
-                           .size = (size_t)size, .fd = dup(fd), .references = 1};
+                           .size = (size_t)size,
+                           .fd = dup(fd),
+                           .references = 1};
     if (m->fd < 0 || !sd_register(SD_PHYSICAL, m)) {
         discard(m);
         return CUDA_ERROR_OUT_OF_MEMORY;

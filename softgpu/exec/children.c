@@ -50,7 +50,8 @@ void sg_run_tails(struct sg_engine *engine, struct child *tails, struct sg_fault
         if (fault->kind == SG_FAULT_NONE) sg_run_grid(engine, c->kernel, &c->p, &more, fault);
         free_child(engine, c);
         struct child **end = &more;
-        while (*end) end = &(*end)->next;
+        while (*end)
+            end = &(*end)->next;
         *end = tails;
         tails = more;
     }
@@ -88,7 +89,8 @@ static enum sg_device_error configuration_error(const struct child *c) {
 enum sg_device_error sg_launch_child(struct launch *l, uint64_t buffer, uint64_t stream, const struct child *given) {
     pthread_mutex_lock(&l->children_lock);
     struct child **p = &l->offered;
-    while (*p && (*p)->buffer != buffer) p = &(*p)->next;
+    while (*p && (*p)->buffer != buffer)
+        p = &(*p)->next;
     struct child *c = *p;
     enum sg_device_error error = c ? NO_ERROR : INVALID_VALUE;
     if (c && given) {

@@ -14,8 +14,8 @@ static enum sg_isa choose_isa(void) {
     __builtin_cpu_init();
     const char *limit = getenv("HAWSER_SOFTGPU_ISA"); // for tests: results must not depend on it
     if (limit && !strcmp(limit, "baseline")) return SG_ISA_BASELINE;
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+                __builtin_cpu_supports("bmi2");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     if (avx512 && !(limit && !strcmp(limit, "avx2"))) return SG_ISA_AVX512;
@@ -48,7 +48,8 @@ static struct launch *take_launch(struct sg_engine *engine) {
         *link = launch->queue_next;
         launch->queue_next = NULL;
         struct launch **end = &engine->queue;
-        while (*end) end = &(*end)->queue_next;
+        while (*end)
+            end = &(*end)->queue_next;
         *end = launch;
         return launch;
     }
@@ -87,7 +88,8 @@ int sg_start_thread(pthread_t *thread, void *(*run)(void *), void *arg) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigset_t others, before;
     sigfillset(&others);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&others, faults[i]);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&others, faults[i]);
     pthread_sigmask(SIG_SETMASK, &others, &before);
     int status = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -129,7 +131,8 @@ void sg_engine_destroy(struct sg_engine *engine) {
     engine->stopping = true;
     pthread_cond_broadcast(&engine->work);
     pthread_mutex_unlock(&engine->lock);
-    for (unsigned i = 0; i < engine->nworkers; i++) pthread_join(engine->workers[i].thread, NULL);
+    for (unsigned i = 0; i < engine->nworkers; i++)
+        pthread_join(engine->workers[i].thread, NULL);
     sg_heap_destroy(engine, &engine->malloc_heap);
     sg_heap_destroy(engine, &engine->launch_heap);
     sg_textures_destroy(&engine->textures);
@@ -197,8 +200,7 @@ static enum sg_fault_kind check(struct launch *launch, struct sg_fault *fault) {
     const struct sg_function *fn = launch->kernel->fn;
     uint64_t threads = 1, blocks = 1;
     for (int i = 0; i < 3; i++) {
-        if (!p->grid[i] || !p->block[i])
-            return refuse(fault, SG_FAULT_INVALID_VALUE, "a dimension is zero");
+        if (!p->grid[i] || !p->block[i]) return refuse(fault, SG_FAULT_INVALID_VALUE, "a dimension is zero");
         if (p->block[i] > SG_MAX_BLOCK_THREADS || p->grid[i] > (i ? 65535u : 2147483647u))
             return refuse(fault, SG_FAULT_INVALID_VALUE, "a dimension is too large");
         if (fn->reqntid[0] && p->block[i] != (fn->reqntid[i] ? fn->reqntid[i] : 1))
@@ -206,18 +208,14 @@ static enum sg_fault_kind check(struct launch *launch, struct sg_fault *fault) {
         threads *= p->block[i];
         blocks *= p->grid[i];
     }
-    if (threads > SG_MAX_BLOCK_THREADS)
-        return refuse(fault, SG_FAULT_INVALID_VALUE, "a block has too many threads");
+    if (threads > SG_MAX_BLOCK_THREADS) return refuse(fault, SG_FAULT_INVALID_VALUE, "a block has too many threads");
     if (threads > launch->kernel->info.max_threads)
         return refuse(fault, SG_FAULT_INVALID_VALUE, "the kernel's .maxntid is less than the block");
-    uint64_t shared = p->dynamic_shared ? (uint64_t)fn->dynamic_offset + p->dynamic_shared
-                                        : fn->shared_bytes;
-    if (shared > SG_MAX_SHARED_BYTES)
-        return refuse(fault, SG_FAULT_INVALID_VALUE, "too much shared memory");
+    uint64_t shared = p->dynamic_shared ? (uint64_t)fn->dynamic_offset + p->dynamic_shared : fn->shared_bytes;
+    if (shared > SG_MAX_SHARED_BYTES) return refuse(fault, SG_FAULT_INVALID_VALUE, "too much shared memory");
     if (p->param_bytes < fn->param_bytes)
         return refuse(fault, SG_FAULT_INVALID_VALUE, "the parameter buffer is too short");
-    if (p->cooperative &&
-        blocks > sg_cooperative_limit(launch->engine, (uint32_t)threads))
+    if (p->cooperative && blocks > sg_cooperative_limit(launch->engine, (uint32_t)threads))
         return refuse(fault, SG_FAULT_COOPERATIVE_SIZE, "too many blocks to be resident together");
     launch->cluster = 1;
     for (int i = 0; i < 3; i++) {
@@ -229,8 +227,7 @@ static enum sg_fault_kind check(struct launch *launch, struct sg_fault *fault) {
             return refuse(fault, SG_FAULT_CLUSTER_SIZE, "the grid cannot be made of such clusters");
         launch->cluster *= *given;
     }
-    if (launch->cluster > SG_MAX_CLUSTER)
-        return refuse(fault, SG_FAULT_CLUSTER_SIZE, "a cluster has too many blocks");
+    if (launch->cluster > SG_MAX_CLUSTER) return refuse(fault, SG_FAULT_CLUSTER_SIZE, "a cluster has too many blocks");
     launch->threads = (uint32_t)threads;
     launch->warps = (uint32_t)(threads + SG_WARP - 1) / SG_WARP;
     launch->shared_bytes = (uint32_t)shared;
@@ -270,7 +267,8 @@ static enum sg_fault_kind run_cooperative(struct launch *launch) {
         team[started].launch = launch;
         if (sg_start_thread(&team[started].worker.thread, work_once, &team[started])) break;
     }
-    for (unsigned i = 0; i < started; i++) pthread_join(team[i].worker.thread, NULL);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(team[i].worker.thread, NULL);
     pthread_mutex_unlock(&engine->cooperative_lock);
     bool complete = started == engine->nworkers;
     free(team);
@@ -281,10 +279,13 @@ static void run_in_pool(struct launch *launch) {
     struct sg_engine *engine = launch->engine;
     pthread_mutex_lock(&engine->lock);
     struct launch **end = &engine->queue;
-    while (*end) end = &(*end)->queue_next;
+    while (*end)
+        end = &(*end)->queue_next;
     *end = launch;
-    if (launch->nblocks == 1) pthread_cond_signal(&engine->work);
-    else pthread_cond_broadcast(&engine->work);
+    if (launch->nblocks == 1)
+        pthread_cond_signal(&engine->work);
+    else
+        pthread_cond_broadcast(&engine->work);
     while (launch->running || (launch->next < launch->nblocks && !launch->failed))
         pthread_cond_wait(&engine->done, &engine->lock);
     for (struct launch **link = &engine->queue; *link; link = &(*link)->queue_next)
@@ -295,8 +296,8 @@ static void run_in_pool(struct launch *launch) {
     pthread_mutex_unlock(&engine->lock);
 }
 
-enum sg_fault_kind sg_launch(struct sg_engine *engine, struct sg_kernel *kernel,
-                             const struct sg_launch_params *params, struct sg_fault *fault) {
+enum sg_fault_kind sg_launch(struct sg_engine *engine, struct sg_kernel *kernel, const struct sg_launch_params *params,
+                             struct sg_fault *fault) {
     struct sg_fault own;
     struct child *tails = NULL;
     if (!fault) fault = &own;
@@ -316,8 +317,7 @@ enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kerne
     launch.params = aligned_alloc(64, (launch.param_bytes + 127) & ~(size_t)63);
     bool ready = launch.params && copy_ranges(&launch);
     if (ready && params->cooperative) {
-        launch.grid_workspace = engine->config.alloc(engine->config.memory_user,
-                                                     GRID_WORKSPACE_BYTES, 256);
+        launch.grid_workspace = engine->config.alloc(engine->config.memory_user, GRID_WORKSPACE_BYTES, 256);
         ready = launch.grid_workspace != NULL;
         if (ready) memset(launch.grid_workspace, 0, GRID_WORKSPACE_BYTES);
     }
@@ -325,13 +325,13 @@ enum sg_fault_kind sg_run_grid(struct sg_engine *engine, struct sg_kernel *kerne
         refuse(fault, SG_FAULT_NO_MEMORY, "no memory for the launch");
     } else {
         if (launch.param_bytes) memcpy(launch.params, params->params, launch.param_bytes);
-        if (!params->cooperative) run_in_pool(&launch);
+        if (!params->cooperative)
+            run_in_pool(&launch);
         else if (run_cooperative(&launch) != SG_FAULT_NONE && !launch.failed)
             refuse(&launch.fault, SG_FAULT_NO_MEMORY, "no threads for a cooperative launch");
         *fault = launch.fault;
     }
-    if (launch.grid_workspace)
-        engine->config.release(engine->config.memory_user, launch.grid_workspace);
+    if (launch.grid_workspace) engine->config.release(engine->config.memory_user, launch.grid_workspace);
     free(launch.ranges);
     free(launch.params);
     pthread_mutex_destroy(&launch.children_lock);

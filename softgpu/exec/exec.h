@@ -21,7 +21,7 @@
 enum {
     SG_WARP = 32,
     SG_MAX_BLOCK_THREADS = 1024,
-    SG_BLOCK_REGISTERS = 65536, // of 32 bits, of all threads of a block
+    SG_BLOCK_REGISTERS = 65536,       // of 32 bits, of all threads of a block
     SG_MAX_SHARED_BYTES = 227 * 1024, // static and dynamic, per block
     // At the start of each block's shared memory, before the program's, as on GPUs of compute capability 8.0 and newer:
     // of the toolkit's own headers, which keep there what tiles of several warps need.
@@ -82,13 +82,11 @@ struct sg_instance;
 // Places the module's global and const variables, runs their initializers and relocations. At most
 // one instance of a module at a time (addresses are kept in the module). The module must outlive
 // the instance. NULL with *diag filled on failure (SG_NO_MEMORY, SG_UNRESOLVED_SYMBOL).
-struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_module *module,
-                                       struct sg_diag *diag);
+struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_module *module, struct sg_diag *diag);
 void sg_instance_destroy(struct sg_instance *instance);
 
 // Address and size in bytes of a module-scope .global or .const variable. False if there is none.
-bool sg_instance_global(struct sg_instance *instance, const char *name, void **address, size_t *bytes,
-                        bool *managed);
+bool sg_instance_global(struct sg_instance *instance, const char *name, void **address, size_t *bytes, bool *managed);
 
 // The handle (texture.h) of a module-scope .texref or .surfref variable, 0 if there is none.
 uint64_t sg_instance_texture(struct sg_instance *instance, const char *name);
@@ -112,24 +110,23 @@ struct sg_kernel_info {
 
 // Parses and decodes a kernel at its first use; NULL with *diag filled if it has no such entry or
 // an instruction that cannot be executed. Owned by the instance; the same pointer each time.
-struct sg_kernel *sg_instance_kernel(struct sg_instance *instance, const char *name,
-                                     struct sg_diag *diag);
+struct sg_kernel *sg_instance_kernel(struct sg_instance *instance, const char *name, struct sg_diag *diag);
 const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel);
 
 // ---- launches ---------------------------------------------------------------------------------
 
 enum sg_fault_kind {
     SG_FAULT_NONE,
-    SG_FAULT_ADDRESS,      // -> CUDA_ERROR_ILLEGAL_ADDRESS
-    SG_FAULT_MISALIGNED,   // -> CUDA_ERROR_MISALIGNED_ADDRESS
-    SG_FAULT_TRAP,         // trap, brkpt -> CUDA_ERROR_LAUNCH_FAILED
-    SG_FAULT_INSTRUCTION,  // -> CUDA_ERROR_ILLEGAL_INSTRUCTION
-    SG_FAULT_PC,           // call of what is no function -> CUDA_ERROR_INVALID_PC
-    SG_FAULT_SPACE,        // wrong state space -> CUDA_ERROR_INVALID_ADDRESS_SPACE
-    SG_FAULT_ASSERT,       // -> CUDA_ERROR_ASSERT; the message has gone to stderr
-    SG_FAULT_STACK,        // calls too deep -> CUDA_ERROR_LAUNCH_FAILED
-    SG_FAULT_DEADLOCK,     // all warps of a block wait at barriers that cannot complete
-                           // -> CUDA_ERROR_LAUNCH_TIMEOUT
+    SG_FAULT_ADDRESS,     // -> CUDA_ERROR_ILLEGAL_ADDRESS
+    SG_FAULT_MISALIGNED,  // -> CUDA_ERROR_MISALIGNED_ADDRESS
+    SG_FAULT_TRAP,        // trap, brkpt -> CUDA_ERROR_LAUNCH_FAILED
+    SG_FAULT_INSTRUCTION, // -> CUDA_ERROR_ILLEGAL_INSTRUCTION
+    SG_FAULT_PC,          // call of what is no function -> CUDA_ERROR_INVALID_PC
+    SG_FAULT_SPACE,       // wrong state space -> CUDA_ERROR_INVALID_ADDRESS_SPACE
+    SG_FAULT_ASSERT,      // -> CUDA_ERROR_ASSERT; the message has gone to stderr
+    SG_FAULT_STACK,       // calls too deep -> CUDA_ERROR_LAUNCH_FAILED
+    SG_FAULT_DEADLOCK,    // all warps of a block wait at barriers that cannot complete
+                          // -> CUDA_ERROR_LAUNCH_TIMEOUT
     // The launch was refused before any thread ran:
     SG_FAULT_INVALID_VALUE,    // -> CUDA_ERROR_INVALID_VALUE
     SG_FAULT_COOPERATIVE_SIZE, // -> CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE
@@ -161,8 +158,8 @@ struct sg_launch_params {
 // Runs the grid to its end. SG_FAULT_NONE or what went wrong (fault->kind, same value; fault may
 // be NULL). After a fault the grid's remaining blocks are not started; memory keeps what was
 // written.
-enum sg_fault_kind sg_launch(struct sg_engine *engine, struct sg_kernel *kernel,
-                             const struct sg_launch_params *launch, struct sg_fault *fault);
+enum sg_fault_kind sg_launch(struct sg_engine *engine, struct sg_kernel *kernel, const struct sg_launch_params *launch,
+                             struct sg_fault *fault);
 
 // Most blocks a cooperative launch may have.
 uint32_t sg_cooperative_limit(const struct sg_engine *engine, uint32_t block_threads);

@@ -9,8 +9,7 @@
 #define FUNCTION_TOKENS 0x5347000000000000u
 
 static bool is_variable(const struct sg_symbol *sym) {
-    return (sym->space == SG_GLOBAL || sym->space == SG_CONST) && sym->definition == sym &&
-           !sym->external;
+    return (sym->space == SG_GLOBAL || sym->space == SG_CONST) && sym->definition == sym && !sym->external;
 }
 
 // A texture or surface reference is a handle to which nothing is bound yet.
@@ -52,8 +51,7 @@ static bool initialize(struct sg_symbol *sym, struct sg_diag *diag) {
         const struct sg_symbol *target = reloc->sym->definition ? reloc->sym->definition : reloc->sym;
         if (!target->address || reloc->offset + reloc->bytes > sym->size) {
             *diag = (struct sg_diag){.code = SG_UNRESOLVED_SYMBOL, .line = sym->line};
-            snprintf(diag->message, sizeof diag->message, "the initializer of %s needs %s",
-                     sym->name, target->name);
+            snprintf(diag->message, sizeof diag->message, "the initializer of %s needs %s", sym->name, target->name);
             return false;
         }
         uint64_t value = (target->address + (uint64_t)reloc->addend) >> reloc->shift;
@@ -62,8 +60,7 @@ static bool initialize(struct sg_symbol *sym, struct sg_diag *diag) {
     return true;
 }
 
-struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_module *module,
-                                       struct sg_diag *diag) {
+struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_module *module, struct sg_diag *diag) {
     struct sg_instance *instance = calloc(1, sizeof *instance);
     bool ok = instance != NULL;
     *diag = (struct sg_diag){0};
@@ -74,11 +71,9 @@ struct sg_instance *sg_instance_create(struct sg_engine *engine, struct sg_modul
         instance->memory_bytes = place(instance, NULL);
         uint64_t align = 256;
         for (uint32_t i = 0; i < module->nsymbols; i++)
-            if (is_variable(module->symbols[i]) && module->symbols[i]->align > align)
-                align = module->symbols[i]->align;
+            if (is_variable(module->symbols[i]) && module->symbols[i]->align > align) align = module->symbols[i]->align;
         if (instance->memory_bytes) {
-            instance->memory = engine->config.alloc(engine->config.memory_user,
-                                                    instance->memory_bytes, align);
+            instance->memory = engine->config.alloc(engine->config.memory_user, instance->memory_bytes, align);
             ok = instance->memory != NULL;
         }
         if (ok) ok = make_references(instance);
@@ -112,14 +107,12 @@ void sg_instance_destroy(struct sg_instance *instance) {
     for (uint32_t i = 0; i < instance->module->nsymbols; i++)
         if (instance->module->symbols[i]->space == SG_TEX)
             sg_texture_remove(instance->engine, instance->module->symbols[i]->address);
-    if (instance->memory)
-        instance->engine->config.release(instance->engine->config.memory_user, instance->memory);
+    if (instance->memory) instance->engine->config.release(instance->engine->config.memory_user, instance->memory);
     pthread_mutex_destroy(&instance->lock);
     free(instance);
 }
 
-bool sg_instance_global(struct sg_instance *instance, const char *name, void **address,
-                        size_t *bytes, bool *managed) {
+bool sg_instance_global(struct sg_instance *instance, const char *name, void **address, size_t *bytes, bool *managed) {
     struct sg_symbol *sym = sg_module_symbol(instance->module, name);
     if (sym && sym->definition) sym = sym->definition;
     if (!sym || !is_variable(sym)) return false;
@@ -158,7 +151,8 @@ static void describe(struct sg_kernel *kernel) {
     const uint32_t *limits[] = {fn->maxntid, fn->reqntid};
     for (int k = 0; k < 2; k++) {
         uint64_t n = 1;
-        for (int i = 0; i < 3; i++) n *= limits[k][i] ? limits[k][i] : 1;
+        for (int i = 0; i < 3; i++)
+            n *= limits[k][i] ? limits[k][i] : 1;
         if (limits[k][0] && n < most) most = n;
     }
     // Warps get registers by eights a thread.
@@ -181,7 +175,8 @@ static void describe(struct sg_kernel *kernel) {
 static struct sg_kernel *kernel_of(struct sg_instance *instance, struct sg_function *fn, struct sg_diag *diag) {
     pthread_mutex_lock(&instance->lock);
     struct sg_kernel *kernel = instance->kernels;
-    while (kernel && kernel->fn != fn) kernel = kernel->next;
+    while (kernel && kernel->fn != fn)
+        kernel = kernel->next;
     if (!kernel && sg_kernel_prepare(fn, diag) == SG_OK) {
         kernel = calloc(1, sizeof *kernel);
         if (kernel) {
@@ -202,8 +197,7 @@ static struct sg_kernel *kernel_of(struct sg_instance *instance, struct sg_funct
     return kernel;
 }
 
-struct sg_kernel *sg_instance_kernel(struct sg_instance *instance, const char *name,
-                                     struct sg_diag *diag) {
+struct sg_kernel *sg_instance_kernel(struct sg_instance *instance, const char *name, struct sg_diag *diag) {
     struct sg_diag own;
     if (!diag) diag = &own;
     *diag = (struct sg_diag){0};

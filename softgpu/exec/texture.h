@@ -34,22 +34,22 @@ enum { SG_MAX_LEVELS = 18, SG_MAX_TEXTURES = 1 << 20 };
 // Rows of texels. Layers and cube faces (six a layer) are slices.
 struct sg_level {
     uintptr_t base;
-    size_t pitch, slice;            // bytes from row to row, slice to slice
-    uint32_t width, height, depth;  // texels; depth counts slices. None is 0.
+    size_t pitch, slice;           // bytes from row to row, slice to slice
+    uint32_t width, height, depth; // texels; depth counts slices. None is 0.
 };
 
 enum sg_texture_kind { SG_UNBOUND, SG_TEXTURE, SG_SURFACE };
 
 struct sg_texture {
     enum sg_texture_kind kind;
-    uint8_t channel, channels;      // enum sg_channel; 1, 2 or 4
-    bool linear;                    // a range of memory: integer coordinates beyond it read zero
+    uint8_t channel, channels; // enum sg_channel; 1, 2 or 4
+    bool linear;               // a range of memory: integer coordinates beyond it read zero
     bool layered, cube;
     // What a texture does to coordinates and texels; surfaces have none of it.
-    uint8_t address[3];             // enum sg_address
-    bool filter, mip_filter;        // linear, else nearest
-    bool normalized;                // coordinates from 0 to 1
-    bool promote;                   // 8- and 16-bit integers become 0..1 or -1..1
+    uint8_t address[3];      // enum sg_address
+    bool filter, mip_filter; // linear, else nearest
+    bool normalized;         // coordinates from 0 to 1
+    bool promote;            // 8- and 16-bit integers become 0..1 or -1..1
     bool srgb, seamless;
     float bias, least_level, most_level, border[4];
     uint32_t nlevels;

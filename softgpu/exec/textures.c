@@ -84,6 +84,7 @@ void sg_textures_init(struct textures *t) {
 }
 
 void sg_textures_destroy(struct textures *t) {
-    for (uint32_t i = 0; i < SG_MAX_TEXTURES / TEXTURE_CHUNK; i++) free(t->chunks[i]);
+    for (uint32_t i = 0; i < SG_MAX_TEXTURES / TEXTURE_CHUNK; i++)
+        free(t->chunks[i]);
     pthread_mutex_destroy(&t->lock);
 }

@@ -1,5 +1,5 @@
-// How an engine has kernels run. A tier prepares them and runs their blocks on a worker. The interpreter (interp/) takes
-// every kernel; a compiler has its place beside it (jit/), for those that it can take, from the same checked IR.
+// How an engine has kernels run. A tier prepares them and runs their blocks on a worker. The interpreter (interp/)
+// takes every kernel; a compiler has its place beside it (jit/), for those that it can take, from the same checked IR.
 //
 // Whatever the tier: blocks are given out in increasing order by launch->next, a cluster at a time, and one worker runs
 // a cluster to its end. Device addresses are host addresses; kernels may touch the engine's arena, launch->ranges and

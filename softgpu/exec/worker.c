@@ -55,8 +55,7 @@ void sg_install_signals(void) {
 }
 
 void sg_install_once(void) {
-    struct sigaction action = {.sa_sigaction = on_signal,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     sigemptyset(&action.sa_mask);
     sigaction(SIGSEGV, &action, &previous_segv);
     sigaction(SIGBUS, &action, &previous_bus);
@@ -86,8 +85,7 @@ bool sg_worker_reserve(struct worker *worker, size_t bytes) {
     if (worker->memory) munmap(worker->memory, worker->memory_size);
     worker->memory_size = 0;
     bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    worker->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    worker->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (worker->memory == MAP_FAILED) {
         worker->memory = NULL;
         return false;
@@ -117,8 +115,10 @@ void sg_run_blocks(struct worker *worker, struct launch *launch) {
     worker->launch = launch;
     worker->running = NULL;
     uint32_t control = _mm_getcsr(); // a fault may come between a change of rounding and its end
-    if (sigsetjmp(worker->jump, 0) == 0) tier->run(worker);
-    else record_fault(worker, launch);
+    if (sigsetjmp(worker->jump, 0) == 0)
+        tier->run(worker);
+    else
+        record_fault(worker, launch);
     worker->in_kernel = false;
     _mm_setcsr(control);
     tier->finish(worker);

@@ -6,8 +6,7 @@
 #include <string.h>
 
 /* The first line of a file, without its end. */
-static bool read_line(const char *path, char *out, int size)
-{
+static bool read_line(const char *path, char *out, int size) {
     FILE *f = fopen(path, "re");
     bool ok = f && fgets(out, size, f);
     if (f) fclose(f);
@@ -15,8 +14,7 @@ static bool read_line(const char *path, char *out, int size)
     return ok;
 }
 
-static bool read_number(const char *path, long long *out)
-{
+static bool read_number(const char *path, long long *out) {
     char text[64], *end;
     if (!read_line(path, text, sizeof text)) return false;
     *out = strtoll(text, &end, 10);
@@ -24,8 +22,7 @@ static bool read_number(const char *path, long long *out)
 }
 
 /* Calls `each` with the paths that match until it returns false. */
-static void for_each(const char *root, const char *pattern, bool (*each)(const char *path, void *arg), void *arg)
-{
+static void for_each(const char *root, const char *pattern, bool (*each)(const char *path, void *arg), void *arg) {
     char whole[4096];
     glob_t found;
     snprintf(whole, sizeof whole, "%s%s", root, pattern);
@@ -37,15 +34,14 @@ static void for_each(const char *root, const char *pattern, bool (*each)(const c
 
 /* ---- time ---- */
 
-bool cpu_times(const char *root, struct cpu_times *out)
-{
+bool cpu_times(const char *root, struct cpu_times *out) {
     char path[4096], line[512];
     /* user nice system idle iowait irq softirq steal; guests' time is in user's */
     unsigned long long t[8] = {0};
     snprintf(path, sizeof path, "%s/proc/stat", root);
     if (!read_line(path, line, sizeof line)) return false;
-    int n = sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5],
-                   &t[6], &t[7]);
+    int n = sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6],
+                   &t[7]);
     if (n < 4) return false;
     *out = (struct cpu_times){0};
     for (int i = 0; i < 8; i++)
@@ -54,8 +50,7 @@ bool cpu_times(const char *root, struct cpu_times *out)
     return true;
 }
 
-unsigned cpu_percent(struct cpu_times from, struct cpu_times to)
-{
+unsigned cpu_percent(struct cpu_times from, struct cpu_times to) {
     if (to.all <= from.all || to.busy < from.busy) return 0;
     return (unsigned)(100 * (to.busy - from.busy) / (to.all - from.all));
 }
@@ -69,8 +64,7 @@ struct sensor {
     bool found;
 };
 
-static bool look_at_sensor(const char *path, void *arg)
-{
+static bool look_at_sensor(const char *path, void *arg) {
     struct sensor *s = arg;
     char name[64], value[4096];
     if (!read_line(path, name, sizeof name)) return true;
@@ -82,8 +76,7 @@ static bool look_at_sensor(const char *path, void *arg)
     return !s->found;
 }
 
-bool cpu_temperature(const char *root, int *degrees)
-{
+bool cpu_temperature(const char *root, int *degrees) {
     static const char *const chips[] = {"coretemp", "k10temp", "zenpower", NULL};
     static const char *const zones[] = {"x86_pkg_temp", "cpu-thermal", NULL};
     struct sensor s = {.names = chips, .value = "temp1_input"};
@@ -98,23 +91,20 @@ bool cpu_temperature(const char *root, int *degrees)
 
 /* ---- clocks ---- */
 
-static bool highest(const char *path, void *arg)
-{
+static bool highest(const char *path, void *arg) {
     long long *most = arg, khz;
     if (read_number(path, &khz) && khz > *most) *most = khz;
     return true;
 }
 
-static bool cpufreq(const char *root, const char *pattern, unsigned *mhz)
-{
+static bool cpufreq(const char *root, const char *pattern, unsigned *mhz) {
     long long khz = 0;
     for_each(root, pattern, highest, &khz);
     *mhz = (unsigned)(khz / 1000);
     return khz > 0;
 }
 
-bool cpu_clock(const char *root, unsigned *mhz)
-{
+bool cpu_clock(const char *root, unsigned *mhz) {
     char path[4096], line[512];
     double most = 0, here;
     if (cpufreq(root, "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq", mhz)) return true;
@@ -127,15 +117,13 @@ bool cpu_clock(const char *root, unsigned *mhz)
     return most > 0;
 }
 
-bool cpu_max_clock(const char *root, unsigned *mhz)
-{
+bool cpu_max_clock(const char *root, unsigned *mhz) {
     return cpufreq(root, "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq", mhz);
 }
 
 /* SMBIOS 2.7: a memory device, type 17, has its configured speed in megatransfers a second at 0x20; 0 and 0xffff say
  * that it is unknown, or that there is no module. */
-static bool slowest(const char *path, void *arg)
-{
+static bool slowest(const char *path, void *arg) {
     unsigned *least = arg;
     unsigned char raw[256];
     FILE *f = fopen(path, "re");
@@ -146,8 +134,7 @@ static bool slowest(const char *path, void *arg)
     return true;
 }
 
-bool cpu_memory_clock(const char *root, unsigned *mhz)
-{
+bool cpu_memory_clock(const char *root, unsigned *mhz) {
     unsigned speed = 0;
     for_each(root, "/sys/firmware/dmi/entries/17-*/raw", slowest, &speed);
     *mhz = speed / 2;
@@ -156,15 +143,13 @@ bool cpu_memory_clock(const char *root, unsigned *mhz)
 
 /* ---- energy ---- */
 
-static bool add_package(const char *path, void *arg)
-{
+static bool add_package(const char *path, void *arg) {
     long long *sum = arg, microjoules;
     if (read_number(path, &microjoules)) *sum += microjoules;
     return true;
 }
 
-bool cpu_energy(const char *root, unsigned long long *millijoules)
-{
+bool cpu_energy(const char *root, unsigned long long *millijoules) {
     long long sum = 0;
     /* intel-rapl:0 is a package; intel-rapl:0:0 a part of it */
     for_each(root, "/sys/class/powercap/intel-rapl:[0-9]/energy_uj", add_package, &sum);

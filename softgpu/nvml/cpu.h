@@ -23,8 +23,8 @@ bool cpu_temperature(const char *root, int *degrees);
  * /proc/cpuinfo. */
 bool cpu_clock(const char *root, unsigned *mhz);
 bool cpu_max_clock(const char *root, unsigned *mhz);
-/* Of the slowest memory module as it is set up, in MHz (half its transfers a second): SMBIOS's memory devices, which Linux
- * shows to root alone and virtual machines rarely have. */
+/* Of the slowest memory module as it is set up, in MHz (half its transfers a second): SMBIOS's memory devices, which
+ * Linux shows to root alone and virtual machines rarely have. */
 bool cpu_memory_clock(const char *root, unsigned *mhz);
 /* Energy used by all packages since an arbitrary time, in millijoules: RAPL, which most systems show to root
  * alone. */

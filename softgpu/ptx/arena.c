@@ -59,14 +59,12 @@ static uint64_t hash_bytes(const char *key, size_t length) {
     return hash ^ (hash >> 29);
 }
 
-static struct sg_map_slot *find_slot(const struct sg_map *map, const char *key, size_t length,
-                                     uint64_t hash) {
+static struct sg_map_slot *find_slot(const struct sg_map *map, const char *key, size_t length, uint64_t hash) {
     uint32_t mask = map->capacity - 1;
     for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
         struct sg_map_slot *slot = &map->slots[i];
         if (!slot->key) return slot;
-        if (slot->hash == hash && slot->length == length && !memcmp(slot->key, key, length))
-            return slot;
+        if (slot->hash == hash && slot->length == length && !memcmp(slot->key, key, length)) return slot;
     }
 }
 
@@ -75,8 +73,7 @@ void *sgp_map_get(const struct sg_map *map, const char *key, size_t length) {
     return find_slot(map, key, length, hash_bytes(key, length))->value;
 }
 
-int sgp_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length,
-                void *value) {
+int sgp_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length, void *value) {
     if ((map->used + 1) * 4 > map->capacity * 3) {
         struct sg_map grown = {.capacity = map->capacity ? map->capacity * 2 : 16};
         grown.slots = sgp_arena_alloc(arena, grown.capacity, sizeof *grown.slots);

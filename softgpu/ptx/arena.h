@@ -25,7 +25,6 @@ struct sg_map {
 // The value stored under key[0..length), or NULL.
 void *sgp_map_get(const struct sg_map *map, const char *key, size_t length);
 // Stores or replaces. The key's bytes must outlive the map. -1 if there is no memory.
-int sgp_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length,
-                void *value);
+int sgp_map_put(struct sg_map *map, struct sg_arena *arena, const char *key, size_t length, void *value);
 
 #endif

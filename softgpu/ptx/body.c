@@ -17,10 +17,9 @@ static void pop_scope(struct sg_parser *p) {
     p->scope = p->scope->parent;
 }
 
-static struct sg_name *declare(struct sg_parser *p, struct sg_map *map, const char *text,
-                               size_t length, enum sg_name_kind kind) {
-    if (sgp_map_get(map, text, length))
-        sgp_fail(p, SG_INVALID_PTX, "'%.*s' is declared twice", (int)length, text);
+static struct sg_name *declare(struct sg_parser *p, struct sg_map *map, const char *text, size_t length,
+                               enum sg_name_kind kind) {
+    if (sgp_map_get(map, text, length)) sgp_fail(p, SG_INVALID_PTX, "'%.*s' is declared twice", (int)length, text);
     struct sg_name *name = sgp_alloc(p, 1, sizeof *name);
     name->kind = kind;
     if (sgp_map_put(map, p->arena, text, length, name)) sgp_fail(p, SG_NO_MEMORY, "out of memory");
@@ -31,8 +30,8 @@ int32_t sgp_new_reg(struct sg_parser *p, enum sg_type type, const char *name, in
     struct sg_function *fn = p->fn;
     if (fn->nregs >= SG_MAX_REGS) sgp_fail(p, SG_INVALID_PTX, "too many registers");
     fn->regs = sgp_grow(p, fn->regs, fn->nregs, &p->reg_capacity, sizeof *fn->regs);
-    fn->regs[fn->nregs] = (struct sg_reg){
-        .type = type, .bytes = (uint8_t)sg_type_bytes(type), .name = name, .number = number};
+    fn->regs[fn->nregs] =
+        (struct sg_reg){.type = type, .bytes = (uint8_t)sg_type_bytes(type), .name = name, .number = number};
     return (int32_t)fn->nregs++;
 }
 
@@ -44,8 +43,7 @@ static void add_frame_symbol(struct sg_parser *p, struct sg_symbol *sym) {
     *next = (*next + sym->align - 1) & ~(sym->align - 1);
     sym->offset = *next;
     *next += sym->size;
-    if (*next > SG_MAX_FRAME_BYTES)
-        sgp_fail(p, SG_INVALID_PTX, "the function's frame is too large");
+    if (*next > SG_MAX_FRAME_BYTES) sgp_fail(p, SG_INVALID_PTX, "the function's frame is too large");
     if (*align < sym->align) *align = sym->align;
     if (fn->frame_bytes < p->frame_next) fn->frame_bytes = p->frame_next;
 }
@@ -55,29 +53,25 @@ static void add_function_symbol(struct sg_parser *p, struct sg_symbol *sym) {
     if (sym->space == SG_LOCAL || sym->space == SG_PARAM)
         add_frame_symbol(p, sym);
     else if (sym->space != SG_SHARED)
-        sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION,
-                 "'%s': only .local, .param and .shared in functions", sym->name);
+        sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "'%s': only .local, .param and .shared in functions", sym->name);
     declare(p, &p->scope->names, sym->name, strlen(sym->name), SG_NAME_SYM)->sym = sym;
 }
 
 static void parse_registers(struct sg_parser *p) {
     sgp_advance(p); // .reg
-    if (sgp_at_word(p, ".v2") || sgp_at_word(p, ".v4"))
-        sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "vector registers");
+    if (sgp_at_word(p, ".v2") || sgp_at_word(p, ".v4")) sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "vector registers");
     enum sg_type type = sgp_expect_type(p);
     do {
         struct sg_token token = sgp_expect_name(p);
         if (!sgp_accept(p, '<')) {
-            struct sg_name *name =
-                declare(p, &p->scope->names, token.text, token.length, SG_NAME_REG);
+            struct sg_name *name = declare(p, &p->scope->names, token.text, token.length, SG_NAME_REG);
             name->reg = sgp_new_reg(p, type, sgp_copy_name(p, &token), -1);
             continue;
         }
         uint64_t count = sgp_expect_int(p);
         sgp_expect(p, '>');
         if (count > SG_MAX_REGS) sgp_fail(p, SG_INVALID_PTX, "too many registers");
-        struct sg_name *range =
-            declare(p, &p->scope->ranges, token.text, token.length, SG_NAME_RANGE);
+        struct sg_name *range = declare(p, &p->scope->ranges, token.text, token.length, SG_NAME_RANGE);
         const char *prefix = sgp_copy_name(p, &token);
         range->reg = (int32_t)p->fn->nregs;
         range->count = (uint32_t)count;
@@ -90,13 +84,11 @@ static void parse_registers(struct sg_parser *p) {
 // ---- labels ---------------------------------------------------------------------------------
 
 static void parse_target_list(struct sg_parser *p, const struct sg_token *label) {
-    struct sg_name *name =
-        declare(p, &p->scope->names, label->text, label->length, SG_NAME_TARGETS);
+    struct sg_name *name = declare(p, &p->scope->names, label->text, label->length, SG_NAME_TARGETS);
     struct sg_operand *list = NULL;
     uint32_t capacity = 0, first = p->nfixups;
     do {
-        if (name->count == SG_MAX_BRANCH_TARGETS)
-            sgp_fail(p, SG_INVALID_PTX, "too many branch targets");
+        if (name->count == SG_MAX_BRANCH_TARGETS) sgp_fail(p, SG_INVALID_PTX, "too many branch targets");
         list = sgp_grow(p, list, name->count, &capacity, sizeof *list);
         sgp_parse_label_operand(p, &list[name->count++]);
     } while (sgp_accept(p, ','));
@@ -145,8 +137,7 @@ static void parse_label(struct sg_parser *p, const struct sg_token *label) {
     else if (sgp_accept_word(p, ".calltargets"))
         parse_call_targets(p, label);
     else
-        declare(p, &p->scope->names, label->text, label->length, SG_NAME_LABEL)->insn =
-            p->fn->ninsns;
+        declare(p, &p->scope->names, label->text, label->length, SG_NAME_LABEL)->insn = p->fn->ninsns;
 }
 
 // Gives each label operand the index of the instruction it names; cfg.c makes blocks of them.
@@ -157,10 +148,8 @@ static void resolve_labels(struct sg_parser *p) {
         struct sg_name *name = sgp_lookup(fixup->scope, &fixup->name, &reg);
         p->insn_text = NULL;
         p->tok = fixup->name;
-        if (!fixup->operand || !name ||
-            (name->kind != SG_NAME_LABEL && name->kind != SG_NAME_TARGETS))
-            sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s'", (int)fixup->name.length,
-                     fixup->name.text);
+        if (!fixup->operand || !name || (name->kind != SG_NAME_LABEL && name->kind != SG_NAME_TARGETS))
+            sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s'", (int)fixup->name.length, fixup->name.text);
         if (fixup->list != (name->kind == SG_NAME_TARGETS))
             sgp_fail(p, SG_INVALID_PTX, "'%.*s' is %s", (int)fixup->name.length, fixup->name.text,
                      fixup->list ? "no list of branch targets" : "a list of branch targets, not a label");
@@ -205,8 +194,7 @@ static void parse_directive(struct sg_parser *p) {
     else if (sgp_at_word(p, ".pragma"))
         skip_statement(p);
     else
-        sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "unknown directive '%.*s'", (int)p->tok.length,
-                 p->tok.text);
+        sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "unknown directive '%.*s'", (int)p->tok.length, p->tok.text);
 }
 
 static void parse_guarded(struct sg_parser *p) {
@@ -216,8 +204,7 @@ static void parse_guarded(struct sg_parser *p) {
     int32_t reg;
     sgp_lookup(p->scope, &token, &reg);
     if (reg < 0 || p->fn->regs[reg].type != SG_PRED)
-        sgp_fail(p, SG_INVALID_PTX, "'%.*s' is no predicate register", (int)token.length,
-                 token.text);
+        sgp_fail(p, SG_INVALID_PTX, "'%.*s' is no predicate register", (int)token.length, token.text);
     struct sg_token mnemonic = sgp_expect_name(p);
     sgp_parse_insn(p, &mnemonic, reg, negated);
 }
@@ -248,8 +235,8 @@ static void parse_statement(struct sg_parser *p) {
     } else if (p->tok.kind == SG_TOK_DOT) {
         parse_directive(p);
     } else {
-        sgp_fail(p, SG_INVALID_PTX, "a statement expected at '%.*s'",
-                 (int)(p->tok.length < 60 ? p->tok.length : 60), p->tok.text);
+        sgp_fail(p, SG_INVALID_PTX, "a statement expected at '%.*s'", (int)(p->tok.length < 60 ? p->tok.length : 60),
+                 p->tok.text);
     }
 }
 
@@ -261,8 +248,8 @@ static void declare_formals(struct sg_parser *p, struct sg_param *params, uint32
             param->reg = sgp_new_reg(p, param->type, param->name, -1);
             continue;
         }
-        struct sg_name *name = declare(p, &p->scope->names, param->name, strlen(param->name),
-                                       param->sym ? SG_NAME_SYM : SG_NAME_REG);
+        struct sg_name *name =
+            declare(p, &p->scope->names, param->name, strlen(param->name), param->sym ? SG_NAME_SYM : SG_NAME_REG);
         if (param->sym)
             name->sym = param->sym;
         else

@@ -19,8 +19,8 @@ static struct sg_operand *parse_list(struct sg_parser *p, uint16_t *count) {
     return list;
 }
 
-static void check_argument(struct sg_parser *p, struct sg_operand *argument,
-                           const struct sg_param *formal, bool is_return) {
+static void check_argument(struct sg_parser *p, struct sg_operand *argument, const struct sg_param *formal,
+                           bool is_return) {
     argument->type = formal->type;
     bool value = argument->kind == SG_OPND_REG || argument->kind == SG_OPND_IMM;
     if (value && formal->size && formal->size != sg_type_bytes(formal->type))
@@ -35,12 +35,11 @@ static void check_argument(struct sg_parser *p, struct sg_operand *argument,
         break;
     case SG_OPND_SYM:
         if (argument->sym->space != SG_PARAM)
-            sgp_fail(p, SG_INVALID_PTX, "argument '%s' is not in .param space",
-                     argument->sym->name);
+            sgp_fail(p, SG_INVALID_PTX, "argument '%s' is not in .param space", argument->sym->name);
         // A formal array without extent takes any size.
         if (formal->sym && formal->size && argument->sym->size < formal->size)
-            sgp_fail(p, SG_INVALID_PTX, "argument '%s' is smaller than parameter '%s'",
-                     argument->sym->name, formal->name);
+            sgp_fail(p, SG_INVALID_PTX, "argument '%s' is smaller than parameter '%s'", argument->sym->name,
+                     formal->name);
         break;
     case SG_OPND_SINK:
         break;
@@ -52,8 +51,8 @@ static void check_argument(struct sg_parser *p, struct sg_operand *argument,
 static void check_arguments(struct sg_parser *p, struct sg_operand *arguments, uint32_t n,
                             const struct sg_param *formals, uint32_t nformals, bool is_return) {
     if (n != nformals)
-        sgp_fail(p, SG_INVALID_PTX, "%u %s given where %u are declared", n,
-                 is_return ? "results" : "arguments", nformals);
+        sgp_fail(p, SG_INVALID_PTX, "%u %s given where %u are declared", n, is_return ? "results" : "arguments",
+                 nformals);
     for (uint32_t i = 0; i < n; i++)
         check_argument(p, &arguments[i], &formals[i], is_return);
 }

@@ -15,11 +15,9 @@ static bool ends_block(const struct sg_insn *insn) {
 // A body may run off its end, or have a label there: both mean ret.
 static void close_body(struct sg_parser *p) {
     struct sg_function *fn = p->fn;
-    bool open = fn->ninsns == 0 || fn->insns[fn->ninsns - 1].guard >= 0 ||
-                !ends_block(&fn->insns[fn->ninsns - 1]);
+    bool open = fn->ninsns == 0 || fn->insns[fn->ninsns - 1].guard >= 0 || !ends_block(&fn->insns[fn->ninsns - 1]);
     for (uint32_t i = 0; i < p->nfixups && !open; i++)
-        open = p->fixups[i].operand->kind == SG_OPND_LABEL &&
-               p->fixups[i].operand->block == fn->ninsns;
+        open = p->fixups[i].operand->kind == SG_OPND_LABEL && p->fixups[i].operand->block == fn->ninsns;
     if (!open) return;
     fn->insns = sgp_grow(p, fn->insns, fn->ninsns, &p->insn_capacity, sizeof *fn->insns);
     uint16_t is = (uint16_t)sg_rows[SG_OP_RET].is;
@@ -194,14 +192,12 @@ static uint32_t sort_blocks(struct sg_parser *p, const struct layout *layout, ui
 
 static bool only_leaves(const struct sg_function *fn, const struct sg_block *block) {
     const struct sg_insn *insn = &fn->insns[block->first];
-    return block->count == 1 && insn->guard < 0 &&
-           (insn->is & SG_P_ENDS_BLOCK) && (insn->is & SG_P_LEAVES);
+    return block->count == 1 && insn->guard < 0 && (insn->is & SG_P_ENDS_BLOCK) && (insn->is & SG_P_LEAVES);
 }
 
 // Blocks that only leave come right behind the entry. Lanes that fail a kernel's bounds check then
 // leave at once instead of waiting at its end, pending, while all the rest runs.
-static void leave_early(struct sg_parser *p, const struct layout *layout, uint32_t *order,
-                        uint32_t n) {
+static void leave_early(struct sg_parser *p, const struct layout *layout, uint32_t *order, uint32_t n) {
     uint32_t *sorted = sgp_scratch(p, n, sizeof *sorted), count = 0;
     for (uint32_t i = 0; i < n; i++)
         if (i == 0 || only_leaves(p->fn, &layout->blocks[order[i]])) sorted[count++] = order[i];

@@ -300,16 +300,33 @@ static bool is_scalar(const struct match *m, const struct sg_operand *operand, u
     const struct sg_insn *insn = m->insn;
     switch (kind) {
     case TYPE:
-    case LOOSE: *type = insn->type; return true;
-    case TYPE2: *type = insn->type2; return true;
-    case DOUBLED: *type = insn->flags & SG_F_WIDE ? doubled(insn->type) : insn->type; return true;
-    case B16: *type = SG_B16; return true;
+    case LOOSE:
+        *type = insn->type;
+        return true;
+    case TYPE2:
+        *type = insn->type2;
+        return true;
+    case DOUBLED:
+        *type = insn->flags & SG_F_WIDE ? doubled(insn->type) : insn->type;
+        return true;
+    case B16:
+        *type = SG_B16;
+        return true;
     case CONSTANT:
-    case U32: *type = SG_U32; return true;
-    case U64: *type = SG_U64; return true;
-    case PHASE: *type = insn->flags & SG_F_PARITY ? SG_U32 : SG_B64; return true;
-    case U32_OR_PRED: *type = SG_U32; return !is_predicate(m, operand);
-    default: return false;
+    case U32:
+        *type = SG_U32;
+        return true;
+    case U64:
+        *type = SG_U64;
+        return true;
+    case PHASE:
+        *type = insn->flags & SG_F_PARITY ? SG_U32 : SG_B64;
+        return true;
+    case U32_OR_PRED:
+        *type = SG_U32;
+        return !is_predicate(m, operand);
+    default:
+        return false;
     }
 }
 
@@ -328,24 +345,51 @@ static void check_operand(struct match *m, struct sg_operand *operand, unsigned 
         return;
     }
     switch (kind) {
-    case MOVED: check_moved(m, operand, insn->type); break;
-    case LOOSE2: check_elements(m, operand, insn->type2, true); break;
-    case VECTOR: check_vector(m, operand, insn->type); break;
+    case MOVED:
+        check_moved(m, operand, insn->type);
+        break;
+    case LOOSE2:
+        check_elements(m, operand, insn->type2, true);
+        break;
+    case VECTOR:
+        check_vector(m, operand, insn->type);
+        break;
     case U32_OR_PRED:
-    case PRED: check_predicate(m, operand); break;
-    case VIDEO: check_video(m, operand); break;
-    case BASE: check_base(m, operand); break;
+    case PRED:
+        check_predicate(m, operand);
+        break;
+    case VIDEO:
+        check_video(m, operand);
+        break;
+    case BASE:
+        check_base(m, operand);
+        break;
     case ADDRESS:
         if (operand->kind != SG_OPND_ADDR) mismatch(m, "an address");
         break;
-    case LABEL: check_label(m, operand, false); break;
-    case TARGETS: check_label(m, operand, true); break;
-    case FRAGMENT: check_fragment(m, operand); break;
-    case HANDLE: check_handle(m, operand); break;
-    case COORDINATES: check_coordinates(m, operand); break;
-    case ELEMENTS2: check_elements(m, operand, insn->type2, false); break;
-    case OFFSETS: check_elements(m, operand, SG_B32, false); break;
-    default: check_untyped(m, operand);
+    case LABEL:
+        check_label(m, operand, false);
+        break;
+    case TARGETS:
+        check_label(m, operand, true);
+        break;
+    case FRAGMENT:
+        check_fragment(m, operand);
+        break;
+    case HANDLE:
+        check_handle(m, operand);
+        break;
+    case COORDINATES:
+        check_coordinates(m, operand);
+        break;
+    case ELEMENTS2:
+        check_elements(m, operand, insn->type2, false);
+        break;
+    case OFFSETS:
+        check_elements(m, operand, SG_B32, false);
+        break;
+    default:
+        check_untyped(m, operand);
     }
 }
 

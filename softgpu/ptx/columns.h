@@ -19,9 +19,9 @@ enum {
     LAYOUT = 1 << 10,
     GEOMETRY = 1 << 11, // of textures
     QUERY = 1 << 12,
-    BOUNDS = 1 << 13, // what is done outside of a surface
-    EMPTY = 1 << 14,  // .sync and others without meaning here
-    FENCED = 1 << 15, // what a fence is for, dropped
+    BOUNDS = 1 << 13,     // what is done outside of a surface
+    EMPTY = 1 << 14,      // .sync and others without meaning here
+    FENCED = 1 << 15,     // what a fence is for, dropped
     TWO_SPACES = 1 << 16, // the destination's and the source's
 };
 
@@ -42,7 +42,7 @@ enum {
 #define TF32 BIT(TF32)
 #define NIBBLES (BIT(B1) | BIT(B4) | BIT(U4) | BIT(S4))
 #define NARROW                                                                                                         \
-    (BIT(E4M3) | BIT(E5M2) | BIT(E4M3X2) | BIT(E5M2X2) | BIT(E4M3X4) | BIT(E5M2X4) | BIT(E2M1X2) | BIT(E2M3X2) |      \
+    (BIT(E4M3) | BIT(E5M2) | BIT(E4M3X2) | BIT(E5M2X2) | BIT(E4M3X4) | BIT(E5M2X4) | BIT(E2M1X2) | BIT(E2M3X2) |       \
      BIT(E3M2X2) | BIT(E2M1X4) | BIT(E2M3X4) | BIT(E3M2X4) | BIT(UE8M0X2))
 #define NUMBERS (BYTES | INTS | FLOATS | HALVES | NARROW | TF32)
 #define IN_MEMORY (BITS | BYTES | INTS | FLOATS | BITS128 | HALVES)
@@ -50,23 +50,23 @@ enum {
 
 // .dst, .src, .rest: what an operand must be. All but those named otherwise are registers, or constants as sources.
 enum {
-    TYPE = 1,    // of the first type
-    TYPE2,       // of the second
-    MOVED,       // of the first type, as bits that are passed on
-    DOUBLED,     // of the first type, of twice its width under .wide
-    LOOSE,       // of the first type, registers may be wider
-    LOOSE2,      // of the second type, registers may be wider; or a vector of such
-    VECTOR,      // as many as the instruction's vector has, of the first type, registers may be wider
-    PRED,        // a predicate
+    TYPE = 1, // of the first type
+    TYPE2,    // of the second
+    MOVED,    // of the first type, as bits that are passed on
+    DOUBLED,  // of the first type, of twice its width under .wide
+    LOOSE,    // of the first type, registers may be wider
+    LOOSE2,   // of the second type, registers may be wider; or a vector of such
+    VECTOR,   // as many as the instruction's vector has, of the first type, registers may be wider
+    PRED,     // a predicate
     B16,
     U32,
     U64,
     PHASE, // of an mbarrier: its parity of 32 bits with .parity, else a state of 64
     U32_OR_PRED,
-    CONSTANT,    // of 32 bits, and no register
-    VIDEO,       // of 32 bits or parts of it
-    BASE,        // of the first type, or a variable's address
-    ADDRESS,     // in brackets
+    CONSTANT, // of 32 bits, and no register
+    VIDEO,    // of 32 bits or parts of it
+    BASE,     // of the first type, or a variable's address
+    ADDRESS,  // in brackets
     LABEL,
     TARGETS,     // a list of labels, by its name
     FRAGMENT,    // one or more registers of 32 bits, or of 64 for f64
@@ -82,14 +82,49 @@ enum {
 // .is, .flags and .varying_in
 enum {
 #define NAMED(name) name = SG_P_##name
-    NAMED(PURE), NAMED(UNIFORM), NAMED(READS), NAMED(WRITES), NAMED(WAITS), NAMED(BARRIER), NAMED(OF_CLUSTER),
-    NAMED(DIVERGES), NAMED(ENDS_BLOCK), NAMED(LEAVES), NAMED(COLLECTIVE), NAMED(SYNCHRONIZES),
+    NAMED(PURE),
+    NAMED(UNIFORM),
+    NAMED(READS),
+    NAMED(WRITES),
+    NAMED(WAITS),
+    NAMED(BARRIER),
+    NAMED(OF_CLUSTER),
+    NAMED(DIVERGES),
+    NAMED(ENDS_BLOCK),
+    NAMED(LEAVES),
+    NAMED(COLLECTIVE),
+    NAMED(SYNCHRONIZES),
 #undef NAMED
 #define NAMED(name) name = SG_F_##name
-    NAMED(FTZ), NAMED(SAT), NAMED(SATFINITE), NAMED(APPROX), NAMED(FULL), NAMED(HI), NAMED(LO), NAMED(WIDE), NAMED(CC),
-    NAMED(UNI), NAMED(NC), NAMED(CLAMP), NAMED(WRAP), NAMED(SHIFTAMT), NAMED(ALIGNED), NAMED(TO), NAMED(NAN),
-    NAMED(XORSIGN_ABS), NAMED(ABS), NAMED(RELU), NAMED(OOB), NAMED(NOFTZ), NAMED(TRANS), NAMED(PARITY),
-    NAMED(NOCOMPLETE), NAMED(NOINC), NAMED(READ), NAMED(POPC), NAMED(PO),
+    NAMED(FTZ),
+    NAMED(SAT),
+    NAMED(SATFINITE),
+    NAMED(APPROX),
+    NAMED(FULL),
+    NAMED(HI),
+    NAMED(LO),
+    NAMED(WIDE),
+    NAMED(CC),
+    NAMED(UNI),
+    NAMED(NC),
+    NAMED(CLAMP),
+    NAMED(WRAP),
+    NAMED(SHIFTAMT),
+    NAMED(ALIGNED),
+    NAMED(TO),
+    NAMED(NAN),
+    NAMED(XORSIGN_ABS),
+    NAMED(ABS),
+    NAMED(RELU),
+    NAMED(OOB),
+    NAMED(NOFTZ),
+    NAMED(TRANS),
+    NAMED(PARITY),
+    NAMED(NOCOMPLETE),
+    NAMED(NOINC),
+    NAMED(READ),
+    NAMED(POPC),
+    NAMED(PO),
 #undef NAMED
     GENERIC_SPACE = 1 << SG_GENERIC,
     LOCAL_SPACE = 1 << SG_LOCAL,

@@ -16,8 +16,7 @@ enum sg_space sgp_space_of_word(const struct sg_token *token) {
 static uint64_t parse_alignment(struct sg_parser *p) {
     uint64_t align = sgp_expect_int(p);
     if (align == 0 || (align & (align - 1)) || align > 4096)
-        sgp_fail(p, SG_INVALID_PTX, "alignment %llu is no power of two up to 4096",
-                 (unsigned long long)align);
+        sgp_fail(p, SG_INVALID_PTX, "alignment %llu is no power of two up to 4096", (unsigned long long)align);
     return align;
 }
 
@@ -75,8 +74,7 @@ static struct head parse_head(struct sg_parser *p) {
         } else if (p->tok.kind == SG_TOK_DOT && head.type == SG_NONE) {
             head.type = sgp_expect_type(p);
         } else if (p->tok.kind == SG_TOK_DOT) {
-            sgp_fail(p, SG_INVALID_PTX, "'%.*s' does not belong in a declaration",
-                     (int)p->tok.length, p->tok.text);
+            sgp_fail(p, SG_INVALID_PTX, "'%.*s' does not belong in a declaration", (int)p->tok.length, p->tok.text);
         } else {
             break;
         }
@@ -110,14 +108,12 @@ static void reserve(struct sg_parser *p, struct init *init, uint64_t size) {
     init->capacity = grown;
 }
 
-static void add_reloc(struct sg_parser *p, struct init *init, uint64_t offset, bool generic,
-                      uint64_t mask) {
+static void add_reloc(struct sg_parser *p, struct init *init, uint64_t offset, bool generic, uint64_t mask) {
     struct sg_token name = sgp_expect_name(p);
     int64_t addend = 0;
     if (generic) sgp_expect(p, ')');
     if (sgp_at(p, '+') || sgp_at(p, '-')) addend = sgp_parse_int_const(p);
-    init->relocs =
-        sgp_grow(p, init->relocs, init->nrelocs, &init->reloc_capacity, sizeof *init->relocs);
+    init->relocs = sgp_grow(p, init->relocs, init->nrelocs, &init->reloc_capacity, sizeof *init->relocs);
     init->relocs[init->nrelocs++] = (struct sg_reloc){
         .offset = offset,
         .addend = addend,
@@ -158,8 +154,8 @@ static void parse_scalar(struct sg_parser *p, struct init *init, uint64_t offset
 }
 
 // Elements at one nesting level; `extents[0]` is this level's, 0 for an unsized first dimension.
-static uint64_t parse_level(struct sg_parser *p, struct init *init, uint64_t offset,
-                            const uint64_t *strides, const uint64_t *extents, unsigned levels) {
+static uint64_t parse_level(struct sg_parser *p, struct init *init, uint64_t offset, const uint64_t *strides,
+                            const uint64_t *extents, unsigned levels) {
     if (p->depth + 1 > SG_MAX_INIT_DEPTH) sgp_fail(p, SG_INVALID_PTX, "initializer too deep");
     p->depth++;
     uint64_t count = 0;
@@ -176,15 +172,13 @@ static uint64_t parse_level(struct sg_parser *p, struct init *init, uint64_t off
             uint64_t per = strides[0] / init->element;
             uint64_t first = flat;
             do {
-                if (limit && flat >= limit * per)
-                    sgp_fail(p, SG_INVALID_PTX, "more initializers than elements");
+                if (limit && flat >= limit * per) sgp_fail(p, SG_INVALID_PTX, "more initializers than elements");
                 parse_scalar(p, init, offset + flat * init->element);
                 flat++;
             } while (per > 1 && flat % per && sgp_at(p, ',') && (sgp_advance(p), !sgp_at(p, '{')));
             count += (flat - first + per - 1) / per;
         }
-        if (extents[0] && count > extents[0])
-            sgp_fail(p, SG_INVALID_PTX, "more initializers than elements");
+        if (extents[0] && count > extents[0]) sgp_fail(p, SG_INVALID_PTX, "more initializers than elements");
         if (!sgp_accept(p, ',')) break;
     }
     sgp_expect(p, '}');
@@ -204,9 +198,7 @@ void sgp_resolve_relocs(struct sg_parser *p) {
         struct sg_token *name = &p->pending[i].name;
         p->tok = *name;
         struct sg_symbol *sym = sgp_map_get(&p->unit->names, name->text, name->length);
-        if (!sym)
-            sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s' in an initializer", (int)name->length,
-                     name->text);
+        if (!sym) sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s' in an initializer", (int)name->length, name->text);
         p->pending[i].reloc->sym = sym;
     }
     p->npending = 0;
@@ -222,12 +214,10 @@ struct dims {
 
 static void parse_dims(struct sg_parser *p, struct dims *dims, const struct head *head) {
     while (sgp_accept(p, '[')) {
-        if (dims->count == SG_MAX_INIT_DEPTH - 2)
-            sgp_fail(p, SG_INVALID_PTX, "too many dimensions");
+        if (dims->count == SG_MAX_INIT_DEPTH - 2) sgp_fail(p, SG_INVALID_PTX, "too many dimensions");
         int64_t extent = sgp_at(p, ']') ? 0 : sgp_parse_int_const(p);
         if (extent < 0) sgp_fail(p, SG_INVALID_PTX, "an array of negative extent");
-        if (extent == 0 && dims->count)
-            sgp_fail(p, SG_INVALID_PTX, "an inner dimension without extent");
+        if (extent == 0 && dims->count) sgp_fail(p, SG_INVALID_PTX, "an inner dimension without extent");
         if (extent == 0) dims->unsized = true;
         dims->extent[dims->count++] = (uint64_t)extent;
         sgp_expect(p, ']');
@@ -257,8 +247,8 @@ static void parse_initializer(struct sg_parser *p, struct sg_symbol *sym, const 
     finish_relocs(p, &init);
 }
 
-static struct sg_symbol *new_symbol(struct sg_parser *p, enum sg_space space,
-                                    const struct head *head, const struct sg_token *name) {
+static struct sg_symbol *new_symbol(struct sg_parser *p, enum sg_space space, const struct head *head,
+                                    const struct sg_token *name) {
     struct sg_symbol *sym = sgp_alloc(p, 1, sizeof *sym);
     sym->name = sgp_copy_name(p, name);
     sym->line = name->line;

@@ -8,8 +8,7 @@ static struct sg_const integer(int64_t value, bool is_unsigned) {
 }
 
 static void need_int(struct sg_parser *p, struct sg_const value) {
-    if (value.kind != SG_TOK_INT)
-        sgp_fail(p, SG_INVALID_PTX, "floating constants have no operators but unary minus");
+    if (value.kind != SG_TOK_INT) sgp_fail(p, SG_INVALID_PTX, "floating constants have no operators but unary minus");
 }
 
 static struct sg_const primary(struct sg_parser *p) {
@@ -21,8 +20,8 @@ static struct sg_const primary(struct sg_parser *p) {
     if (sgp_accept_word(p, "WARP_SZ")) return integer(32, false);
     if (!sgp_accept(p, '(')) {
         if (tok.kind == SG_TOK_END) sgp_fail(p, SG_INVALID_PTX, "the text ends in an expression");
-        sgp_fail(p, SG_INVALID_PTX, "a constant expected at '%.*s'",
-                 (int)(tok.length < 60 ? tok.length : 60), tok.text);
+        sgp_fail(p, SG_INVALID_PTX, "a constant expected at '%.*s'", (int)(tok.length < 60 ? tok.length : 60),
+                 tok.text);
     }
     if (sgp_at_word(p, ".s64") || sgp_at_word(p, ".u64")) { // a cast
         bool is_unsigned = sgp_at_word(p, ".u64");
@@ -165,8 +164,7 @@ uint64_t sgp_const_bits(struct sg_parser *p, struct sg_const value, enum sg_type
     unsigned bytes = sg_type_bytes(type);
     if (value.kind == SG_TOK_INT) {
         if (type == SG_F32 || type == SG_F64)
-            sgp_fail(p, SG_INVALID_PTX, "an integer constant where .%s is wanted",
-                     sg_type_name(type));
+            sgp_fail(p, SG_INVALID_PTX, "an integer constant where .%s is wanted", sg_type_name(type));
         if (type == SG_PRED) return value.value != 0;
         uint64_t bits = truncate_bits(value.value, bytes);
         if (sg_type_is_signed(type) && bytes < 8)

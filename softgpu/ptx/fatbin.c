@@ -109,8 +109,7 @@ int sg_fatbin_next(const void *fatbin, size_t size, uint64_t *offset, struct sg_
     if (*offset > body || body - *offset < ENTRY_BYTES) return -1;
     const uint8_t *e = p + header + *offset;
     uint64_t left = body - *offset, entry_header = get32(e + 4), stored = get64(e + 8);
-    if (entry_header < ENTRY_BYTES || entry_header > left || stored > left - entry_header)
-        return -1;
+    if (entry_header < ENTRY_BYTES || entry_header > left || stored > left - entry_header) return -1;
     *entry = (struct sg_fat_entry){
         .kind = get16(e),
         .sm = get32(e + 28),
@@ -139,8 +138,7 @@ static bool better(const struct sg_fat_entry *a, const struct sg_fat_entry *b) {
 
 // ---- payloads -------------------------------------------------------------------------------
 
-static enum sg_code unpack(const struct sg_fat_entry *entry, struct sg_text *text, void **owned,
-                           struct sg_diag *diag) {
+static enum sg_code unpack(const struct sg_fat_entry *entry, struct sg_text *text, void **owned, struct sg_diag *diag) {
     uint64_t flags = entry->flags & (FLAG_OLD_COMPRESSION | FLAG_LZ4 | FLAG_ZSTD);
     if (flags == 0) {
         *text = (struct sg_text){(const char *)entry->payload, entry->stored};
@@ -148,20 +146,18 @@ static enum sg_code unpack(const struct sg_fat_entry *entry, struct sg_text *tex
     }
     if (flags == FLAG_OLD_COMPRESSION)
         return fail(diag, SG_INVALID_IMAGE, "the PTX is compressed in a form older than CUDA 11");
-    if (entry->uncompressed == 0 || entry->uncompressed > SG_MAX_TEXT_BYTES ||
-        entry->compressed == 0)
+    if (entry->uncompressed == 0 || entry->uncompressed > SG_MAX_TEXT_BYTES || entry->compressed == 0)
         return fail(diag, SG_INVALID_IMAGE, "PTX of %llu bytes compressed to %llu",
                     (unsigned long long)entry->uncompressed, (unsigned long long)entry->compressed);
     char *memory = malloc(entry->uncompressed);
     if (!memory) return fail(diag, SG_NO_MEMORY, "out of memory");
     bool ok;
     if (flags & FLAG_ZSTD) {
-        size_t got =
-            ZSTD_decompress(memory, entry->uncompressed, entry->payload, entry->compressed);
+        size_t got = ZSTD_decompress(memory, entry->uncompressed, entry->payload, entry->compressed);
         ok = !ZSTD_isError(got) && got == entry->uncompressed;
     } else {
-        int got = LZ4_decompress_safe((const char *)entry->payload, memory, (int)entry->compressed,
-                                      (int)entry->uncompressed);
+        int got =
+            LZ4_decompress_safe((const char *)entry->payload, memory, (int)entry->compressed, (int)entry->uncompressed);
         ok = got >= 0 && (uint64_t)got == entry->uncompressed;
     }
     if (!ok) {
@@ -173,8 +169,8 @@ static enum sg_code unpack(const struct sg_fat_entry *entry, struct sg_text *tex
     return SG_OK;
 }
 
-static enum sg_code choose(const struct sg_text *part, unsigned capability, struct sg_text *text,
-                           void **owned, struct sg_diag *diag) {
+static enum sg_code choose(const struct sg_text *part, unsigned capability, struct sg_text *text, void **owned,
+                           struct sg_diag *diag) {
     struct sg_fat_entry entry, best = {0};
     uint64_t offset = 0;
     unsigned highest = 0;
@@ -186,8 +182,7 @@ static enum sg_code choose(const struct sg_text *part, unsigned capability, stru
     if (more < 0) return fail(diag, SG_INVALID_IMAGE, "a fat binary's entries overrun it");
     if (best.kind) return unpack(&best, text, owned, diag);
     if (highest)
-        return fail(diag, SG_NO_BINARY_FOR_GPU, "its PTX is for sm_%u, the device is sm_%u",
-                    highest, capability);
+        return fail(diag, SG_NO_BINARY_FOR_GPU, "its PTX is for sm_%u, the device is sm_%u", highest, capability);
     return fail(diag, SG_NO_BINARY_FOR_GPU, "it holds machine code only");
 }
 
@@ -198,15 +193,13 @@ void sg_fatbin_registers(const struct sg_text *fatbin, unsigned capability, stru
     uint64_t offset = 0;
     void *owned = NULL;
     while (sg_fatbin_next(fatbin->bytes, fatbin->size, &offset, &entry) > 0)
-        if (entry.kind == KIND_ELF && entry.sm <= capability && (best.kind == 0 || better(&entry, &best)))
-            best = entry;
-    if (best.kind && unpack(&best, &elf, &owned, &unused) == SG_OK)
-        sg_registers_add(registers, elf.bytes, elf.size);
+        if (entry.kind == KIND_ELF && entry.sm <= capability && (best.kind == 0 || better(&entry, &best))) best = entry;
+    if (best.kind && unpack(&best, &elf, &owned, &unused) == SG_OK) sg_registers_add(registers, elf.bytes, elf.size);
     free(owned);
 }
 
-static enum sg_code open_part(const struct sg_text *part, unsigned capability, struct sg_text *text,
-                              void **owned, struct sg_diag *diag) {
+static enum sg_code open_part(const struct sg_text *part, unsigned capability, struct sg_text *text, void **owned,
+                              struct sg_diag *diag) {
     switch (sg_image_kind(part->bytes, part->size)) {
     case SG_IMAGE_PTX:
         *text = *part;
@@ -220,12 +213,11 @@ static enum sg_code open_part(const struct sg_text *part, unsigned capability, s
     }
 }
 
-enum sg_code sg_image_open(const struct sg_text *parts, size_t nparts, unsigned capability,
-                           struct sg_image *image, struct sg_diag *diag) {
+enum sg_code sg_image_open(const struct sg_text *parts, size_t nparts, unsigned capability, struct sg_image *image,
+                           struct sg_diag *diag) {
     *diag = (struct sg_diag){0};
     *image = (struct sg_image){0};
-    if (nparts == 0 || nparts > MAX_PARTS)
-        return fail(diag, SG_INVALID_IMAGE, "an image of %zu parts", nparts);
+    if (nparts == 0 || nparts > MAX_PARTS) return fail(diag, SG_INVALID_IMAGE, "an image of %zu parts", nparts);
     image->texts = calloc(nparts, sizeof *image->texts);
     image->owned = calloc(nparts, sizeof *image->owned);
     image->count = nparts;
@@ -251,8 +243,7 @@ static enum sg_code open_list(const void *const *list, unsigned capability, stru
     return code;
 }
 
-enum sg_code sg_image_open_memory(const void *data, unsigned capability, struct sg_image *image,
-                                  struct sg_diag *diag) {
+enum sg_code sg_image_open_memory(const void *data, unsigned capability, struct sg_image *image, struct sg_diag *diag) {
     const void *list[2] = {data, NULL};
     *image = (struct sg_image){0};
     if (!data) return fail(diag, SG_INVALID_IMAGE, "no image");

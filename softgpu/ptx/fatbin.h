@@ -18,13 +18,7 @@ struct sg_fat_wrapper {
     const void *const *more; // version 2: NULL-terminated list of the pre-link fat binaries
 };
 
-enum sg_image_kind {
-    SG_IMAGE_UNKNOWN,
-    SG_IMAGE_WRAPPER,
-    SG_IMAGE_FATBIN,
-    SG_IMAGE_ELF,
-    SG_IMAGE_PTX
-};
+enum sg_image_kind { SG_IMAGE_UNKNOWN, SG_IMAGE_WRAPPER, SG_IMAGE_FATBIN, SG_IMAGE_ELF, SG_IMAGE_PTX };
 
 // By the first bytes; `size` may be as little as 4.
 enum sg_image_kind sg_image_kind(const void *image, size_t size);
@@ -48,11 +42,10 @@ struct sg_image {
 // architecture only ("a") need that very one, entries for a family ("f") the same major and no
 // higher minor. SG_NO_BINARY_FOR_GPU if a part has no PTX for the device, SG_INVALID_IMAGE if it is
 // corrupt.
-enum sg_code sg_image_open(const struct sg_text *parts, size_t nparts, unsigned capability,
-                           struct sg_image *image, struct sg_diag *diag);
+enum sg_code sg_image_open(const struct sg_text *parts, size_t nparts, unsigned capability, struct sg_image *image,
+                           struct sg_diag *diag);
 // The same for an image in this process, with or without its wrapper.
-enum sg_code sg_image_open_memory(const void *data, unsigned capability, struct sg_image *image,
-                                  struct sg_diag *diag);
+enum sg_code sg_image_open_memory(const void *data, unsigned capability, struct sg_image *image, struct sg_diag *diag);
 void sg_image_close(struct sg_image *image);
 
 // Adds what the machine code in a fat binary for the highest SM not above the capability tells, if there is any.

@@ -50,8 +50,7 @@ struct closure {
     struct sg_map seen;
 };
 
-static enum sg_code add(struct sg_function *kernel, struct closure *closure,
-                        struct sg_function *fn) {
+static enum sg_code add(struct sg_function *kernel, struct closure *closure, struct sg_function *fn) {
     struct sg_arena *arena = &kernel->module->priv->arena;
     // Keyed by address: functions of different texts may share a name.
     const char *key = (const char *)&fn->sym->function;
@@ -71,8 +70,7 @@ static enum sg_code add(struct sg_function *kernel, struct closure *closure,
 
 // Everything the kernel may call. An indirect call may reach every function of the module.
 // Functions that no text defines are the executor's to provide.
-static enum sg_code close_calls(struct sg_function *kernel, struct closure *closure,
-                                struct sg_diag *diag) {
+static enum sg_code close_calls(struct sg_function *kernel, struct closure *closure, struct sg_diag *diag) {
     struct sg_module *module = kernel->module;
     enum sg_code code = add(kernel, closure, kernel);
     bool indirect = false;
@@ -122,14 +120,12 @@ static void use_shared(struct shared_layout *layout, struct sg_symbol *sym) {
     } else {
         layout->bytes = (layout->bytes + sym->align - 1) & ~(sym->align - 1);
     }
-    kernel->shared[kernel->nshared++] =
-        (struct sg_shared_use){sym, (uint32_t)(sym->dynamic ? 0 : layout->bytes)};
+    kernel->shared[kernel->nshared++] = (struct sg_shared_use){sym, (uint32_t)(sym->dynamic ? 0 : layout->bytes)};
     if (!sym->dynamic) layout->bytes += sym->size;
     if (layout->bytes > UINT32_MAX / 2) layout->code = SG_INVALID_PTX;
 }
 
-static enum sg_code lay_out_shared(struct sg_function *kernel, const struct closure *closure,
-                                   struct sg_diag *diag) {
+static enum sg_code lay_out_shared(struct sg_function *kernel, const struct closure *closure, struct sg_diag *diag) {
     struct shared_layout layout = {.kernel = kernel, .dynamic_align = 16};
     kernel->nshared = 0; // a failed attempt may have left some
     for (uint32_t f = 0; f < closure->n; f++) {
@@ -142,8 +138,7 @@ static enum sg_code lay_out_shared(struct sg_function *kernel, const struct clos
         }
     }
     kernel->shared_bytes = (uint32_t)layout.bytes;
-    kernel->dynamic_offset =
-        (uint32_t)((layout.bytes + layout.dynamic_align - 1) & ~(layout.dynamic_align - 1));
+    kernel->dynamic_offset = (uint32_t)((layout.bytes + layout.dynamic_align - 1) & ~(layout.dynamic_align - 1));
     for (uint32_t i = 0; i < kernel->nshared; i++)
         if (kernel->shared[i].sym->dynamic) kernel->shared[i].offset = kernel->dynamic_offset;
     if (layout.code != SG_OK) {
@@ -174,8 +169,7 @@ enum sg_code sg_kernel_prepare(struct sg_function *kernel, struct sg_diag *diag)
     return code;
 }
 
-bool sg_shared_offset(const struct sg_function *kernel, const struct sg_symbol *sym,
-                      uint32_t *offset) {
+bool sg_shared_offset(const struct sg_function *kernel, const struct sg_symbol *sym, uint32_t *offset) {
     for (uint32_t i = 0; i < kernel->nshared; i++)
         if (kernel->shared[i].sym == sym->definition) {
             *offset = kernel->shared[i].offset;

@@ -4,8 +4,7 @@
 static enum sg_op find_op(const struct sg_token *token) {
     for (int op = SG_OP_NONE + 1; op < SG_OP_COUNT; op++) {
         const char *name = sg_rows[op].name;
-        if (name[0] == token->text[0] && strlen(name) == token->length &&
-            !memcmp(name, token->text, token->length))
+        if (name[0] == token->text[0] && strlen(name) == token->length && !memcmp(name, token->text, token->length))
             return op;
     }
     return SG_OP_NONE;
@@ -17,8 +16,7 @@ static enum sg_op find_op(const struct sg_token *token) {
 static void parse_bracketed(struct sg_parser *p, struct sg_operands *operands) {
     unsigned first = operands->n;
     do {
-        if (operands->n - first == 2)
-            sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "a sampler apart from the texture");
+        if (operands->n - first == 2) sgp_fail(p, SG_UNSUPPORTED_INSTRUCTION, "a sampler apart from the texture");
         if (operands->n == SGP_MAX_OPERANDS) sgp_fail(p, SG_INVALID_PTX, "too many operands");
         sgp_parse_operand(p, &operands->list[operands->n++]);
     } while (sgp_accept(p, ','));
@@ -44,8 +42,7 @@ static void parse_operands(struct sg_parser *p, struct sg_operands *operands, co
     if (!sgp_at(p, ';')) sgp_expect(p, ';');
 }
 
-static void store_operands(struct sg_parser *p, struct sg_insn *insn, struct sg_operands *operands,
-                           unsigned ndst) {
+static void store_operands(struct sg_parser *p, struct sg_insn *insn, struct sg_operands *operands, unsigned ndst) {
     struct sg_operand *all = sgp_alloc(p, operands->n ? operands->n : 1, sizeof *all);
     memcpy(all, operands->list, operands->n * sizeof *all);
     for (unsigned i = 0; i < operands->n; i++)
@@ -69,8 +66,7 @@ static void parse_typed(struct sg_parser *p, struct sg_words *state) {
 
 // ---- the whole ------------------------------------------------------------------------------
 
-static void parse_words(struct sg_parser *p, const struct sg_token *mnemonic,
-                        struct sg_words *state) {
+static void parse_words(struct sg_parser *p, const struct sg_token *mnemonic, struct sg_words *state) {
     struct sg_insn *insn = state->insn;
     insn->op = find_op(mnemonic);
     if (insn->op == SG_OP_NONE)
@@ -89,8 +85,8 @@ static void parse_words(struct sg_parser *p, const struct sg_token *mnemonic,
 // The form is the run of characters that mnemonics and dotted words are made of.
 static uint32_t form_length(const struct sg_parser *p, const char *form) {
     const char *c = form;
-    while (c < p->lexer.end && ((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ||
-                                (*c >= 'A' && *c <= 'Z') || *c == '_' || *c == '.' || *c == ':'))
+    while (c < p->lexer.end && ((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') ||
+                                *c == '_' || *c == '.' || *c == ':'))
         c++;
     return (uint32_t)(c - form);
 }
@@ -100,8 +96,7 @@ struct form {
     struct sg_insn insn;
 };
 
-static void parse_form(struct sg_parser *p, const struct sg_token *mnemonic,
-                       struct sg_words *state) {
+static void parse_form(struct sg_parser *p, const struct sg_token *mnemonic, struct sg_words *state) {
     struct sg_map *forms = &p->module->priv->forms;
     uint32_t length = form_length(p, mnemonic->text);
     struct form *known = sgp_map_get(forms, mnemonic->text, length);
@@ -129,12 +124,10 @@ static void parse_form(struct sg_parser *p, const struct sg_token *mnemonic,
     if (c != p->tok.text) return;
     struct form *form = sgp_alloc(p, 1, sizeof *form);
     *form = (struct form){*state, *state->insn};
-    if (sgp_map_put(forms, p->arena, mnemonic->text, length, form))
-        sgp_fail(p, SG_NO_MEMORY, "out of memory");
+    if (sgp_map_put(forms, p->arena, mnemonic->text, length, form)) sgp_fail(p, SG_NO_MEMORY, "out of memory");
 }
 
-void sgp_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
-                    bool guard_neg) {
+void sgp_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard, bool guard_neg) {
     struct sg_insn insn = {0};
     struct sg_words state = {.insn = &insn};
     parse_form(p, mnemonic, &state);

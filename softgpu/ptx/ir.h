@@ -23,11 +23,11 @@
 // ---- limits, in one place -------------------------------------------------------------------
 
 enum {
-    SG_MAX_SCOPES = 64,     // nested { } inside one body
-    SG_MAX_VECTOR = 64,     // elements of one { } operand (wmma/mma fragments are the longest)
-    SG_MAX_EXPR_DEPTH = 64, // nesting of constant expressions
-    SG_MAX_INIT_DEPTH = 16, // nesting of initializer braces and array dimensions
-    SG_MAX_REGS = 1 << 20,  // registers of one function
+    SG_MAX_SCOPES = 64,             // nested { } inside one body
+    SG_MAX_VECTOR = 64,             // elements of one { } operand (wmma/mma fragments are the longest)
+    SG_MAX_EXPR_DEPTH = 64,         // nesting of constant expressions
+    SG_MAX_INIT_DEPTH = 16,         // nesting of initializer braces and array dimensions
+    SG_MAX_REGS = 1 << 20,          // registers of one function
     SG_MAX_BRANCH_TARGETS = 16384,  // of one brx.idx
     SG_MAX_PARAMS = 4096,           // parameters of one function
     SG_MAX_FRAME_BYTES = 512 << 10, // .local, and .param, of one function; as on a GPU
@@ -647,8 +647,8 @@ struct sg_symbol {
     bool visible, weak, common, managed;
     bool dynamic; // extern .shared array without a size
     bool function_scope;
-    bool entry_param; // SG_PARAM: a kernel's own parameter, at `offset` in the launch's parameter
-                      // buffer; all other SG_PARAM symbols live in the per-thread .param frame
+    bool entry_param;     // SG_PARAM: a kernel's own parameter, at `offset` in the launch's parameter
+                          // buffer; all other SG_PARAM symbols live in the per-thread .param frame
     uint64_t size, align; // bytes; size 0 for dynamic
     uint64_t offset;      // SG_LOCAL, SG_PARAM: in the function's frame
     const uint8_t *init;  // init_size bytes, NULL if none; the rest is zero
@@ -700,8 +700,7 @@ enum sg_code sg_function_parse(struct sg_function *fn, struct sg_diag *diag);
 // Parses a kernel and everything it may call, and lays out its shared memory.
 enum sg_code sg_kernel_prepare(struct sg_function *kernel, struct sg_diag *diag);
 // Offset of a shared variable in a prepared kernel's window; false if the kernel does not use it.
-bool sg_shared_offset(const struct sg_function *kernel, const struct sg_symbol *sym,
-                      uint32_t *offset);
+bool sg_shared_offset(const struct sg_function *kernel, const struct sg_symbol *sym, uint32_t *offset);
 
 // Register width in bytes a type needs (predicates: 1), 0 for SG_NONE.
 unsigned sg_type_bytes(enum sg_type type);

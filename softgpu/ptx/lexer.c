@@ -60,8 +60,7 @@ void sgp_lex_skip_line(struct sg_lexer *lexer) {
 
 bool sgp_lex_skip_braces(struct sg_lexer *lexer) {
     // Only these bytes matter; strings and comments may hold braces that do not count.
-    static const uint8_t stops[256] = {
-        [0] = 1, ['{'] = 1, ['}'] = 1, ['"'] = 1, ['/'] = 1, ['\n'] = 1};
+    static const uint8_t stops[256] = {[0] = 1, ['{'] = 1, ['}'] = 1, ['"'] = 1, ['/'] = 1, ['\n'] = 1};
     uint32_t depth = 1;
     const char *p = lexer->next, *end = lexer->end;
     while (p < end) {
@@ -260,6 +259,6 @@ struct sg_token sgp_lex(struct sg_lexer *lexer) {
 }
 
 bool sgp_token_is(const struct sg_token *token, const char *text) {
-    return (token->kind == SG_TOK_NAME || token->kind == SG_TOK_DOT) &&
-           strlen(text) == token->length && !memcmp(token->text, text, token->length);
+    return (token->kind == SG_TOK_NAME || token->kind == SG_TOK_DOT) && strlen(text) == token->length &&
+           !memcmp(token->text, text, token->length);
 }

@@ -15,7 +15,7 @@ enum sg_token_kind {
     SG_TOK_F64,    // value: the bits, from 0d... or a decimal fraction
     SG_TOK_STRING, // the text excludes the quotes; escapes are left as they are
     SG_TOK_PUNCT,  // punct: a character, or a SG_P_ value for two of them
-    SG_TOK_BAD, // what is no token: an unknown character, a bad number, an open comment or string
+    SG_TOK_BAD,    // what is no token: an unknown character, a bad number, an open comment or string
 };
 
 enum sg_punct { SG_P_SHL = 256, SG_P_SHR, SG_P_LE, SG_P_GE, SG_P_EQ, SG_P_NE, SG_P_AND, SG_P_OR };

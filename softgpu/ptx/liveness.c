@@ -1,8 +1,7 @@
 // Which registers are live where, and which definitions need blending.
 #include "parser.h"
 
-static void visit_operand(const struct sg_operand *operand, bool addresses_only, sg_visit_reg visit,
-                          void *context) {
+static void visit_operand(const struct sg_operand *operand, bool addresses_only, sg_visit_reg visit, void *context) {
     if (operand->kind == SG_OPND_ADDR && operand->reg >= 0) visit(context, operand->reg);
     if (addresses_only) return;
     if (operand->kind == SG_OPND_REG) visit(context, operand->reg);

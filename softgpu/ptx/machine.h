@@ -11,7 +11,7 @@ struct sg_registers {
     struct sg_register_count {
         char *name;
         uint32_t count; // 32-bit registers a thread
-    } *function;
+    } * function;
     size_t n, room;
 };
 

@@ -8,26 +8,23 @@
 
 static void list_symbol(struct sg_parser *p, struct sg_symbol *sym) {
     struct sg_module *module = p->module;
-    module->symbols = sgp_grow(p, module->symbols, module->nsymbols, &module->priv->symbol_capacity,
-                               sizeof *module->symbols);
+    module->symbols =
+        sgp_grow(p, module->symbols, module->nsymbols, &module->priv->symbol_capacity, sizeof *module->symbols);
     module->symbols[module->nsymbols++] = sym;
 }
 
 static void put(struct sg_parser *p, struct sg_map *map, struct sg_symbol *sym) {
-    if (sgp_map_put(map, p->arena, sym->name, strlen(sym->name), sym))
-        sgp_fail(p, SG_NO_MEMORY, "out of memory");
+    if (sgp_map_put(map, p->arena, sym->name, strlen(sym->name), sym)) sgp_fail(p, SG_NO_MEMORY, "out of memory");
 }
 
 static bool same_shape(const struct sg_symbol *a, const struct sg_symbol *b) {
     if (a->space != b->space) return false;
-    return a->space == SG_FUNC || a->size == b->size || a->dynamic || b->dynamic || !a->size ||
-           !b->size;
+    return a->space == SG_FUNC || a->size == b->size || a->dynamic || b->dynamic || !a->size || !b->size;
 }
 
 // A second declaration of a name in one text: one may define what others only declare.
 static void merge(struct sg_parser *p, struct sg_symbol *old, struct sg_symbol *sym) {
-    if (!same_shape(old, sym))
-        sgp_fail(p, SG_INVALID_PTX, "'%s' is declared twice, differently", sym->name);
+    if (!same_shape(old, sym)) sgp_fail(p, SG_INVALID_PTX, "'%s' is declared twice, differently", sym->name);
     if (!old->external && !sym->external && !old->weak && !sym->weak && !old->common)
         sgp_fail(p, SG_INVALID_PTX, "'%s' is defined twice", sym->name);
     if (old->external && !sym->external) {
@@ -126,8 +123,7 @@ static void parse_function_directives(struct sg_parser *p, struct sg_function *f
     }
 }
 
-static struct sg_symbol *function_symbol(struct sg_parser *p, const struct sg_token *name,
-                                         struct sg_linkage linkage) {
+static struct sg_symbol *function_symbol(struct sg_parser *p, const struct sg_token *name, struct sg_linkage linkage) {
     struct sg_symbol *sym = sgp_alloc(p, 1, sizeof *sym);
     sym->name = sgp_copy_name(p, name);
     sym->space = SG_FUNC;
@@ -141,11 +137,10 @@ static struct sg_symbol *function_symbol(struct sg_parser *p, const struct sg_to
 }
 
 // A declaration and the definition of one function share one sg_function, filled by the latter.
-static struct sg_function *declare_function(struct sg_parser *p, const struct sg_token *name,
-                                            struct sg_linkage linkage, bool has_body) {
+static struct sg_function *declare_function(struct sg_parser *p, const struct sg_token *name, struct sg_linkage linkage,
+                                            bool has_body) {
     struct sg_symbol *sym = sgp_map_get(&p->unit->names, name->text, name->length);
-    if (sym && sym->space != SG_FUNC)
-        sgp_fail(p, SG_INVALID_PTX, "'%s' is both a variable and a function", sym->name);
+    if (sym && sym->space != SG_FUNC) sgp_fail(p, SG_INVALID_PTX, "'%s' is both a variable and a function", sym->name);
     if (sym && has_body && sym->function->body)
         sgp_fail(p, SG_INVALID_PTX, "function '%s' is defined twice", sym->name);
     if (sym) {
@@ -162,8 +157,8 @@ static struct sg_function *declare_function(struct sg_parser *p, const struct sg
     fn->sym = sym;
     sym->function = fn;
     struct sg_module *module = p->module;
-    module->functions = sgp_grow(p, module->functions, module->nfunctions,
-                                 &module->priv->function_capacity, sizeof *module->functions);
+    module->functions =
+        sgp_grow(p, module->functions, module->nfunctions, &module->priv->function_capacity, sizeof *module->functions);
     module->functions[module->nfunctions++] = fn;
     return fn;
 }
@@ -172,8 +167,7 @@ static void index_body(struct sg_parser *p, struct sg_function *fn) {
     fn->body = sgp_alloc(p, 1, sizeof *fn->body);
     *fn->body = (struct sg_body){.unit = p->unit, .text = p->lexer.next, .line = p->lexer.line};
     fn->sym->external = false;
-    if (!sgp_lex_skip_braces(&p->lexer))
-        sgp_fail(p, SG_INVALID_PTX, "the body of '%s' never ends", fn->name);
+    if (!sgp_lex_skip_braces(&p->lexer)) sgp_fail(p, SG_INVALID_PTX, "the body of '%s' never ends", fn->name);
     sgp_advance(p);
 }
 
@@ -222,8 +216,7 @@ static void index_alias(struct sg_parser *p) {
     struct sg_symbol *alias = sgp_map_get(&p->unit->names, name.text, name.length);
     struct sg_symbol *sym = sgp_map_get(&p->unit->names, target.text, target.length);
     if (!alias || !sym || alias->space != SG_FUNC || sym->space != SG_FUNC || alias == sym)
-        sgp_fail(p, SG_INVALID_PTX, "alias of '%.*s' needs two declared functions",
-                 (int)target.length, target.text);
+        sgp_fail(p, SG_INVALID_PTX, "alias of '%.*s' needs two declared functions", (int)target.length, target.text);
     if (alias->function->body) sgp_fail(p, SG_INVALID_PTX, "alias '%s' has a body", alias->name);
     alias->definition = sym;
     alias->external = false;
@@ -296,8 +289,7 @@ static void index_statement(struct sg_parser *p) {
     } else if (sgp_accept_word(p, ".target")) {
         parse_target(p);
     } else if (sgp_accept_word(p, ".address_size")) {
-        if (sgp_expect_int(p) != 64)
-            sgp_fail(p, SG_INVALID_PTX, "only 64-bit addresses are supported");
+        if (sgp_expect_int(p) != 64) sgp_fail(p, SG_INVALID_PTX, "only 64-bit addresses are supported");
     } else if (sgp_at_word(p, ".file") || sgp_at_word(p, ".loc")) {
         skip_line(p);
     } else if (sgp_at_word(p, ".section")) {
@@ -329,8 +321,7 @@ static __attribute__((noinline)) void index_text(struct sg_parser *p) {
     sgp_resolve_relocs(p);
 }
 
-static enum sg_code index_unit(struct sg_module *module, struct sg_unit *unit,
-                               struct sg_diag *diag) {
+static enum sg_code index_unit(struct sg_module *module, struct sg_unit *unit, struct sg_diag *diag) {
     struct sg_parser p = {
         .lexer = {unit->text, unit->text + unit->size, 1},
         .module = module,
@@ -365,13 +356,12 @@ static enum sg_code link_units(struct sg_module *module, struct sg_diag *diag) {
             best = same_shape(old, sym) ? stronger(old, sym) : NULL;
             if (!best) {
                 *diag = (struct sg_diag){.code = SG_INVALID_PTX, .line = sym->line};
-                snprintf(diag->message, sizeof diag->message,
-                         "'%.200s' is defined differently in two linked texts", sym->name);
+                snprintf(diag->message, sizeof diag->message, "'%.200s' is defined differently in two linked texts",
+                         sym->name);
                 return diag->code;
             }
         }
-        if (best != old && sgp_map_put(map, &priv->arena, best->name, length, best))
-            return diag->code = SG_NO_MEMORY;
+        if (best != old && sgp_map_put(map, &priv->arena, best->name, length, best)) return diag->code = SG_NO_MEMORY;
     }
     for (uint32_t i = 0; i < module->nsymbols; i++) {
         struct sg_symbol *sym = module->symbols[i];
@@ -412,8 +402,7 @@ static bool needs_runtime(const struct sg_module *module) {
     return false;
 }
 
-static enum sg_code load(struct sg_module *module, const struct sg_text *texts, size_t n,
-                         struct sg_diag *diag) {
+static enum sg_code load(struct sg_module *module, const struct sg_text *texts, size_t n, struct sg_diag *diag) {
     struct sg_module_private *priv = module->priv;
     priv->units = sgp_arena_alloc(&priv->arena, n + 1, sizeof *priv->units);
     if (!priv->units) return diag->code = SG_NO_MEMORY;

@@ -66,11 +66,9 @@ static enum sg_sreg find_sreg(const char *name) {
         if (!strcmp(sregs[i].name, name)) return sregs[i].sreg;
     unsigned n;
     int end = 0;
-    if (sscanf(name, "%%envreg%u%n", &n, &end) == 1 && !name[end] && n < 32)
-        return SG_SREG_ENVREG0 + n;
+    if (sscanf(name, "%%envreg%u%n", &n, &end) == 1 && !name[end] && n < 32) return SG_SREG_ENVREG0 + n;
     end = 0;
-    if (sscanf(name, "%%pm%u%n", &n, &end) == 1 && n < 8 &&
-        (!name[end] || !strcmp(name + end, "_64")))
+    if (sscanf(name, "%%pm%u%n", &n, &end) == 1 && n < 8 && (!name[end] || !strcmp(name + end, "_64")))
         return SG_SREG_PM0 + n;
     return SG_SREG_NONE;
 }
@@ -90,8 +88,7 @@ static enum sg_sreg parse_sreg(struct sg_parser *p, const struct sg_token *token
     char name[64];
     if (token->text[0] != '%' || token->length > 40) return SG_SREG_NONE;
     int length = snprintf(name, sizeof name, "%.*s", (int)token->length, token->text);
-    bool component = p->tok.kind == SG_TOK_DOT && p->tok.length == 2 &&
-                     p->tok.text == token->text + token->length;
+    bool component = p->tok.kind == SG_TOK_DOT && p->tok.length == 2 && p->tok.text == token->text + token->length;
     if (component) snprintf(name + length, sizeof name - (size_t)length, ".%c", p->tok.text[1]);
     enum sg_sreg sreg = find_sreg(name);
     if (sreg != SG_SREG_NONE && component) sgp_advance(p);
@@ -99,8 +96,7 @@ static enum sg_sreg parse_sreg(struct sg_parser *p, const struct sg_token *token
 }
 
 // %r12 is number 12 of a range %r if one was declared that long.
-static struct sg_name *lookup_range(struct sg_names *scope, const struct sg_token *name,
-                                    int32_t *reg) {
+static struct sg_name *lookup_range(struct sg_names *scope, const struct sg_token *name, int32_t *reg) {
     uint32_t length = name->length;
     uint64_t number = 0, unit = 1;
     while (length > 1 && name->text[length - 1] >= '0' && name->text[length - 1] <= '9') {
@@ -134,8 +130,7 @@ struct sg_symbol *sgp_lookup_symbol(struct sg_parser *p, const struct sg_token *
     return sym ? sym->definition : NULL;
 }
 
-static void add_fixup(struct sg_parser *p, struct sg_operand *operand,
-                      const struct sg_token *name) {
+static void add_fixup(struct sg_parser *p, struct sg_operand *operand, const struct sg_token *name) {
     p->fixups = sgp_grow(p, p->fixups, p->nfixups, &p->fixup_capacity, sizeof *p->fixups);
     p->fixups[p->nfixups] = (struct sg_fixup){.scope = p->scope, .name = *name};
     operand->kind = SG_OPND_LABEL;
@@ -203,15 +198,13 @@ static void parse_address(struct sg_parser *p, struct sg_operand *operand) {
         if (found && found->kind == SG_NAME_SYM) sym = found->sym;
         if (!found) sym = sgp_lookup_symbol(p, &name);
         if (reg < 0 && !sym)
-            sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s' in an address", (int)name.length,
-                     name.text);
+            sgp_fail(p, SG_INVALID_PTX, "unknown name '%.*s' in an address", (int)name.length, name.text);
         operand->reg = reg;
         if (sym) use_symbol(p, operand, sym);
         if (reg >= 0) {
             const struct sg_reg *r = &p->fn->regs[reg];
             if ((r->bytes != 4 && r->bytes != 8) || r->type == SG_F32 || r->type == SG_F64)
-                sgp_fail(p, SG_INVALID_PTX, "'%.*s' cannot hold an address", (int)name.length,
-                         name.text);
+                sgp_fail(p, SG_INVALID_PTX, "'%.*s' cannot hold an address", (int)name.length, name.text);
         }
         operand->off = parse_offset(p);
     } else {
@@ -276,8 +269,7 @@ void sgp_parse_operand(struct sg_parser *p, struct sg_operand *operand) {
         if (!constant) sgp_advance(p);
         parse_scalar(p, operand);
         operand->neg = !constant;
-        if (!constant && operand->kind != SG_OPND_REG)
-            sgp_fail(p, SG_INVALID_PTX, "'!' wants a predicate register");
+        if (!constant && operand->kind != SG_OPND_REG) sgp_fail(p, SG_INVALID_PTX, "'!' wants a predicate register");
     } else {
         parse_scalar(p, operand);
     }

@@ -32,8 +32,7 @@ void sgp_fail(struct sg_parser *p, enum sg_code code, const char *format, ...) {
 void sgp_advance(struct sg_parser *p) {
     p->tok = sgp_lex(&p->lexer);
     if (p->tok.kind == SG_TOK_BAD)
-        sgp_fail(p, SG_INVALID_PTX, "cannot read '%.*s'",
-                 (int)(p->tok.length < 40 ? p->tok.length : 40), p->tok.text);
+        sgp_fail(p, SG_INVALID_PTX, "cannot read '%.*s'", (int)(p->tok.length < 40 ? p->tok.length : 40), p->tok.text);
 }
 
 bool sgp_at(const struct sg_parser *p, int punct) {
@@ -57,10 +56,9 @@ bool sgp_accept_word(struct sg_parser *p, const char *word) {
 }
 
 static _Noreturn void unexpected(struct sg_parser *p, const char *wanted) {
-    if (p->tok.kind == SG_TOK_END)
-        sgp_fail(p, SG_INVALID_PTX, "%s expected at the end of the text", wanted);
-    sgp_fail(p, SG_INVALID_PTX, "%s expected at '%.*s'", wanted,
-             (int)(p->tok.length < 60 ? p->tok.length : 60), p->tok.text);
+    if (p->tok.kind == SG_TOK_END) sgp_fail(p, SG_INVALID_PTX, "%s expected at the end of the text", wanted);
+    sgp_fail(p, SG_INVALID_PTX, "%s expected at '%.*s'", wanted, (int)(p->tok.length < 60 ? p->tok.length : 60),
+             p->tok.text);
 }
 
 void sgp_expect(struct sg_parser *p, int punct) {

@@ -163,8 +163,7 @@ void sgp_parse_call(struct sg_parser *p, struct sg_insn *insn);
 
 // insn.c
 // Behind the mnemonic. Appends one instruction to p->fn.
-void sgp_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard,
-                    bool guard_neg);
+void sgp_parse_insn(struct sg_parser *p, const struct sg_token *mnemonic, int32_t guard, bool guard_neg);
 // The register fits an instruction of the type; `wider` registers are allowed for ld, st, cvt.
 void sgp_check_reg(struct sg_parser *p, int32_t reg, enum sg_type type, bool wider);
 

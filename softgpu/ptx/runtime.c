@@ -1,5 +1,5 @@
-// Cooperative groups of relocatable device code: what NVIDIA's device runtime (libcudadevrt, which programs carry as PTX)
-// asks of the device, see docs/private-abi.md. Dynamic parallelism, the other half, is exec/interp/dynamic.c.
+// Cooperative groups of relocatable device code: what NVIDIA's device runtime (libcudadevrt, which programs carry as
+// PTX) asks of the device, see docs/private-abi.md. Dynamic parallelism, the other half, is exec/interp/dynamic.c.
 #include "parser.h"
 
 // The workspace of a cooperative launch is at {%envreg1, %envreg2}; its second word is the grid's barrier, which
@@ -26,7 +26,8 @@ const char sgp_runtime[] =
     "    setp.ge.s32 %p3, %r12, 0;\n    @%p3 bra WAIT;\n    fence.acq_rel.gpu;\n"
     "DONE:\n    bar.sync 0;\n    st.param.b32 [error], 0;\n    ret;\n"
     "NO_GRID:\n    st.param.b32 [error], 1;\n    ret;\n}\n"
-    ".weak .func (.param .b32 error) __cuda_syscall_CGS_get_size(.param .b64 threads, .param .b64 grids, .param .b64 handle)\n{\n"
+    ".weak .func (.param .b32 error) __cuda_syscall_CGS_get_size(.param .b64 threads, .param .b64 grids, .param .b64 "
+    "handle)\n{\n"
     "    .reg .b32 %r<8>;\n    .reg .b64 %rd<3>;\n    .reg .pred %p<3>;\n"
     "    ld.param.u64 %rd1, [threads];\n    ld.param.u64 %rd2, [grids];\n"
     "    mov.u32 %r1, %ntid.x;\n    mov.u32 %r2, %ntid.y;\n    mov.u32 %r3, %ntid.z;\n"
@@ -35,7 +36,8 @@ const char sgp_runtime[] =
     "    mul.lo.u32 %r1, %r1, %r5;\n    mul.lo.u32 %r1, %r1, %r6;\n    mov.u32 %r7, 1;\n"
     "    setp.ne.u64 %p1, %rd1, 0;\n    @%p1 st.u32 [%rd1], %r1;\n"
     "    setp.ne.u64 %p2, %rd2, 0;\n    @%p2 st.u32 [%rd2], %r7;\n    st.param.b32 [error], 0;\n    ret;\n}\n"
-    ".weak .func (.param .b32 error) __cuda_syscall_CGS_get_rank(.param .b64 thread, .param .b64 grid, .param .b64 handle)\n{\n"
+    ".weak .func (.param .b32 error) __cuda_syscall_CGS_get_rank(.param .b64 thread, .param .b64 grid, .param .b64 "
+    "handle)\n{\n"
     "    .reg .b32 %r<14>;\n    .reg .b64 %rd<3>;\n    .reg .pred %p<3>;\n"
     "    ld.param.u64 %rd1, [thread];\n    ld.param.u64 %rd2, [grid];\n"
     "    mov.u32 %r1, %ntid.x;\n    mov.u32 %r2, %ntid.y;\n    mov.u32 %r3, %ntid.z;\n"

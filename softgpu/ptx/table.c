@@ -8,7 +8,7 @@ const struct sg_row sg_rows[SG_OP_COUNT] = {
 };
 
 const struct sg_mode_row sg_mode_rows[] = {
-#define SG_WORD(id, before, text, after, ...)                                                                         \
+#define SG_WORD(id, before, text, after, ...)                                                                          \
     {.op = SG_OP_##id, .from = SG_##before, .word = text, .mode = SG_##after, __VA_ARGS__},
 #include "modes.def"
 #undef SG_WORD

@@ -36,8 +36,7 @@ static bool uniform_result(const struct sg_function *fn, const struct sg_insn *i
     for (unsigned i = 0; i < insn->nsrc; i++) {
         const struct sg_operand *src = &insn->src[i];
         if (src->kind == SG_OPND_SREG && varying_sreg(src->sreg)) uniform = false;
-        if (src->kind == SG_OPND_SYM && src->generic && src->sym->space == SG_LOCAL)
-            uniform = false;
+        if (src->kind == SG_OPND_SYM && src->generic && src->sym->space == SG_LOCAL) uniform = false;
     }
     return uniform;
 }

@@ -197,8 +197,7 @@ static bool apply_flag(struct sg_words *state, const char *word, uint32_t length
 static bool apply_type(struct sg_words *state, const char *word, uint32_t length) {
     enum sg_type type = sgp_type_of_word(word, length);
     if (type == SG_NONE || state->ntypes == 4) return false;
-    uint8_t *slots[] = {&state->insn->type, &state->insn->type2, &state->insn->type3,
-                        &state->insn->type4};
+    uint8_t *slots[] = {&state->insn->type, &state->insn->type2, &state->insn->type3, &state->insn->type4};
     *slots[state->ntypes++] = (uint8_t)type;
     return true;
 }
@@ -213,9 +212,12 @@ static bool apply_word(struct sg_words *state, const char *word, uint32_t length
         }
         uint8_t *field = (uint8_t *)state->insn + words[i].field;
         // Nothing may be said twice, but for the semantics, and for the space of who has two.
-        if (*field == 0 || set == SEMANTICS) *field = words[i].value;
-        else if (set == TWO_SPACES) state->insn->space2 = words[i].value;
-        else return false;
+        if (*field == 0 || set == SEMANTICS)
+            *field = words[i].value;
+        else if (set == TWO_SPACES)
+            state->insn->space2 = words[i].value;
+        else
+            return false;
         return true;
     }
     return false;
@@ -254,9 +256,8 @@ static bool apply_hint(struct sg_words *state, const char *word, uint32_t length
 }
 
 bool sgp_apply_word(struct sg_words *state, const char *word, uint32_t length) {
-    return apply_mode(state, word, length) || apply_flag(state, word, length) ||
-           apply_type(state, word, length) || apply_word(state, word, length) ||
-           apply_shape(state, word, length) || apply_layout(state, word, length) ||
+    return apply_mode(state, word, length) || apply_flag(state, word, length) || apply_type(state, word, length) ||
+           apply_word(state, word, length) || apply_shape(state, word, length) || apply_layout(state, word, length) ||
            apply_hint(state, word, length);
 }
 

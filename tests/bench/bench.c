@@ -11,32 +11,31 @@
 #include <string.h>
 #include <time.h>
 
+/* clang-format off */
 #define FUNCTIONS(X)                                                                                \
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2)        \
     X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleGetFunction)              \
     X(cuLaunchKernel) X(cuCtxSynchronize) X(cuMemGetInfo_v2) X(cuDeviceGetAttribute)                \
     X(cuGraphCreate) X(cuGraphAddKernelNode_v2) X(cuGraphInstantiateWithFlags) X(cuGraphLaunch)
+/* clang-format on */
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
 static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                           ".visible .entry empty(.param .u64 a, .param .u32 b)\n{\n    ret;\n}\n";
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void need(CUresult r, const char *what)
-{
+static void need(CUresult r, const char *what) {
     if (r == CUDA_SUCCESS) return;
     fprintf(stderr, "bench: %s: error %d\n", what, r);
     exit(1);
@@ -50,86 +49,79 @@ static CUgraphExec graph;
 #define BULK ((size_t)64 << 20)
 #define GRAPH_NODES 100
 
-static void launch(void)
-{
+static void launch(void) {
     unsigned b = 1;
     void *params[] = {&small, &b};
     need(p_cuLaunchKernel(empty, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL), "launch");
 }
 
-static void synchronize(void)
-{
+static void synchronize(void) {
     need(p_cuCtxSynchronize(), "synchronize");
 }
 
-static void launch_and_synchronize(void)
-{
+static void launch_and_synchronize(void) {
     launch();
     synchronize();
 }
 
-static void launch_graph(void)
-{
+static void launch_graph(void) {
     need(p_cuGraphLaunch(graph, NULL), "graph");
 }
 
-static void launch_graph_and_synchronize(void)
-{
+static void launch_graph_and_synchronize(void) {
     launch_graph();
     synchronize();
 }
 
 /* Kernels one after another. */
-static void make_graph(void)
-{
+static void make_graph(void) {
     unsigned b = 1;
     void *params[] = {&small, &b};
     CUgraph g;
     CUgraphNode node;
-    CUDA_KERNEL_NODE_PARAMS_v2 k = {.func = empty, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
-                                    .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
+    CUDA_KERNEL_NODE_PARAMS_v2 k = {.func = empty,
+                                    .gridDimX = 1,
+                                    .gridDimY = 1,
+                                    .gridDimZ = 1,
+                                    .blockDimX = 1,
+                                    .blockDimY = 1,
+                                    .blockDimZ = 1,
+                                    .kernelParams = params};
     need(p_cuGraphCreate(&g, 0), "graph");
     for (int i = 0; i < GRAPH_NODES; i++)
         need(p_cuGraphAddKernelNode_v2(&node, g, &node, i > 0, &k), "node");
     need(p_cuGraphInstantiateWithFlags(&graph, g, 0), "graph");
 }
 
-static void memory_info(void)
-{
+static void memory_info(void) {
     size_t a, b;
     need(p_cuMemGetInfo_v2(&a, &b), "info");
 }
 
-static void attribute(void)
-{
+static void attribute(void) {
     int v;
     need(p_cuDeviceGetAttribute(&v, CU_DEVICE_ATTRIBUTE_WARP_SIZE, 0), "attribute");
 }
 
-static void word_to_device(void)
-{
+static void word_to_device(void) {
     need(p_cuMemcpyHtoD_v2(small, word, 4), "copy");
 }
 
-static void word_from_device(void)
-{
+static void word_from_device(void) {
     need(p_cuMemcpyDtoH_v2(word, small, 4), "copy");
 }
 
-static void bulk_to_device(void)
-{
+static void bulk_to_device(void) {
     need(p_cuMemcpyHtoD_v2(large, bulk, BULK), "copy");
     synchronize();
 }
 
-static void bulk_from_device(void)
-{
+static void bulk_from_device(void) {
     need(p_cuMemcpyDtoH_v2(bulk, large, BULK), "copy");
 }
 
 /* The median time of one call, in microseconds. */
-static double median(void (*call)(void), unsigned n)
-{
+static double median(void (*call)(void), unsigned n) {
     double *t = malloc(n * sizeof *t);
     for (unsigned i = 0; i < n; i++) {
         double begin = now();
@@ -142,8 +134,7 @@ static double median(void (*call)(void), unsigned n)
     return m;
 }
 
-int main(void)
-{
+int main(void) {
     CUdevice device;
     CUcontext context;
     CUmodule module;

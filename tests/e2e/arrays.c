@@ -13,26 +13,25 @@
 
 static CUdevice device;
 
-static int attribute(CUdevice_attribute a)
-{
+static int attribute(CUdevice_attribute a) {
     int v = -1;
     return cuDeviceGetAttribute(&v, a, device) == CUDA_SUCCESS ? v : -1;
 }
 
-static CUresult create(size_t w, size_t h, size_t d, unsigned channels, unsigned flags)
-{
-    CUDA_ARRAY3D_DESCRIPTOR desc = {.Width = w, .Height = h, .Depth = d, .Format = CU_AD_FORMAT_FLOAT,
-                                    .NumChannels = channels, .Flags = flags};
+static CUresult create(size_t w, size_t h, size_t d, unsigned channels, unsigned flags) {
+    CUDA_ARRAY3D_DESCRIPTOR desc = {
+        .Width = w, .Height = h, .Depth = d, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = channels, .Flags = flags};
     CUarray array;
     CUresult r = cuArray3DCreate(&array, &desc);
     return r == CUDA_SUCCESS ? cuArrayDestroy(array) : r;
 }
 
-static void limits(void)
-{
-    for (int a = CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_WIDTH; a <= CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_LAYERED_LAYERS; a++)
+static void limits(void) {
+    for (int a = CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_WIDTH; a <= CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_LAYERED_LAYERS;
+         a++)
         CHECK(attribute((CUdevice_attribute)a) >= 2048);
-    for (int a = CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURECUBEMAP_WIDTH; a <= CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_MIPMAPPED_HEIGHT; a++)
+    for (int a = CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURECUBEMAP_WIDTH;
+         a <= CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_MIPMAPPED_HEIGHT; a++)
         CHECK(attribute((CUdevice_attribute)a) >= 2046);
     size_t widest;
     OK(cuDeviceGetTexture1DLinearMaxWidth(&widest, CU_AD_FORMAT_FLOAT, 4, device));
@@ -40,8 +39,7 @@ static void limits(void)
     REFUSED(cuDeviceGetTexture1DLinearMaxWidth(&widest, CU_AD_FORMAT_FLOAT, 3, device));
 }
 
-static void shapes(void)
-{
+static void shapes(void) {
     size_t widest = (size_t)attribute(CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_WIDTH);
     size_t most = (size_t)attribute(CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LAYERED_LAYERS);
     OK(create(widest, 0, 0, 1, 0));
@@ -67,8 +65,7 @@ static void shapes(void)
     REFUSED(cuArrayCreate(&array, &(CUDA_ARRAY_DESCRIPTOR){4, 4, (CUarray_format)0x77, 1}));
 }
 
-static void descriptors(void)
-{
+static void descriptors(void) {
     CUDA_ARRAY_DESCRIPTOR flat = {.Width = 7, .Height = 3, .Format = CU_AD_FORMAT_HALF, .NumChannels = 2}, told;
     CUDA_ARRAY3D_DESCRIPTOR deep;
     CUDA_ARRAY_MEMORY_REQUIREMENTS requirements;
@@ -89,8 +86,7 @@ static void descriptors(void)
     CHECK(cuArrayDestroy((CUarray)&told) == CUDA_ERROR_INVALID_HANDLE);
 }
 
-static void mipmaps(void)
-{
+static void mipmaps(void) {
     CUDA_ARRAY3D_DESCRIPTOR desc = {.Width = 9, .Height = 4, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1}, told;
     CUmipmappedArray mipmap;
     CUarray level, again;
@@ -114,14 +110,20 @@ static void mipmaps(void)
     CHECK(cuMipmappedArrayDestroy(mipmap) == CUDA_ERROR_INVALID_HANDLE);
 }
 
-static void copies(void)
-{
-    CUDA_ARRAY3D_DESCRIPTOR desc = {.Width = 8, .Height = 4, .Depth = 2, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
+static void copies(void) {
+    CUDA_ARRAY3D_DESCRIPTOR desc = {
+        .Width = 8, .Height = 4, .Depth = 2, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
     CUarray array;
     float host[64] = {0};
     OK(cuArray3DCreate(&array, &desc));
-    CUDA_MEMCPY3D good = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = 32, .srcHeight = 4,
-                          .dstMemoryType = CU_MEMORYTYPE_ARRAY, .dstArray = array, .WidthInBytes = 32, .Height = 4,
+    CUDA_MEMCPY3D good = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                          .srcHost = host,
+                          .srcPitch = 32,
+                          .srcHeight = 4,
+                          .dstMemoryType = CU_MEMORYTYPE_ARRAY,
+                          .dstArray = array,
+                          .WidthInBytes = 32,
+                          .Height = 4,
                           .Depth = 2};
     OK(cuMemcpy3D(&good));
     CUDA_MEMCPY3D bad = good;
@@ -141,8 +143,7 @@ static void copies(void)
     OK(cuArrayDestroy(array));
 }
 
-static void objects(void)
-{
+static void objects(void) {
     CUDA_ARRAY3D_DESCRIPTOR desc = {.Width = 8, .Height = 8, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
     CUDA_RESOURCE_DESC told, from = {.resType = CU_RESOURCE_TYPE_ARRAY};
     CUDA_TEXTURE_DESC how = {.addressMode = {CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_MIRROR}}, settings;
@@ -180,8 +181,7 @@ static void objects(void)
     REFUSED(cuTexObjectDestroy(t));
     REFUSED(cuTexObjectGetTextureDesc(&settings, t));
     REFUSED(cuSurfObjectCreate(&s, &from)); /* made without CUDA_ARRAY3D_SURFACE_LDST */
-    CUDA_RESOURCE_DESC line = {.resType = CU_RESOURCE_TYPE_LINEAR,
-                               .res.linear = {memory, CU_AD_FORMAT_FLOAT, 1, 4096}};
+    CUDA_RESOURCE_DESC line = {.resType = CU_RESOURCE_TYPE_LINEAR, .res.linear = {memory, CU_AD_FORMAT_FLOAT, 1, 4096}};
     OK(cuTexObjectCreate(&t, &line, &how, NULL));
     OK(cuTexObjectDestroy(t));
     REFUSED(cuTexObjectCreate(&t, &line, &how, &view));
@@ -215,10 +215,9 @@ static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                           "    st.global.f32 [%rd3], %f2;\n    shl.b32 %r2, %r1, 2;\n    mov.b32 %r3, %f2;\n"
                           "    mov.u64 %rd4, canvas;\n    sust.b.1d.b32.trap [%rd4, {%r2}], {%r3};\n    ret;\n}\n";
 
-static void references(void)
-{
-    CUDA_ARRAY3D_DESCRIPTOR desc = {.Width = 8, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1,
-                                    .Flags = CUDA_ARRAY3D_SURFACE_LDST};
+static void references(void) {
+    CUDA_ARRAY3D_DESCRIPTOR desc = {
+        .Width = 8, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1, .Flags = CUDA_ARRAY3D_SURFACE_LDST};
     CUmodule module;
     CUfunction draw;
     CUtexref image;
@@ -282,12 +281,11 @@ static void references(void)
     OK(cuMemFree(memory));
 }
 
-int main(int argc, char **argv)
-{
-    static const struct subtest tests[] = {
-        {"limits", limits, false},   {"shapes", shapes, false}, {"descriptors", descriptors, false},
-        {"mipmaps", mipmaps, false}, {"copies", copies, false}, {"objects", objects, false},
-        {"references", references, false}};
+int main(int argc, char **argv) {
+    static const struct subtest tests[] = {{"limits", limits, false},           {"shapes", shapes, false},
+                                           {"descriptors", descriptors, false}, {"mipmaps", mipmaps, false},
+                                           {"copies", copies, false},           {"objects", objects, false},
+                                           {"references", references, false}};
     CUcontext context;
     if (cuInit(0) != CUDA_SUCCESS || cuDeviceGet(&device, 0) != CUDA_SUCCESS ||
         cuDevicePrimaryCtxRetain(&context, device) != CUDA_SUCCESS || cuCtxSetCurrent(context) != CUDA_SUCCESS) {

@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int main(void)
-{
+int main(void) {
     CUdevice device;
     CUcontext context;
     CUdeviceptr p;

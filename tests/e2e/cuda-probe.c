@@ -27,6 +27,7 @@
 
 #include <cuda.h>
 
+/* clang-format off */
 #define FUNCTIONS(X)                                                                                \
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2)        \
     X(cuMemFree_v2) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleGetFunction)\
@@ -34,39 +35,37 @@
     X(cuLaunchHostFunc) X(cuMemAllocHost_v2) X(cuDevicePrimaryCtxReset_v2)                          \
     X(cuStreamSynchronize) X(cuMemcpyHtoDAsync_v2) X(cuMemsetD32Async)              \
     X(cuMemsetD2D8_v2) X(cuMemcpy) X(cuMemcpy2D_v2) X(cuFuncSetAttribute) X(cuStreamDestroy_v2)
+/* clang-format on */
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
-static const char ptx[] =
-    ".version 7.0\n.target sm_70\n.address_size 64\n"
-    ".visible .entry fill(.param .u64 out, .param .u32 value)\n{\n"
-    "    .reg .b32 %r<4>;\n    .reg .b64 %rd<4>;\n"
-    "    ld.param.u64 %rd1, [out];\n    ld.param.u32 %r1, [value];\n"
-    "    mov.u32 %r2, %tid.x;\n    add.s32 %r3, %r1, %r2;\n"
-    "    mul.wide.u32 %rd2, %r2, 4;\n    add.s64 %rd3, %rd1, %rd2;\n"
-    "    st.global.u32 [%rd3], %r3;\n    ret;\n}\n"
-    /* Waits until *flag is not 0. */
-    ".visible .entry wait(.param .u64 flag)\n{\n"
-    "    .reg .pred %p<2>;\n    .reg .b32 %r<2>;\n    .reg .b64 %rd<2>;\n"
-    "    ld.param.u64 %rd1, [flag];\n"
-    "again:\n    ld.volatile.global.u32 %r1, [%rd1];\n"
-    "    setp.eq.s32 %p1, %r1, 0;\n    @%p1 bra again;\n    ret;\n}\n"
-    /* *x = *x * 3 + add */
-    ".visible .entry step(.param .u64 x, .param .u32 add)\n{\n"
-    "    .reg .b32 %r<4>;\n    .reg .b64 %rd<2>;\n"
-    "    ld.param.u64 %rd1, [x];\n    ld.param.u32 %r1, [add];\n"
-    "    ld.global.u32 %r2, [%rd1];\n    mad.lo.s32 %r3, %r2, 3, %r1;\n"
-    "    st.global.u32 [%rd1], %r3;\n    ret;\n}\n";
+static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                          ".visible .entry fill(.param .u64 out, .param .u32 value)\n{\n"
+                          "    .reg .b32 %r<4>;\n    .reg .b64 %rd<4>;\n"
+                          "    ld.param.u64 %rd1, [out];\n    ld.param.u32 %r1, [value];\n"
+                          "    mov.u32 %r2, %tid.x;\n    add.s32 %r3, %r1, %r2;\n"
+                          "    mul.wide.u32 %rd2, %r2, 4;\n    add.s64 %rd3, %rd1, %rd2;\n"
+                          "    st.global.u32 [%rd3], %r3;\n    ret;\n}\n"
+                          /* Waits until *flag is not 0. */
+                          ".visible .entry wait(.param .u64 flag)\n{\n"
+                          "    .reg .pred %p<2>;\n    .reg .b32 %r<2>;\n    .reg .b64 %rd<2>;\n"
+                          "    ld.param.u64 %rd1, [flag];\n"
+                          "again:\n    ld.volatile.global.u32 %r1, [%rd1];\n"
+                          "    setp.eq.s32 %p1, %r1, 0;\n    @%p1 bra again;\n    ret;\n}\n"
+                          /* *x = *x * 3 + add */
+                          ".visible .entry step(.param .u64 x, .param .u32 add)\n{\n"
+                          "    .reg .b32 %r<4>;\n    .reg .b64 %rd<2>;\n"
+                          "    ld.param.u64 %rd1, [x];\n    ld.param.u32 %r1, [add];\n"
+                          "    ld.global.u32 %r2, [%rd1];\n    mad.lo.s32 %r3, %r2, 3, %r1;\n"
+                          "    st.global.u32 [%rd1], %r3;\n    ret;\n}\n";
 
-static void need(CUresult r, const char *what)
-{
+static void need(CUresult r, const char *what) {
     if (r == CUDA_SUCCESS) return;
     printf("%s %d\n", what, r);
     exit(1);
 }
 
-static void start(void)
-{
+static void start(void) {
     CUdevice device;
     CUcontext context;
     need(p_cuInit(0), "init");
@@ -75,8 +74,7 @@ static void start(void)
     need(p_cuCtxSetCurrent(context), "current");
 }
 
-static CUfunction kernel(const char *name)
-{
+static CUfunction kernel(const char *name) {
     CUmodule module;
     CUfunction f;
     need(p_cuModuleLoadDataEx(&module, ptx, 0, NULL, NULL), "load");
@@ -84,19 +82,16 @@ static CUfunction kernel(const char *name)
     return f;
 }
 
-static CUfunction fill(void)
-{
+static CUfunction fill(void) {
     return kernel("fill");
 }
 
-static CUresult launch(CUfunction f, CUdeviceptr out, unsigned value, unsigned threads)
-{
+static CUresult launch(CUfunction f, CUdeviceptr out, unsigned value, unsigned threads) {
     void *params[] = {&out, &value};
     return p_cuLaunchKernel(f, 1, 1, 1, threads, 1, 1, 0, NULL, params, NULL);
 }
 
-static int vector(void)
-{
+static int vector(void) {
     unsigned got[37];
     CUdeviceptr out;
     start();
@@ -111,8 +106,7 @@ static int vector(void)
     return 0;
 }
 
-static int load(const char *path)
-{
+static int load(const char *path) {
     static char image[1 << 20], log[4096];
     CUjit_option names[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     void *values[] = {log, (void *)sizeof log};
@@ -127,8 +121,7 @@ static int load(const char *path)
     return 0;
 }
 
-static int wild(void)
-{
+static int wild(void) {
     start();
     CUfunction f = fill();
     CUdeviceptr out;
@@ -140,13 +133,11 @@ static int wild(void)
     return 0;
 }
 
-static void count(void *times)
-{
+static void count(void *times) {
     ++*(int *)times;
 }
 
-static int wild_behind(void)
-{
+static int wild_behind(void) {
     start();
     CUfunction f = fill();
     CUdeviceptr out;
@@ -167,8 +158,7 @@ static int wild_behind(void)
     return 0;
 }
 
-static int late(void)
-{
+static int late(void) {
     start();
     CUfunction f = fill();
     CUdeviceptr out;
@@ -187,8 +177,7 @@ static int late(void)
     return 0;
 }
 
-static int hold(void)
-{
+static int hold(void) {
     char line[16];
     CUdeviceptr out;
     start();
@@ -201,8 +190,7 @@ static int hold(void)
     return 0;
 }
 
-static int forked(char **argv)
-{
+static int forked(char **argv) {
     start();
     fflush(stdout);
     if (fork() == 0) {
@@ -225,8 +213,7 @@ static CUdeviceptr shared_memory;
 static CUstream shared_stream;
 static pthread_barrier_t meet;
 
-static void *release(void *arg)
-{
+static void *release(void *arg) {
     static const unsigned one = 1;
     CUstream other;
     need(p_cuCtxSetCurrent(shared_context), "current");
@@ -238,8 +225,7 @@ static void *release(void *arg)
 }
 
 /* If waiting held up the other thread's calls, the kernel would never end. */
-static int blocked(void)
-{
+static int blocked(void) {
     pthread_t t;
     start();
     CUfunction f = kernel("wait");
@@ -259,8 +245,7 @@ static int blocked(void)
     return 0;
 }
 
-static int abuse(void)
-{
+static int abuse(void) {
     CUdeviceptr a, b;
     CUstream stream;
     char host[64] = "";
@@ -271,9 +256,15 @@ static int abuse(void)
     need(p_cuMemFree_v2(b), "free");
     printf("wrapping fill %d\n", p_cuMemsetD2D8_v2(a, (size_t)1 << 63, 1, 64, 3));
     printf("wrapping size %d\n", p_cuMemcpyHtoD_v2(a + 64, host, (size_t)-32));
-    CUDA_MEMCPY2D m = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = 8,
-                       .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = a, .dstPitch = (size_t)1 << 62,
-                       .dstY = 4, .WidthInBytes = 8, .Height = 5};
+    CUDA_MEMCPY2D m = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                       .srcHost = host,
+                       .srcPitch = 8,
+                       .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = a,
+                       .dstPitch = (size_t)1 << 62,
+                       .dstY = 4,
+                       .WidthInBytes = 8,
+                       .Height = 5};
     printf("wrapping rectangle %d\n", p_cuMemcpy2D_v2(&m));
     printf("freed memory %d\n", p_cuMemcpy((CUdeviceptr)host, b, 64));
     printf("shared memory of 2 GiB %d\n",
@@ -288,8 +279,7 @@ static int abuse(void)
     return 0; /* with the stream's work perhaps still under way */
 }
 
-static int failed_assert(void)
-{
+static int failed_assert(void) {
     static const char text[] =
         ".version 7.0\n.target sm_70\n.address_size 64\n"
         ".extern .func __assertfail(.param .b64 a, .param .b64 b, .param .b32 c, .param .b64 d, .param .b64 e);\n"
@@ -315,8 +305,7 @@ enum { TURNS = 300, PLAYERS = 3 };
 static atomic_uint turn;
 static CUfunction step_kernel;
 
-static void *player(void *arg)
-{
+static void *player(void *arg) {
     unsigned me = (unsigned)(size_t)arg;
     need(p_cuCtxSetCurrent(shared_context), "current");
     for (unsigned i = me; i < TURNS; i += PLAYERS) {
@@ -329,8 +318,7 @@ static void *player(void *arg)
     return NULL;
 }
 
-static int order(void)
-{
+static int order(void) {
     pthread_t t[PLAYERS];
     unsigned expected = 0, got = 0;
     start();
@@ -350,12 +338,11 @@ static int order(void)
     return got != expected;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc < 3) return 2;
     void *lib = dlopen(argv[1], RTLD_NOW);
     if (!lib) return fprintf(stderr, "%s\n", dlerror()), 3;
-#define LOOK_UP(name)                                                                               \
+#define LOOK_UP(name)                                                                                                  \
     if (!(p_##name = (__typeof__(&name))dlsym(lib, #name))) return fprintf(stderr, "no %s\n", #name), 3;
     FUNCTIONS(LOOK_UP)
     const char *what = argv[2];

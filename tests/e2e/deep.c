@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     char path[4096];
     char *slash = strrchr(argv[0], '/');
     (void)argc;

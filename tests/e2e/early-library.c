@@ -4,8 +4,7 @@
 
 const char *early_answer = "the constructor did not run";
 
-__attribute__((constructor)) static void ask(void)
-{
+__attribute__((constructor)) static void ask(void) {
     void *lib = dlopen("/usr/lib/libcuda.so.1", RTLD_NOW);
     early_answer = lib && dlsym(lib, "cuInit") ? "found early" : "not found";
 }

@@ -2,8 +2,7 @@
 
 extern const char *early_answer;
 
-int main(void)
-{
+int main(void) {
     puts(early_answer);
     return 0;
 }

@@ -2,8 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int c;
     for (int i = 1; i < argc; i++)
         printf("[%s]", argv[i]);

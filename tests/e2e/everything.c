@@ -7,23 +7,20 @@
 static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n.global .align 4 .b8 table[4096];\n"
                           ".visible .entry nothing(.param .u64 a)\n{\n    ret;\n}\n";
 
-static void need(CUresult r, const char *what, int line)
-{
+static void need(CUresult r, const char *what, int line) {
     if (r == CUDA_SUCCESS) return;
     printf("line %d: %s: %d\n", line, what, r);
     exit(1);
 }
 #define OK(call) need(call, #call, __LINE__)
 
-static void say(const char *what)
-{
+static void say(const char *what) {
     puts(what);
     fflush(stdout);
     getchar();
 }
 
-static void memory(CUdevice device)
-{
+static void memory(CUdevice device) {
     CUdeviceptr p;
     CUmemoryPool pool;
     size_t pitch;
@@ -42,8 +39,7 @@ static void memory(CUdevice device)
 }
 
 /* Mapped twice, and its handle released: the memory stays until the mappings go. */
-static void virtual_memory(CUdevice device)
-{
+static void virtual_memory(CUdevice device) {
     CUmemGenericAllocationHandle handle;
     CUdeviceptr p;
     size_t size;
@@ -58,8 +54,7 @@ static void virtual_memory(CUdevice device)
     OK(cuMemUnmap(p, size));
 }
 
-static CUarray arrays(void)
-{
+static CUarray arrays(void) {
     CUarray array, level;
     CUmipmappedArray mipmap;
     CUtexObject texture;
@@ -74,8 +69,7 @@ static CUarray arrays(void)
     return array;
 }
 
-static void code(void)
-{
+static void code(void) {
     CUmodule module;
     CUlibrary library;
     CUfunction function;
@@ -89,8 +83,7 @@ static void code(void)
     OK(cuLinkCreate(0, NULL, NULL, &link));
 }
 
-static void graph(CUstream stream)
-{
+static void graph(CUstream stream) {
     CUgraph graph;
     CUgraphExec exec;
     CUgraphNode node;
@@ -106,8 +99,7 @@ static void graph(CUstream stream)
         OK(cuGraphLaunch(exec, stream));
 }
 
-int main(void)
-{
+int main(void) {
     CUdevice device;
     CUcontext context, other;
     CUstream stream;

@@ -10,15 +10,13 @@
 static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                           ".visible .entry nothing(.param .u64 a)\n{\n    ret;\n}\n";
 
-static void need(CUresult r, const char *what)
-{
+static void need(CUresult r, const char *what) {
     if (r == CUDA_SUCCESS) return;
     printf("%s: %d\n", what, r);
     exit(1);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     long n = argc > 1 ? atol(argv[1]) : 0;
     int fd = open(getenv("FLOOD_COUNT"), O_RDWR);
     volatile long *count = fd >= 0 ? mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;

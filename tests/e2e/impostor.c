@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NAME(name) \
-    void name(void); \
-    void name(void) \
-    { \
-        fprintf(stderr, "hawser called the program's " #name "\n"); \
-        abort(); \
+#define NAME(name)                                                                                                     \
+    void name(void);                                                                                                   \
+    void name(void) {                                                                                                  \
+        fprintf(stderr, "hawser called the program's " #name "\n");                                                    \
+        abort();                                                                                                       \
     }
+/* clang-format off */
 NAME(zmq_ctx_new) NAME(zmq_ctx_set) NAME(zmq_ctx_term) NAME(zmq_socket) NAME(zmq_close) NAME(zmq_connect)
 NAME(zmq_bind) NAME(zmq_setsockopt) NAME(zmq_getsockopt) NAME(zmq_msg_init) NAME(zmq_msg_init_data)
 NAME(zmq_msg_init_size) NAME(zmq_msg_send) NAME(zmq_msg_recv) NAME(zmq_msg_data) NAME(zmq_msg_size)
@@ -19,3 +19,4 @@ NAME(protobuf_c_message_pack) NAME(protobuf_c_message_unpack) NAME(protobuf_c_me
 NAME(protobuf_c_message_free_unpacked) NAME(protobuf_c_message_init)
 NAME(protobuf_c_message_descriptor_get_field_by_name)
 NAME(sodium_init) NAME(randombytes_buf) NAME(crypto_box_keypair) NAME(crypto_scalarmult_base)
+    /* clang-format on */

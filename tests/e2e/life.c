@@ -20,32 +20,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char ptx[] =
-    ".version 7.0\n.target sm_70\n.address_size 64\n"
-    ".visible .entry fill(.param .u64 out, .param .u32 value)\n{\n"
-    "    .reg .b32 %r<4>;\n    .reg .b64 %rd<4>;\n"
-    "    ld.param.u64 %rd1, [out];\n    ld.param.u32 %r1, [value];\n"
-    "    mov.u32 %r2, %tid.x;\n    add.s32 %r3, %r1, %r2;\n"
-    "    mul.wide.u32 %rd2, %r2, 4;\n    add.s64 %rd3, %rd1, %rd2;\n"
-    "    st.global.u32 [%rd3], %r3;\n    ret;\n}\n"
-    /* a second or so on the software GPU, milliseconds on a GPU */
-    ".visible .entry busy(.param .u64 out, .param .u32 turns)\n{\n"
-    "    .reg .pred %p<2>;\n    .reg .b32 %r<4>;\n    .reg .b64 %rd<2>;\n"
-    "    ld.param.u64 %rd1, [out];\n    ld.param.u32 %r1, [turns];\n    mov.u32 %r2, 1;\n"
-    "again:\n    mad.lo.u32 %r2, %r2, 1664525, 1013904223;\n    sub.u32 %r1, %r1, 1;\n"
-    "    setp.ne.u32 %p1, %r1, 0;\n    @%p1 bra again;\n"
-    "    st.global.u32 [%rd1], %r2;\n    ret;\n}\n";
+static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                          ".visible .entry fill(.param .u64 out, .param .u32 value)\n{\n"
+                          "    .reg .b32 %r<4>;\n    .reg .b64 %rd<4>;\n"
+                          "    ld.param.u64 %rd1, [out];\n    ld.param.u32 %r1, [value];\n"
+                          "    mov.u32 %r2, %tid.x;\n    add.s32 %r3, %r1, %r2;\n"
+                          "    mul.wide.u32 %rd2, %r2, 4;\n    add.s64 %rd3, %rd1, %rd2;\n"
+                          "    st.global.u32 [%rd3], %r3;\n    ret;\n}\n"
+                          /* a second or so on the software GPU, milliseconds on a GPU */
+                          ".visible .entry busy(.param .u64 out, .param .u32 turns)\n{\n"
+                          "    .reg .pred %p<2>;\n    .reg .b32 %r<4>;\n    .reg .b64 %rd<2>;\n"
+                          "    ld.param.u64 %rd1, [out];\n    ld.param.u32 %r1, [turns];\n    mov.u32 %r2, 1;\n"
+                          "again:\n    mad.lo.u32 %r2, %r2, 1664525, 1013904223;\n    sub.u32 %r1, %r1, 1;\n"
+                          "    setp.ne.u32 %p1, %r1, 0;\n    @%p1 bra again;\n"
+                          "    st.global.u32 [%rd1], %r2;\n    ret;\n}\n";
 
 #define NEED(call) need(call, #call, __LINE__)
-static void need(CUresult r, const char *what, int line)
-{
+static void need(CUresult r, const char *what, int line) {
     if (r == CUDA_SUCCESS) return;
     printf("line %d: %s returned %d\n", line, what, r);
     exit(1);
 }
 
-static void wrong(const char *what)
-{
+static void wrong(const char *what) {
     printf("%s\n", what);
     exit(1);
 }
@@ -53,8 +50,7 @@ static void wrong(const char *what)
 static CUcontext context;
 static CUmodule module;
 
-static void start(void)
-{
+static void start(void) {
     CUdevice device;
     NEED(cuInit(0));
     NEED(cuDeviceGet(&device, 0));
@@ -63,8 +59,7 @@ static void start(void)
     NEED(cuModuleLoadData(&module, ptx));
 }
 
-static void launch(const char *name, CUdeviceptr out, unsigned value, unsigned threads, CUstream stream)
-{
+static void launch(const char *name, CUdeviceptr out, unsigned value, unsigned threads, CUstream stream) {
     CUfunction f;
     void *params[] = {&out, &value};
     NEED(cuModuleGetFunction(&f, module, name));
@@ -72,8 +67,7 @@ static void launch(const char *name, CUdeviceptr out, unsigned value, unsigned t
 }
 
 /* One round trip of everything: memory, a kernel, a copy back. */
-static void work(unsigned value, CUstream stream)
-{
+static void work(unsigned value, CUstream stream) {
     unsigned got[64];
     CUdeviceptr out;
     NEED(cuMemAlloc(&out, sizeof got));
@@ -89,8 +83,7 @@ static void work(unsigned value, CUstream stream)
 
 #define THREADS 250
 
-static void *thread_of_many(void *arg)
-{
+static void *thread_of_many(void *arg) {
     CUstream stream;
     unsigned number = (unsigned)(uintptr_t)arg;
     NEED(cuCtxSetCurrent(context));
@@ -101,8 +94,7 @@ static void *thread_of_many(void *arg)
     return NULL;
 }
 
-static void threads(void)
-{
+static void threads(void) {
     pthread_t all[THREADS];
     start();
     for (int round = 0; round < 2; round++) {
@@ -115,16 +107,14 @@ static void threads(void)
 
 /* ---- children ---- */
 
-static void expect_child(pid_t pid, int status_wanted)
-{
+static void expect_child(pid_t pid, int status_wanted) {
     int status = -1;
     if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != status_wanted)
         wrong("a child did not end as it should");
 }
 
 /* Children that are forked before CUDA is used have it for themselves, several at once. */
-static void children(void)
-{
+static void children(void) {
     pid_t pids[5];
     for (int i = 0; i < 5; i++) {
         pids[i] = fork();
@@ -160,8 +150,7 @@ static void children(void)
     work(9, NULL);
 }
 
-static void quietly(void)
-{
+static void quietly(void) {
     start();
     work(1, NULL);
     exit(0);
@@ -172,8 +161,7 @@ static void quietly(void)
 static atomic_int n_signals, n_astray;
 static atomic_int own_threads[4];
 
-static void on_signal(int number)
-{
+static void on_signal(int number) {
     int saved = errno, me = gettid();
     bool known = false;
     (void)number;
@@ -185,8 +173,7 @@ static void on_signal(int number)
 
 static atomic_bool stop;
 
-static void *shooter(void *arg)
-{
+static void *shooter(void *arg) {
     pthread_t target = *(pthread_t *)arg;
     atomic_store(&own_threads[1], gettid());
     while (!atomic_load(&stop)) {
@@ -197,8 +184,7 @@ static void *shooter(void *arg)
     return NULL;
 }
 
-static void signals(void)
-{
+static void signals(void) {
     struct sigaction action = {.sa_handler = on_signal}; /* without SA_RESTART: calls are interrupted */
     struct itimerval timer = {{0, 500}, {0, 500}};
     pthread_t me = pthread_self(), other;
@@ -225,32 +211,28 @@ static void signals(void)
 
 static CUdeviceptr kept;
 
-static void at_the_end(void)
-{
+static void at_the_end(void) {
     if (!kept) return;
     NEED(cuMemFree(kept));
     work(3, NULL);
     puts("atexit ok");
 }
 
-__attribute__((destructor)) static void destructor(void)
-{
+__attribute__((destructor)) static void destructor(void) {
     int n;
     if (!kept) return;
     NEED(cuDeviceGetCount(&n)); /* as a runtime's destructors do */
     NEED(cuDevicePrimaryCtxRelease(0));
 }
 
-static void leave_work_to_atexit(void)
-{
+static void leave_work_to_atexit(void) {
     start();
     atexit(at_the_end);
     NEED(cuMemAlloc(&kept, 4096));
     exit(0);
 }
 
-static void leave_while_busy(bool quick)
-{
+static void leave_while_busy(bool quick) {
     CUdeviceptr out;
     start();
     NEED(cuMemAlloc(&out, 4));
@@ -262,8 +244,7 @@ static void leave_while_busy(bool quick)
 
 /* ---- libraries ---- */
 
-static void reload(void)
-{
+static void reload(void) {
     start();
     for (unsigned i = 0; i < 100; i++) {
         void *library = dlopen("libcuda.so.1", i % 2 ? RTLD_NOW : RTLD_LAZY | RTLD_GLOBAL);
@@ -279,8 +260,7 @@ static void reload(void)
 /* ---- descriptors ---- */
 
 /* How many there are that are not in the table, which they enter. */
-static int descriptors(bool *open, bool check)
-{
+static int descriptors(bool *open, bool check) {
     int n = 0;
     DIR *d = opendir("/proc/self/fd");
     for (struct dirent *e; (e = readdir(d));) {
@@ -295,8 +275,7 @@ static int descriptors(bool *open, bool check)
     return n;
 }
 
-static void few_descriptors(void)
-{
+static void few_descriptors(void) {
     static bool before[1024], after[1024];
     descriptors(before, false);
     memcpy(after, before, sizeof after);
@@ -309,13 +288,17 @@ static void few_descriptors(void)
     }
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*run)(void);
-    } parts[] = {{"threads", threads}, {"children", children}, {"quietly", quietly}, {"signals", signals},
-                 {"atexit", leave_work_to_atexit}, {"reload", reload}, {"descriptors", few_descriptors}};
+    } parts[] = {{"threads", threads},
+                 {"children", children},
+                 {"quietly", quietly},
+                 {"signals", signals},
+                 {"atexit", leave_work_to_atexit},
+                 {"reload", reload},
+                 {"descriptors", few_descriptors}};
     const char *what = argc > 1 ? argv[1] : "";
     if (!strncmp(what, "pending", 7)) leave_while_busy(!strcmp(what, "pending-quick"));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

@@ -18,14 +18,12 @@ nvmlReturn_t nvmlDeviceSetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t
 nvmlReturn_t nvmlSystemGetHicVersion(unsigned int *count, void *entries);
 
 /* NULL, which no function takes, when there is none. */
-static nvmlDevice_t first(void)
-{
+static nvmlDevice_t first(void) {
     nvmlDevice_t device;
     return nvmlDeviceGetHandleByIndex_v2(0, &device) == NVML_SUCCESS ? device : NULL;
 }
 
-static void initialization(void)
-{
+static void initialization(void) {
     unsigned n;
     IS(nvmlDeviceGetCount_v2(&n), NVML_ERROR_UNINITIALIZED);
     IS(nvmlShutdown(), NVML_ERROR_UNINITIALIZED);
@@ -39,8 +37,7 @@ static void initialization(void)
     OK(nvmlInit_v2());
 }
 
-static void versions(void)
-{
+static void versions(void) {
     int nvml, cuda;
     char text[80] = "";
     OK(nvmlSystemGetCudaDriverVersion_v2(&nvml));
@@ -57,8 +54,7 @@ static void versions(void)
 }
 
 /* The same device by CUDA's number, by its UUID and by its place on the bus. */
-static void device_of_two_names(unsigned i)
-{
+static void device_of_two_names(unsigned i) {
     nvmlDevice_t device, same;
     nvmlPciInfo_t pci;
     nvmlPciInfoExt_t ext = {.version = NVML_VERSION_OF(nvmlPciInfoExt_t, 1)};
@@ -95,8 +91,7 @@ static void device_of_two_names(unsigned i)
     IS(nvmlDeviceGetUUID(device, name, 40), NVML_ERROR_INSUFFICIENT_SIZE);
 }
 
-static void devices(void)
-{
+static void devices(void) {
     unsigned n;
     int cuda_n;
     OK(cuInit(0));
@@ -107,8 +102,7 @@ static void devices(void)
         device_of_two_names(i);
 }
 
-static void memory_and_processes(void)
-{
+static void memory_and_processes(void) {
     const size_t size = 64 << 20;
     nvmlDevice_t device = first();
     nvmlMemory_t before, after;
@@ -150,8 +144,7 @@ static void memory_and_processes(void)
 }
 
 /* Figures that a machine may lack: what is told makes sense. */
-static void figures(void)
-{
+static void figures(void) {
     nvmlDevice_t device = first();
     nvmlUtilization_t use = {101, 101};
     unsigned clock = 0, power = 0, celsius = 0;
@@ -170,8 +163,7 @@ static void figures(void)
     CHECK(r == NVML_SUCCESS ? celsius < 150 : r == NVML_ERROR_NOT_SUPPORTED);
 }
 
-static void between_devices(void)
-{
+static void between_devices(void) {
     unsigned n, near = 64;
     nvmlDevice_t all[64], one = first(), two;
     nvmlGpuTopologyLevel_t level;
@@ -193,8 +185,7 @@ static void between_devices(void)
 }
 
 /* Sets of events are there to be made and watched; no kind of event is. */
-static void events(void)
-{
+static void events(void) {
     nvmlEventSet_t set;
     nvmlEventData_t data;
     unsigned long long kinds = ~0ull;
@@ -210,8 +201,7 @@ static void events(void)
     IS(nvmlEventSetCreate(NULL), NVML_ERROR_INVALID_ARGUMENT);
 }
 
-static void refusals(void)
-{
+static void refusals(void) {
     nvmlDevice_t device = first(), foreign = (nvmlDevice_t)&device;
     nvmlMemory_t memory;
     nvmlMemory_v2_t v2 = {.version = 1};
@@ -232,8 +222,7 @@ static void refusals(void)
 }
 
 /* Each says which step failed, 0 if none. */
-static int cuda_in_a_child(void)
-{
+static int cuda_in_a_child(void) {
     CUcontext context;
     CUdeviceptr p;
     nvmlMemory_t memory;
@@ -244,8 +233,7 @@ static int cuda_in_a_child(void)
     return memory.used >= 1 << 20 ? 0 : 5;
 }
 
-static int nvml_in_a_child_of_cuda(void)
-{
+static int nvml_in_a_child_of_cuda(void) {
     int count;
     nvmlMemory_t memory;
     if (cuDeviceGetCount(&count) != CUDA_ERROR_NOT_INITIALIZED) return 1; /* as without hawser: the parent's is lost */
@@ -253,8 +241,7 @@ static int nvml_in_a_child_of_cuda(void)
 }
 
 /* The exit status of a child that does this; -1 when it ended otherwise. */
-static int child(int (*run)(void))
-{
+static int child(int (*run)(void)) {
     int status;
     pid_t pid = fork();
     if (pid == 0) _exit(run());
@@ -262,8 +249,7 @@ static int child(int (*run)(void))
 }
 
 /* NVML first, then CUDA in a child, as PyTorch does. */
-static void children(void)
-{
+static void children(void) {
     unsigned n;
     nvmlMemory_t memory;
     OK(nvmlInit_v2());
@@ -274,8 +260,7 @@ static void children(void)
     IS(child(nvml_in_a_child_of_cuda), 0);
 }
 
-static void no_server(void)
-{
+static void no_server(void) {
     unsigned n;
     IS(nvmlInit_v2(), NVML_ERROR_DRIVER_NOT_LOADED);
     IS(nvmlDeviceGetCount_v2(&n), NVML_ERROR_UNINITIALIZED);
@@ -283,8 +268,7 @@ static void no_server(void)
     IS(cuInit(0), CUDA_ERROR_SYSTEM_NOT_READY);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static const struct subtest tests[] = {{"initialization", initialization, false},
                                            {"versions and error strings", versions, false},
                                            {"devices", devices, false},

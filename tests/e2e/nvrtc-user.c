@@ -1,4 +1,5 @@
-/* A plugin that is linked against an NVRTC: what the one that it reaches is, 0 where it is not the same one throughout. */
+/* A plugin that is linked against an NVRTC: what the one that it reaches is, 0 where it is not the same one throughout.
+ */
 #include <stddef.h>
 #include <string.h>
 
@@ -8,8 +9,7 @@ int nvrtcGetCUBIN(void *program, char *out);
 
 int reached(void);
 
-int reached(void)
-{
+int reached(void) {
     const char *option = "-arch=sm_120a";
     char compiled[64] = "", code = 0;
     size_t size = 0;

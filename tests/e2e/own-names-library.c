@@ -3,8 +3,7 @@
 
 int (*cuInit)(unsigned), (*cuDeviceGetCount)(int *);
 
-int devices(void)
-{
+int devices(void) {
     void *cuda = dlopen("libcuda.so.1", RTLD_NOW);
     int n = -2;
     if (!cuda) return n;

@@ -5,8 +5,7 @@
 
 int devices(void);
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     char path[4096];
     char *slash = strrchr(argv[0], '/');
     (void)argc;

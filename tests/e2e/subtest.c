@@ -5,32 +5,27 @@
 
 static char failed[512]; /* where and what, of the subtest that runs; "" while nothing has */
 
-static const char *name_of(const char *file)
-{
+static const char *name_of(const char *file) {
     const char *slash = strrchr(file, '/');
     return slash ? slash + 1 : file;
 }
 
-void subtest_failed(const char *file, int line, const char *what)
-{
+void subtest_failed(const char *file, int line, const char *what) {
     if (!*failed) snprintf(failed, sizeof failed, "%s:%d: %s", name_of(file), line, what);
 }
 
-void subtest_differs(const char *file, int line, const char *what, long long got, long long want)
-{
+void subtest_differs(const char *file, int line, const char *what, long long got, long long want) {
     if (!*failed)
         snprintf(failed, sizeof failed, "%s:%d: %.300s is %lld, not %lld", name_of(file), line, what, got, want);
 }
 
-static int print_names(const struct subtest *list, size_t n)
-{
+static int print_names(const struct subtest *list, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!list[i].by_name) puts(list[i].name);
     return 0;
 }
 
-int subtests_run(const struct subtest *list, size_t n, int argc, char **argv)
-{
+int subtests_run(const struct subtest *list, size_t n, int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "--list")) return print_names(list, n);
     int bad = 0, ran = 0;
     for (size_t i = 0; i < n; i++) {

@@ -18,7 +18,8 @@ struct subtest {
     bool by_name; /* runs only when it is named: it ends the context, or wants a machine of its own kind */
 };
 
-/* Runs all, or the one named by argv[1]; the program's exit status. "--list" prints the names of those that run unnamed. */
+/* Runs all, or the one named by argv[1]; the program's exit status. "--list" prints the names of those that run
+ * unnamed. */
 int subtests_run(const struct subtest *list, size_t n, int argc, char **argv);
 /* What CHECK does when its condition does not hold, and IS when the value is another. The first that fails is told. */
 void subtest_failed(const char *file, int line, const char *what);
@@ -28,20 +29,20 @@ void subtest_differs(const char *file, int line, const char *what, long long got
 }
 #endif
 
-#define CHECK(condition)                                      \
-    do {                                                      \
-        if (!(condition)) {                                   \
-            subtest_failed(__FILE__, __LINE__, #condition);   \
-            return;                                           \
-        }                                                     \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            subtest_failed(__FILE__, __LINE__, #condition);                                                            \
+            return;                                                                                                    \
+        }                                                                                                              \
     } while (0)
-#define IS(call, value)                                                                \
-    do {                                                                               \
-        long long got_ = (long long)(call), want_ = (long long)(value);                \
-        if (got_ != want_) {                                                           \
-            subtest_differs(__FILE__, __LINE__, #call, got_, want_);                   \
-            return;                                                                    \
-        }                                                                              \
+#define IS(call, value)                                                                                                \
+    do {                                                                                                               \
+        long long got_ = (long long)(call), want_ = (long long)(value);                                                \
+        if (got_ != want_) {                                                                                           \
+            subtest_differs(__FILE__, __LINE__, #call, got_, want_);                                                   \
+            return;                                                                                                    \
+        }                                                                                                              \
     } while (0)
 /* CUDA_SUCCESS or cudaSuccess */
 #define OK(call) IS(call, 0)

@@ -9,16 +9,14 @@
 
 #include "nvml_functions.h"
 
-static unsigned bus_of(CUdevice device)
-{
+static unsigned bus_of(CUdevice device) {
     int bus = -1;
     cuDeviceGetAttribute(&bus, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, device);
     return (unsigned)bus;
 }
 
 /* "cuda RESULT BUS UUID ..." */
-static int list_cuda(void)
-{
+static int list_cuda(void) {
     CUresult r = cuInit(0);
     int n = 0;
     if (r == CUDA_SUCCESS) cuDeviceGetCount(&n);
@@ -34,8 +32,7 @@ static int list_cuda(void)
     return 0;
 }
 
-static int list_nvml(void)
-{
+static int list_nvml(void) {
     unsigned n = 0;
     nvmlReturn_t r = nvmlInit_v2();
     nvmlDeviceGetCount_v2(&n);
@@ -53,15 +50,13 @@ static int list_nvml(void)
     return 0;
 }
 
-static int list(const char *value)
-{
+static int list(const char *value) {
     (void)value;
     return list_cuda() || list_nvml();
 }
 
 /* As frameworks do: NVML first, then the variable, then CUDA. A second thought comes too late. */
-static int late(const char *value)
-{
+static int late(const char *value) {
     list_nvml();
     setenv("CUDA_VISIBLE_DEVICES", value, 1);
     list_cuda();
@@ -69,8 +64,7 @@ static int late(const char *value)
     return list_cuda();
 }
 
-static int by_bus(const char *value)
-{
+static int by_bus(const char *value) {
     CUdevice device = -1;
     cuInit(0);
     CUresult r = cuDeviceGetByPCIBusId(&device, value);
@@ -79,8 +73,7 @@ static int by_bus(const char *value)
 }
 
 /* Memory of each device that is seen, by every way in which CUDA says whose it is, and where NVML finds it. */
-static int use(const char *value)
-{
+static int use(const char *value) {
     const size_t size = 32 << 20;
     int n = 0;
     (void)value;
@@ -123,14 +116,12 @@ static const char half_broken[] = ".version 6.0\n.target sm_50\n.address_size 64
                                   ".visible .entry good()\n{\nret;\n}\n"
                                   ".visible .entry broken()\n{\nmov.u32 %undeclared, 1;\nret;\n}\n";
 
-static int start(void)
-{
+static int start(void) {
     CUcontext context;
     return cuInit(0) || cuDevicePrimaryCtxRetain(&context, 0) || cuCtxSetCurrent(context);
 }
 
-static int launch(const char *value)
-{
+static int launch(const char *value) {
     CUmodule module;
     CUfunction wild, tame;
     CUlaunchConfig config = {1, 1, 1, 1, 1, 1, 0, NULL, NULL, 0};
@@ -158,8 +149,7 @@ static int launch(const char *value)
     return 0;
 }
 
-static int loading(const char *value)
-{
+static int loading(const char *value) {
     CUmoduleLoadingMode mode = 0;
     CUlibrary library;
     CUresult r = start();
@@ -171,8 +161,7 @@ static int loading(const char *value)
     return 0;
 }
 
-static int compiling(const char *value)
-{
+static int compiling(const char *value) {
     CUmodule module;
     CUlinkState link;
     void *cubin;
@@ -181,14 +170,13 @@ static int compiling(const char *value)
     if (start()) return 1;
     printf("%d", cuModuleLoadData(&module, writes_nowhere));
     if (cuLinkCreate(0, NULL, NULL, &link)) return 1;
-    CUresult r = cuLinkAddData(link, CU_JIT_INPUT_PTX, (void *)writes_nowhere, sizeof writes_nowhere, "text", 0, NULL,
-                               NULL);
+    CUresult r =
+        cuLinkAddData(link, CU_JIT_INPUT_PTX, (void *)writes_nowhere, sizeof writes_nowhere, "text", 0, NULL, NULL);
     printf(" %d\n", r ? r : cuLinkComplete(link, &cubin, &size));
     return 0;
 }
 
-static int refused(const char *value)
-{
+static int refused(const char *value) {
     char luid[8];
     unsigned mask;
     (void)value;
@@ -196,12 +184,11 @@ static int refused(const char *value)
     return cuDeviceGetLuid(luid, &mask, 0) != CUDA_ERROR_NOT_SUPPORTED;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(const char *value);
-    } parts[] = {{"list", list},     {"late", late},       {"bus", by_bus},         {"use", use},
+    } parts[] = {{"list", list},     {"late", late},       {"bus", by_bus},          {"use", use},
                  {"launch", launch}, {"loading", loading}, {"compiling", compiling}, {"refused", refused}};
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
         if (!strcmp(argv[1], parts[i].name)) return parts[i].run(argc > 2 ? argv[2] : "");

@@ -32,37 +32,33 @@ static const char ptx[] =
     "    tex.1d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%rd1, {%f1}];\n"
     "    mul.wide.u32 %rd3, %r1, 4;\n    add.s64 %rd2, %rd2, %rd3;\n    st.global.f32 [%rd2], %f1;\n    ret;\n}\n";
 
-#define NEED(call)                                                        \
-    do {                                                                  \
-        CUresult need = (call);                                           \
-        if (need != CUDA_SUCCESS) failed(__LINE__, #call, (int)need);     \
+#define NEED(call)                                                                                                     \
+    do {                                                                                                               \
+        CUresult need = (call);                                                                                        \
+        if (need != CUDA_SUCCESS) failed(__LINE__, #call, (int)need);                                                  \
     } while (0)
-#define EXPECT(condition)                                                 \
-    do {                                                                  \
-        if (!(condition)) failed(__LINE__, #condition, -1);               \
+#define EXPECT(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) failed(__LINE__, #condition, -1);                                                            \
     } while (0)
 
-static void failed(int line, const char *what, int result)
-{
+static void failed(int line, const char *what, int result) {
     printf("line %d: %s: %d\n", line, what, result);
     exit(1);
 }
 
-static CUfunction kernel(CUmodule module, const char *name)
-{
+static CUfunction kernel(CUmodule module, const char *name) {
     CUfunction f;
     NEED(cuModuleGetFunction(&f, module, name));
     return f;
 }
 
-static void launch(CUfunction f, CUdeviceptr a, CUdeviceptr b, unsigned threads, CUstream s)
-{
+static void launch(CUfunction f, CUdeviceptr a, CUdeviceptr b, unsigned threads, CUstream s) {
     void *params[] = {&a, &b};
     NEED(cuLaunchKernel(f, 1, 1, 1, threads, 1, 1, 0, s, params, NULL));
 }
 
-static void expect_sum(CUdeviceptr x, unsigned base, unsigned step)
-{
+static void expect_sum(CUdeviceptr x, unsigned base, unsigned step) {
     unsigned got[N];
     NEED(cuMemcpyDtoH(got, x, sizeof got));
     for (unsigned i = 0; i < N; i++)
@@ -71,8 +67,7 @@ static void expect_sum(CUdeviceptr x, unsigned base, unsigned step)
 
 /* ---- 1.2 ---- */
 
-static void vectors(CUfunction add, CUdeviceptr x, CUdeviceptr y, CUstream s)
-{
+static void vectors(CUfunction add, CUdeviceptr x, CUdeviceptr y, CUstream s) {
     unsigned a[N], b[N];
     CUevent before, after;
     float ms;
@@ -97,12 +92,16 @@ static void vectors(CUfunction add, CUdeviceptr x, CUdeviceptr y, CUstream s)
     NEED(cuEventDestroy(after));
 }
 
-static void fills_and_copies(CUdeviceptr x, CUdeviceptr y)
-{
+static void fills_and_copies(CUdeviceptr x, CUdeviceptr y) {
     unsigned char got[6 * 8];
-    CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = x, .srcPitch = 16,
-                         .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = got, .dstPitch = 8,
-                         .WidthInBytes = 8, .Height = 6};
+    CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcDevice = x,
+                         .srcPitch = 16,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = got,
+                         .dstPitch = 8,
+                         .WidthInBytes = 8,
+                         .Height = 6};
     NEED(cuMemsetD8(x, 7, N * 4));
     NEED(cuMemsetD2D16(x, 16, 0x0909, 2, 6));
     NEED(cuMemcpy2D(&box));
@@ -113,13 +112,11 @@ static void fills_and_copies(CUdeviceptr x, CUdeviceptr y)
     expect_sum(x, 5, 0);
 }
 
-static void CUDA_CB told(void *times)
-{
+static void CUDA_CB told(void *times) {
     ++*(unsigned *)times;
 }
 
-static void host_memory(CUfunction add, CUdeviceptr x, CUstream s)
-{
+static void host_memory(CUfunction add, CUdeviceptr x, CUstream s) {
     unsigned *pinned, times = 0;
     CUdeviceptr device;
     NEED(cuMemHostAlloc((void **)&pinned, N * 4, CU_MEMHOSTALLOC_DEVICEMAP));
@@ -140,8 +137,7 @@ static void host_memory(CUfunction add, CUdeviceptr x, CUstream s)
     NEED(cuMemFreeHost(pinned));
 }
 
-static void pools(CUfunction add, CUdevice device, CUdeviceptr x, CUstream s)
-{
+static void pools(CUfunction add, CUdevice device, CUdeviceptr x, CUstream s) {
     CUmemoryPool pool;
     CUdeviceptr y;
     cuuint64_t keep = 1 << 20, told_keep = 0;
@@ -158,8 +154,7 @@ static void pools(CUfunction add, CUdevice device, CUdeviceptr x, CUstream s)
     expect_sum(x, 7, 0);
 }
 
-static void graphs(CUfunction add, CUdeviceptr x, CUdeviceptr y, CUstream s)
-{
+static void graphs(CUfunction add, CUdeviceptr x, CUdeviceptr y, CUstream s) {
     CUgraph graph;
     CUgraphExec exec;
     NEED(cuMemsetD32(x, 0, N));
@@ -180,8 +175,7 @@ static void graphs(CUfunction add, CUdeviceptr x, CUdeviceptr y, CUstream s)
     NEED(cuGraphDestroy(graph));
 }
 
-static void textures(CUfunction look, CUdeviceptr x)
-{
+static void textures(CUfunction look, CUdeviceptr x) {
     float texels[16], got[16];
     CUarray array;
     CUtexObject texture;
@@ -200,13 +194,13 @@ static void textures(CUfunction look, CUdeviceptr x)
     NEED(cuArrayDestroy(array));
 }
 
-static void bus(void)
-{
+static void bus(void) {
     void *nvml = dlopen("libnvidia-ml.so.1", RTLD_NOW), *device = NULL;
     EXPECT(nvml);
     int (*init)(void) = (int (*)(void))dlsym(nvml, "nvmlInit_v2");
     int (*get)(unsigned, void **) = (int (*)(unsigned, void **))dlsym(nvml, "nvmlDeviceGetHandleByIndex_v2");
-    int (*generation)(void *, unsigned *) = (int (*)(void *, unsigned *))dlsym(nvml, "nvmlDeviceGetMaxPcieLinkGeneration");
+    int (*generation)(void *, unsigned *) =
+        (int (*)(void *, unsigned *))dlsym(nvml, "nvmlDeviceGetMaxPcieLinkGeneration");
     int (*memory)(void *, void *) = (int (*)(void *, void *))dlsym(nvml, "nvmlDeviceGetMemoryInfo");
     unsigned value = 0;
     unsigned long long total[3] = {0};
@@ -217,8 +211,7 @@ static void bus(void)
     EXPECT(memory(device, total) == 0 && total[0] > 0);
 }
 
-static void session_1_2(void)
-{
+static void session_1_2(void) {
     CUdevice device;
     CUcontext context;
     CUmodule module;
@@ -258,8 +251,7 @@ static void session_1_2(void)
     NEED(cuDevicePrimaryCtxRelease(device));
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
     /* 1.6: the same steps; graphs have their numbers from the count of all handles. */
     if (strcmp(name, "1.2") != 0 && strcmp(name, "1.6") != 0) {

@@ -3,7 +3,6 @@
 
 const char *const names[] = {"xla_gpu_autotune_level", "xla_gpu_cuda_data_dir", "xla_gpu_enable_libnvptxcompiler_too"};
 
-const char *flags(void)
-{
+const char *flags(void) {
     return getenv("XLA_FLAGS");
 }

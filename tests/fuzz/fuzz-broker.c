@@ -9,8 +9,7 @@ static struct hawser_message input;
 static bool there;
 static unsigned answers, cuts;
 
-static int input_recv(struct hawser_listener *l, struct hawser_peer *from, struct hawser_message *out)
-{
+static int input_recv(struct hawser_listener *l, struct hawser_peer *from, struct hawser_message *out) {
     (void)l;
     if (!there) return HAWSER_LANE_TIMEOUT;
     *from = (struct hawser_peer){.id = "x", .size = 1, .fd = -1};
@@ -19,31 +18,29 @@ static int input_recv(struct hawser_listener *l, struct hawser_peer *from, struc
     return HAWSER_LANE_OK;
 }
 
-static int count_answer(struct hawser_listener *l, const struct hawser_peer *to, struct hawser_frame *frames, unsigned n)
-{
+static int count_answer(struct hawser_listener *l, const struct hawser_peer *to, struct hawser_frame *frames,
+                        unsigned n) {
     (void)l, (void)to;
     answers++;
     hawser_frames_free(frames, n);
     return HAWSER_LANE_OK;
 }
 
-static bool count_cut(struct hawser_listener *l, const struct hawser_peer *peer)
-{
+static bool count_cut(struct hawser_listener *l, const struct hawser_peer *peer) {
     (void)l, (void)peer;
     cuts++;
     return false;
 }
 
-int spawn_worker(const struct broker_settings *s, const char *endpoint, const uint8_t *token, pid_t *pid, int *control)
-{
+int spawn_worker(const struct broker_settings *s, const char *endpoint, const uint8_t *token, pid_t *pid,
+                 int *control) {
     (void)s, (void)endpoint, (void)token;
     *pid = 1;
     *control = -1;
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const struct hawser_listener_ops ops = {.recv = input_recv, .send = count_answer, .cut = count_cut};
     static const struct broker_settings settings = {.listen = {"tcp://127.0.0.1:1"}, .n_listen = 1};
     struct hawser_listener listener = {&ops};

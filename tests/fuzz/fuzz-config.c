@@ -9,8 +9,7 @@
 
 #include "config.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static int fd = -1;
     char out[HAWSER_ENDPOINT_MAX], err[600] = "", path[40];
     if (fd < 0) fd = memfd_create("config", 0);

@@ -6,14 +6,12 @@
 #include "fatbin.h"
 
 /* Every byte is there. */
-static void read_all(const void *bytes, size_t size)
-{
+static void read_all(const void *bytes, size_t size) {
     for (size_t i = 0; i < size; i++)
         (void)((const volatile uint8_t *)bytes)[i];
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct sg_fat_entry entry;
     struct sg_image image;
     struct sg_diag diag;

@@ -4,8 +4,7 @@
 
 #include "ir.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct sg_diag diag;
     const struct sg_text text = {(const char *)data, size};
     struct sg_module *module = sg_module_load(&text, 1, &diag);

@@ -1,6 +1,6 @@
 /*
- * What a worker hears from its guest, as far as the driver, which refuses everything that it is asked but to make a context
- * current. A context, a stream and a module are there for the calls to name.
+ * What a worker hears from its guest, as far as the driver, which refuses everything that it is asked but to make a
+ * context current. A context, a stream and a module are there for the calls to name.
  */
 #define main worker_main
 #include "../../server/worker/worker.c"
@@ -11,8 +11,7 @@
 static struct hawser_message input;
 static bool there;
 
-static int input_recv(struct hawser_lane *l, struct hawser_message *out)
-{
+static int input_recv(struct hawser_lane *l, struct hawser_message *out) {
     (void)l;
     if (!there) return HAWSER_LANE_CLOSED;
     *out = input;
@@ -20,40 +19,33 @@ static int input_recv(struct hawser_lane *l, struct hawser_message *out)
     return HAWSER_LANE_OK;
 }
 
-static int drop_answer(struct hawser_lane *l, struct hawser_frame *frames, unsigned n)
-{
+static int drop_answer(struct hawser_lane *l, struct hawser_frame *frames, unsigned n) {
     (void)l;
     hawser_frames_free(frames, n);
     return HAWSER_LANE_OK;
 }
 
-static CUresult refuses(void)
-{
+static CUresult refuses(void) {
     return CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult makes_current(CUcontext context)
-{
+static CUresult makes_current(CUcontext context) {
     (void)context;
     return CUDA_SUCCESS;
 }
 
 /* In place of inbox.c and waiters.c: one thread does all, so that an input does the same each time. */
-int inbox_next(struct session *session, struct inbox_message *out)
-{
+int inbox_next(struct session *session, struct inbox_message *out) {
     return session_receive(session, out);
 }
-void session_receive_apart(struct session *session)
-{
+void session_receive_apart(struct session *session) {
     (void)session;
 }
-void waiters_run(void (*run)(void *), void *arg)
-{
+void waiters_run(void (*run)(void *), void *arg) {
     run(arg);
 }
 
-static struct session *new_session(void)
-{
+static struct session *new_session(void) {
     static const struct hawser_lane_ops ops = {.recv = input_recv, .send = drop_answer};
     static struct hawser_lane lane = {&ops};
     static struct session s;
@@ -75,8 +67,7 @@ static struct session *new_session(void)
     return &s;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct session *session = new_session();
     struct inbox_message in;
     if (!input_message(data, size, &input)) return 0;

@@ -7,15 +7,13 @@
 
 #include "lane.h"
 
-static void input_free(void *data, void *hint)
-{
+static void input_free(void *data, void *hint) {
     (void)hint;
     free(data);
 }
 
 /* False when the input has no frame. The copies are as long as they say, so that a sanitizer sees who reads beyond. */
-static bool input_message(const uint8_t *data, size_t size, struct hawser_message *out)
-{
+static bool input_message(const uint8_t *data, size_t size, struct hawser_message *out) {
     *out = (struct hawser_message){0};
     while (size >= 2 && out->n_frames < HAWSER_MAX_FRAMES) {
         size_t n = data[0] | data[1] << 8;

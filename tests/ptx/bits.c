@@ -1,43 +1,37 @@
 /* Bits, shifts, comparisons and selection of integers. */
 #include "ptx.h"
 
-#define E(name, expr)                                                                                               \
-    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
-    {                                                                                                               \
-        uint32_t a = (uint32_t)A, b = (uint32_t)B, c = (uint32_t)C;                                                 \
-        (void)a, (void)b, (void)c;                                                                                  \
-        return expr;                                                                                                \
+#define E(name, expr)                                                                                                  \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C) {                                                         \
+        uint32_t a = (uint32_t)A, b = (uint32_t)B, c = (uint32_t)C;                                                    \
+        (void)a, (void)b, (void)c;                                                                                     \
+        return expr;                                                                                                   \
     }
 #define U32(x) ((uint64_t)(uint32_t)(x))
 
-static uint32_t reverse(uint32_t v)
-{
+static uint32_t reverse(uint32_t v) {
     uint32_t r = 0;
     for (int i = 0; i < 32; i++)
         r |= (v >> i & 1) << (31 - i);
     return r;
 }
 /* Bit 31 is the highest; -1 when there is none. */
-static uint32_t highest(uint32_t v)
-{
+static uint32_t highest(uint32_t v) {
     uint32_t r = 0xffffffff;
     for (uint32_t i = 0; i < 32; i++)
         if (v >> i & 1) r = i;
     return r;
 }
-static uint64_t funnel(uint32_t lo, uint32_t hi, uint32_t n)
-{
+static uint64_t funnel(uint32_t lo, uint32_t hi, uint32_t n) {
     return (((uint64_t)hi << 32) | lo) >> n;
 }
-static uint32_t extract_u(uint32_t v, uint32_t pos, uint32_t len)
-{
+static uint32_t extract_u(uint32_t v, uint32_t pos, uint32_t len) {
     pos &= 0xff, len &= 0xff;
     if (!len || pos > 31) return 0;
     uint64_t m = len > 31 ? 0xffffffff : (1u << len) - 1;
     return (uint32_t)((uint64_t)v >> pos & m);
 }
-static uint32_t extract_s(uint32_t v, uint32_t pos, uint32_t len)
-{
+static uint32_t extract_s(uint32_t v, uint32_t pos, uint32_t len) {
     pos &= 0xff, len &= 0xff;
     if (!len) return 0;
     uint32_t last = pos + len - 1 > 31 ? 31 : pos + len - 1;
@@ -46,15 +40,13 @@ static uint32_t extract_s(uint32_t v, uint32_t pos, uint32_t len)
         r |= (i < len && pos + i < 32 ? v >> (pos + i) & 1 : sign) << i;
     return r;
 }
-static uint32_t insert(uint32_t from, uint32_t into, uint32_t pos, uint32_t len)
-{
+static uint32_t insert(uint32_t from, uint32_t into, uint32_t pos, uint32_t len) {
     pos &= 0xff, len &= 0xff;
     for (uint32_t i = 0; i < len && pos + i < 32; i++)
         into = (into & ~(1u << (pos + i))) | (from >> i & 1) << (pos + i);
     return into;
 }
-static uint32_t permute(uint32_t a, uint32_t b, uint32_t s)
-{
+static uint32_t permute(uint32_t a, uint32_t b, uint32_t s) {
     uint64_t both = (uint64_t)b << 32 | a;
     uint32_t r = 0;
     for (int i = 0; i < 4; i++) {
@@ -64,15 +56,14 @@ static uint32_t permute(uint32_t a, uint32_t b, uint32_t s)
     }
     return r;
 }
-static uint32_t logic3(uint32_t a, uint32_t b, uint32_t c, unsigned table)
-{
+static uint32_t logic3(uint32_t a, uint32_t b, uint32_t c, unsigned table) {
     uint32_t r = 0;
     for (int i = 0; i < 32; i++)
         r |= (table >> ((a >> i & 1) << 2 | (b >> i & 1) << 1 | (c >> i & 1)) & 1) << i;
     return r;
 }
 
-E(and32, a & b)
+E(and32, a &b)
 E(or64, A | B)
 E(xor32, a ^ b)
 E(not32, U32(~a))
@@ -123,7 +114,8 @@ const struct op_case bit_cases[] = {
     {"not_b32", 'i', 'r', "not.b32 %d, %a;", not32, 0, 0},
     {"not_b16", 'i', 'h', "not.b16 %hd, %ha;", not16, 0, 0},
     {"cnot_is_one_for_zero_alone", 'i', 'r', "cnot.b32 %d, %a;", cnot, 0, 0},
-    {"xor_of_predicates", 'i', 'p', "setp.lt.u32 %p, %a, %b; setp.eq.u32 %q, %a, %c; xor.pred %pd, %p, %q;", xor_pred, 0, 0},
+    {"xor_of_predicates", 'i', 'p', "setp.lt.u32 %p, %a, %b; setp.eq.u32 %q, %a, %c; xor.pred %pd, %p, %q;", xor_pred,
+     0, 0},
     {"not_of_a_predicate", 'i', 'p', "setp.lt.u32 %p, %a, %b; not.pred %pd, %p;", not_pred, 0, 0},
     {"shl_b32_clamps_at_width", 's', 'r', "shl.b32 %d, %a, %b;", shl32, 0, 0},
     {"shr_u32_clamps_at_width", 's', 'r', "shr.u32 %d, %a, %b;", shr_u, 0, 0},
@@ -155,7 +147,8 @@ const struct op_case bit_cases[] = {
     {"setp_hs_is_unsigned", 'i', 'p', "setp.hs.u32 %pd, %a, %b;", hs, 0, 0},
     {"setp_eq_u64", 'l', 'p', "setp.eq.u64 %pd, %A, %B;", eq64, 0, 0},
     {"setp_ge_s64", 'l', 'p', "setp.ge.s64 %pd, %A, %B;", ge_s64, 0, 0},
-    {"setp_combines_with_a_predicate", 'i', 'p', "setp.gt.u32 %q, %c, 7; setp.lt.and.u32 %pd, %a, %b, %q;", setp_and, 0, 0},
+    {"setp_combines_with_a_predicate", 'i', 'p', "setp.gt.u32 %q, %c, 7; setp.lt.and.u32 %pd, %a, %b, %q;", setp_and, 0,
+     0},
     {"setp_gives_the_opposite_as_second_result", 'i', 'p', "setp.lt.u32 %p|%pd, %a, %b;", setp_second, 0, 0},
     {"set_makes_all_ones", 'i', 'r', "set.gt.u32.u32 %d, %a, %b;", set_mask, 0, 0},
     {"selp_b32", 'i', 'r', "setp.lt.u32 %p, %a, %b; selp.b32 %d, %a, %c, %p;", selp, 0, 0},

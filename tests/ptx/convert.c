@@ -5,36 +5,31 @@
 #include <math.h>
 #include <string.h>
 
-static float f(uint64_t bits)
-{
+static float f(uint64_t bits) {
     float v;
     uint32_t low = (uint32_t)bits;
     memcpy(&v, &low, 4);
     return v;
 }
-static uint64_t fb(double x)
-{
+static uint64_t fb(double x) {
     float v = (float)x;
     uint32_t bits;
     memcpy(&bits, &v, 4);
     return bits;
 }
-static double d(uint64_t bits)
-{
+static double d(uint64_t bits) {
     double v;
     memcpy(&v, &bits, 8);
     return v;
 }
-static uint64_t db(double v)
-{
+static uint64_t db(double v) {
     uint64_t bits;
     memcpy(&bits, &v, 8);
     return bits;
 }
 
 /* A small float: sign, exponent bits, mantissa bits. */
-static double small_value(uint32_t bits, int exponent, int mantissa)
-{
+static double small_value(uint32_t bits, int exponent, int mantissa) {
     int bias = (1 << (exponent - 1)) - 1, e = (int)(bits >> mantissa & ((1u << exponent) - 1));
     double m = (double)(bits & ((1u << mantissa) - 1)), sign = bits >> (exponent + mantissa) & 1 ? -1 : 1;
     if (e == (1 << exponent) - 1) return m ? NAN : sign * INFINITY;
@@ -42,8 +37,7 @@ static double small_value(uint32_t bits, int exponent, int mantissa)
     return sign * ldexp(m + (1 << mantissa), e - bias - mantissa);
 }
 /* Nearest, ties to even (toward zero when truncate). */
-static uint32_t small_bits(double v, int exponent, int mantissa, bool truncate)
-{
+static uint32_t small_bits(double v, int exponent, int mantissa, bool truncate) {
     int bias = (1 << (exponent - 1)) - 1;
     uint32_t sign = signbit(v) ? 1u << (exponent + mantissa) : 0, inf = ((1u << exponent) - 1) << mantissa;
     if (isnan(v)) return (1u << (exponent + mantissa)) - 1;
@@ -57,32 +51,26 @@ static uint32_t small_bits(double v, int exponent, int mantissa, bool truncate)
     if (bits >= inf) bits = truncate ? inf - 1 : inf;
     return sign | (uint32_t)bits;
 }
-static double h(uint64_t bits)
-{
+static double h(uint64_t bits) {
     return small_value((uint32_t)bits & 0xffff, 5, 10);
 }
-static uint64_t hb(double v)
-{
+static uint64_t hb(double v) {
     return small_bits(v, 5, 10, false);
 }
-static double b16(uint64_t bits)
-{
+static double b16(uint64_t bits) {
     return small_value((uint32_t)bits & 0xffff, 8, 7);
 }
-static uint64_t bb(double v)
-{
+static uint64_t bb(double v) {
     return small_bits(v, 8, 7, false);
 }
 
 /* What NaN becomes: the top bit alone if either side has 64 bits, else 0. */
-static uint64_t nan_int(int from, int bits)
-{
+static uint64_t nan_int(int from, int bits) {
     return from == 64 || bits == 64 ? 1ull << (bits - 1) : 0;
 }
 
 /* From a float of so many bits to an integer, as cvt does: rounded and clamped. */
-static uint64_t to_int(double v, int from, int mode, int bits, bool is_signed)
-{
+static uint64_t to_int(double v, int from, int mode, int bits, bool is_signed) {
     fesetround(mode);
     volatile double r = nearbyint(v);
     fesetround(FE_TONEAREST);
@@ -95,23 +83,21 @@ static uint64_t to_int(double v, int from, int mode, int bits, bool is_signed)
     return bits == 64 ? value : value & ((1ull << bits) - 1);
 }
 
-#define E(name, expr)                                                                                               \
-    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
-    {                                                                                                               \
-        (void)A, (void)B, (void)C;                                                                                  \
-        return expr;                                                                                                \
+#define E(name, expr)                                                                                                  \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C) {                                                         \
+        (void)A, (void)B, (void)C;                                                                                     \
+        return expr;                                                                                                   \
     }
-#define MODE(name, mode, type, expr)                                                                                \
-    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
-    {                                                                                                               \
-        (void)B, (void)C;                                                                                           \
-        fesetround(mode);                                                                                           \
-        volatile type r = (expr);                                                                                   \
-        fesetround(FE_TONEAREST);                                                                                   \
-        uint64_t bits = 0;                                                                                          \
-        type v = r;                                                                                                 \
-        memcpy(&bits, &v, sizeof v);                                                                                \
-        return bits;                                                                                                \
+#define MODE(name, mode, type, expr)                                                                                   \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C) {                                                         \
+        (void)B, (void)C;                                                                                              \
+        fesetround(mode);                                                                                              \
+        volatile type r = (expr);                                                                                      \
+        fesetround(FE_TONEAREST);                                                                                      \
+        uint64_t bits = 0;                                                                                             \
+        type v = r;                                                                                                    \
+        memcpy(&bits, &v, sizeof v);                                                                                   \
+        return bits;                                                                                                   \
     }
 
 E(s8_to_s32, (uint32_t)(int8_t)A)
@@ -122,8 +108,7 @@ E(sat_s8, (uint32_t)((int32_t)A > 127 ? 127 : (int32_t)A < -128 ? -128 : (int32_
 E(sat_u8, (int32_t)A > 255 ? 255 : (int32_t)A < 0 ? 0 : A & 0xff)
 E(sat_u16, (int32_t)A > 65535 ? 65535 : (int32_t)A < 0 ? 0 : A & 0xffff)
 /* A value of so many bits from a 32-bit integer. */
-static uint32_t field(uint64_t from, unsigned bits, bool is_signed)
-{
+static uint32_t field(uint64_t from, unsigned bits, bool is_signed) {
     int64_t v = (int32_t)from, most = ((int64_t)1 << (bits - is_signed)) - 1, least = is_signed ? -most - 1 : 0;
     return (uint32_t)(v > most ? most : v < least ? least : v) & (((uint32_t)1 << bits) - 1);
 }
@@ -134,7 +119,7 @@ E(pack_u8, (uint32_t)C << 16 | field(A, 8, false) << 8 | field(B, 8, false))
 E(pack_s4, (uint32_t)C << 8 | field(A, 4, true) << 4 | field(B, 4, true))
 E(pack_u4, (uint32_t)C << 8 | field(A, 4, false) << 4 | field(B, 4, false))
 /* Every float to every integer in every rounding; results of 8 and 16 bits are extended to 32. */
-#define TO_INT(from, in, bits, mode, rnd, to, is_signed)                                                            \
+#define TO_INT(from, in, bits, mode, rnd, to, is_signed)                                                               \
     E(rnd##_##to##_##from, extended(to_int(in(A), bits, mode, INT_BITS_##to, is_signed), INT_BITS_##to, is_signed))
 #define INT_BITS_s8 8
 #define INT_BITS_u8 8
@@ -144,17 +129,21 @@ E(pack_u4, (uint32_t)C << 8 | field(A, 4, false) << 4 | field(B, 4, false))
 #define INT_BITS_u32 32
 #define INT_BITS_s64 64
 #define INT_BITS_u64 64
-#define EACH_INT(X, from, in, bits, mode, rnd)                                                                      \
-    X(from, in, bits, mode, rnd, s8, true) X(from, in, bits, mode, rnd, u8, false)                                  \
-    X(from, in, bits, mode, rnd, s16, true) X(from, in, bits, mode, rnd, u16, false)                                \
-    X(from, in, bits, mode, rnd, s32, true) X(from, in, bits, mode, rnd, u32, false)                                \
+#define EACH_INT(X, from, in, bits, mode, rnd)                                                                         \
+    X(from, in, bits, mode, rnd, s8, true)                                                                             \
+    X(from, in, bits, mode, rnd, u8, false)                                                                            \
+    X(from, in, bits, mode, rnd, s16, true)                                                                            \
+    X(from, in, bits, mode, rnd, u16, false)                                                                           \
+    X(from, in, bits, mode, rnd, s32, true)                                                                            \
+    X(from, in, bits, mode, rnd, u32, false)                                                                           \
     X(from, in, bits, mode, rnd, s64, true) X(from, in, bits, mode, rnd, u64, false)
-#define EACH_ROUNDING(X, from, in, bits)                                                                            \
-    EACH_INT(X, from, in, bits, FE_TONEAREST, rni) EACH_INT(X, from, in, bits, FE_TOWARDZERO, rzi)                  \
-    EACH_INT(X, from, in, bits, FE_DOWNWARD, rmi) EACH_INT(X, from, in, bits, FE_UPWARD, rpi)
+#define EACH_ROUNDING(X, from, in, bits)                                                                               \
+    EACH_INT(X, from, in, bits, FE_TONEAREST, rni)                                                                     \
+    EACH_INT(X, from, in, bits, FE_TOWARDZERO, rzi)                                                                    \
+    EACH_INT(X, from, in, bits, FE_DOWNWARD, rmi)                                                                      \
+    EACH_INT(X, from, in, bits, FE_UPWARD, rpi)
 #define EACH_FLOAT(X) EACH_ROUNDING(X, f16, h, 16) EACH_ROUNDING(X, f32, f, 32) EACH_ROUNDING(X, f64, d, 64)
-static uint64_t extended(uint64_t v, int bits, bool is_signed)
-{
+static uint64_t extended(uint64_t v, int bits, bool is_signed) {
     if (bits >= 32) return v;
     return is_signed ? (uint32_t)((int32_t)(v << (32 - bits)) >> (32 - bits)) : v;
 }
@@ -185,8 +174,7 @@ E(add_h, hb(h(A) + h(B)))
 E(sub_h, hb(h(A) - h(B)))
 E(mul_h, hb(h(A) * h(B)))
 E(fma_h, hb(h(A) * h(B) + h(C)))
-static double least(double a, double b)
-{
+static double least(double a, double b) {
     if (isnan(a) || isnan(b)) return isnan(a) ? b : a;
     return a == b ? (signbit(a) ? a : b) : a < b ? a : b;
 }
@@ -226,9 +214,14 @@ const struct op_case half_cases[] = {
 #define SOURCE_f16 "%ha"
 #define SOURCE_f32 "%fa"
 #define SOURCE_f64 "%da"
-#define TO_INT_CASE(from, in, bits, mode, rnd, to, is_signed)                                                       \
-    {"cvt_" #rnd "_" #to "_" #from, #in[0], INT_BITS_##to == 64 ? 'R' : 'r',                                        \
-     "cvt." #rnd "." #to "." #from " " REGISTER_##to ", " SOURCE_##from ";", rnd##_##to##_##from, 0, 0},
+#define TO_INT_CASE(from, in, bits, mode, rnd, to, is_signed)                                                          \
+    {"cvt_" #rnd "_" #to "_" #from,                                                                                    \
+     #in[0],                                                                                                           \
+     INT_BITS_##to == 64 ? 'R' : 'r',                                                                                  \
+     "cvt." #rnd "." #to "." #from " " REGISTER_##to ", " SOURCE_##from ";",                                           \
+     rnd##_##to##_##from,                                                                                              \
+     0,                                                                                                                \
+     0},
 
 const struct op_case convert_cases[] = {
     {"cvt_s32_s8_extends_the_sign", 'i', 'r', "cvt.s32.s8 %d, %a;", s8_to_s32, 0, 0},
@@ -244,8 +237,7 @@ const struct op_case convert_cases[] = {
     {"cvt_pack_u8", 'i', 'r', "cvt.pack.sat.u8.s32.b32 %d, %a, %b, %c;", pack_u8, 0, 72},
     {"cvt_pack_s4", 'i', 'r', "cvt.pack.sat.s4.s32.b32 %d, %a, %b, %c;", pack_s4, 0, 75},
     {"cvt_pack_u4", 'i', 'r', "cvt.pack.sat.u4.s32.b32 %d, %a, %b, %c;", pack_u4, 0, 75},
-    EACH_FLOAT(TO_INT_CASE)
-    {"cvt_rni_f32_f32", 'f', 'f', "cvt.rni.f32.f32 %fd, %fa;", rni_f32, 0, 0},
+    EACH_FLOAT(TO_INT_CASE){"cvt_rni_f32_f32", 'f', 'f', "cvt.rni.f32.f32 %fd, %fa;", rni_f32, 0, 0},
     {"cvt_rzi_f32_f32", 'f', 'f', "cvt.rzi.f32.f32 %fd, %fa;", rzi_f32, 0, 0},
     {"cvt_rmi_f64_f64", 'd', 'g', "cvt.rmi.f64.f64 %dd, %da;", rmi_f64, 0, 0},
     {"cvt_rpi_f64_f64", 'd', 'g', "cvt.rpi.f64.f64 %dd, %da;", rpi_f64, 0, 0},

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
 #define FUNCTIONS(X)                                                                                                \
     X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc_v2) X(cuMemFree_v2)         \
     X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuModuleLoadDataEx) X(cuModuleUnload) X(cuModuleGetFunction)             \
     X(cuLaunchKernel) X(cuCtxSynchronize) X(cuDevicePrimaryCtxReset_v2) X(cuDeviceGetAttribute)
+/* clang-format on */
 #define DECLARE(name) static __typeof__(&name) p_##name;
 FUNCTIONS(DECLARE)
 
@@ -17,13 +19,12 @@ static CUmodule module;
 static CUfunction kernel;
 static unsigned sm;
 
-bool device_open(void)
-{
+bool device_open(void) {
     CUdevice device;
     CUcontext context;
     void *lib = dlopen("libcuda.so.1", RTLD_NOW);
     if (!lib) return printf("%s\n", dlerror()), false;
-#define LOOK_UP(name)                                                                                               \
+#define LOOK_UP(name)                                                                                                  \
     if (!(p_##name = (__typeof__(&name))dlsym(lib, #name))) return printf("no %s\n", #name), false;
     FUNCTIONS(LOOK_UP)
     int major = 0, minor = 0, r = p_cuInit(0);
@@ -37,13 +38,11 @@ bool device_open(void)
     return !r;
 }
 
-unsigned device_sm(void)
-{
+unsigned device_sm(void) {
     return sm;
 }
 
-bool device_load(const char *ptx)
-{
+bool device_load(const char *ptx) {
     static char log[4096];
     CUjit_option names[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     void *values[] = {log, (void *)sizeof log};
@@ -54,20 +53,17 @@ bool device_load(const char *ptx)
     return !r;
 }
 
-void device_unload(void)
-{
+void device_unload(void) {
     p_cuModuleUnload(module);
 }
 
-bool device_reset(void)
-{
+bool device_reset(void) {
     CUcontext context;
     return !p_cuDevicePrimaryCtxReset_v2(0) && !p_cuDevicePrimaryCtxRetain(&context, 0) && !p_cuCtxSetCurrent(context);
 }
 
 int device_run(void *out, size_t out_bytes, const void *in, size_t in_bytes, unsigned n, const unsigned grid[3],
-               const unsigned block[3], unsigned shared)
-{
+               const unsigned block[3], unsigned shared) {
     CUdeviceptr dout = 0, din = 0;
     int r = p_cuMemAlloc_v2(&dout, out_bytes);
     if (!r) r = p_cuMemAlloc_v2(&din, in_bytes ? in_bytes : 4);

@@ -5,57 +5,51 @@
 #include <math.h>
 #include <string.h>
 
-static float f(uint64_t bits)
-{
+static float f(uint64_t bits) {
     float v;
     uint32_t low = (uint32_t)bits;
     memcpy(&v, &low, 4);
     return v;
 }
-static uint64_t fb(float v)
-{
+static uint64_t fb(float v) {
     uint32_t bits;
     memcpy(&bits, &v, 4);
     return bits;
 }
-static double d(uint64_t bits)
-{
+static double d(uint64_t bits) {
     double v;
     memcpy(&v, &bits, 8);
     return v;
 }
-static uint64_t db(double v)
-{
+static uint64_t db(double v) {
     uint64_t bits;
     memcpy(&bits, &v, 8);
     return bits;
 }
 
 /* The operation in a rounding mode; volatile keeps it from being computed at compile time or moved. */
-#define F32(name, mode, expr)                                                                                       \
-    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
-    {                                                                                                               \
-        volatile float a = f(A), b = f(B), c = f(C), r;                                                             \
-        (void)a, (void)b, (void)c;                                                                                  \
-        fesetround(mode);                                                                                           \
-        r = (expr);                                                                                                 \
-        fesetround(FE_TONEAREST);                                                                                   \
-        return fb(r);                                                                                               \
+#define F32(name, mode, expr)                                                                                          \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C) {                                                         \
+        volatile float a = f(A), b = f(B), c = f(C), r;                                                                \
+        (void)a, (void)b, (void)c;                                                                                     \
+        fesetround(mode);                                                                                              \
+        r = (expr);                                                                                                    \
+        fesetround(FE_TONEAREST);                                                                                      \
+        return fb(r);                                                                                                  \
     }
-#define F64(name, mode, expr)                                                                                       \
-    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
-    {                                                                                                               \
-        volatile double a = d(A), b = d(B), c = d(C), r;                                                            \
-        (void)a, (void)b, (void)c;                                                                                  \
-        fesetround(mode);                                                                                           \
-        r = (expr);                                                                                                 \
-        fesetround(FE_TONEAREST);                                                                                   \
-        return db(r);                                                                                               \
+#define F64(name, mode, expr)                                                                                          \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C) {                                                         \
+        volatile double a = d(A), b = d(B), c = d(C), r;                                                               \
+        (void)a, (void)b, (void)c;                                                                                     \
+        fesetround(mode);                                                                                              \
+        r = (expr);                                                                                                    \
+        fesetround(FE_TONEAREST);                                                                                      \
+        return db(r);                                                                                                  \
     }
-#define MODES(X, name, expr)                                                                                        \
-    X(name##_rn, FE_TONEAREST, expr)                                                                                \
-    X(name##_rz, FE_TOWARDZERO, expr)                                                                               \
-    X(name##_rm, FE_DOWNWARD, expr)                                                                                 \
+#define MODES(X, name, expr)                                                                                           \
+    X(name##_rn, FE_TONEAREST, expr)                                                                                   \
+    X(name##_rz, FE_TOWARDZERO, expr)                                                                                  \
+    X(name##_rm, FE_DOWNWARD, expr)                                                                                    \
     X(name##_rp, FE_UPWARD, expr)
 
 MODES(F32, add, a + b)
@@ -74,23 +68,19 @@ F64(drcp_rn, FE_TONEAREST, 1 / a)
 
 /* ---- flushing, saturation, choosing ---- */
 
-static float flush(float v)
-{
+static float flush(float v) {
     return fpclassify(v) == FP_SUBNORMAL ? copysignf(0, v) : v;
 }
-static float saturate(float v)
-{
+static float saturate(float v) {
     return !(v > 0) ? 0 : v > 1 ? 1 : v;
 }
 /* The other operand when one is NaN; -0 is below +0. */
-static double least(double a, double b)
-{
+static double least(double a, double b) {
     if (isnan(a) || isnan(b)) return isnan(a) ? b : a;
     if (a == b) return signbit(a) ? a : b;
     return a < b ? a : b;
 }
-static double most(double a, double b)
-{
+static double most(double a, double b) {
     if (isnan(a) || isnan(b)) return isnan(a) ? b : a;
     if (a == b) return signbit(a) ? b : a;
     return a > b ? a : b;
@@ -106,12 +96,11 @@ F32(max_nan, FE_TONEAREST, isnan(a) || isnan(b) ? NAN : (float)most(a, b))
 F64(dmin, FE_TONEAREST, least(a, b))
 F64(dmax, FE_TONEAREST, most(a, b))
 
-#define BITS(name, expr)                                                                                            \
-    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
-    {                                                                                                               \
-        float a = f(A), b = f(B), c = f(C);                                                                         \
-        (void)a, (void)b, (void)c;                                                                                  \
-        return expr;                                                                                                \
+#define BITS(name, expr)                                                                                               \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C) {                                                         \
+        float a = f(A), b = f(B), c = f(C);                                                                            \
+        (void)a, (void)b, (void)c;                                                                                     \
+        return expr;                                                                                                   \
     }
 BITS(neg, isnan(a) ? fb(NAN) : fb(-a))
 BITS(abs_, isnan(a) ? fb(NAN) : fb(fabsf(a)))
@@ -130,18 +119,15 @@ BITS(is_normal, isnormal(a) || a == 0)
 BITS(is_subnormal, fpclassify(a) == FP_SUBNORMAL)
 BITS(is_nan_, isnan(a) != 0)
 BITS(selp_f, fb(a < b ? a : c))
-static uint64_t dlt(uint64_t A, uint64_t B, uint64_t C)
-{
+static uint64_t dlt(uint64_t A, uint64_t B, uint64_t C) {
     (void)C;
     return d(A) < d(B);
 }
-static uint64_t dneg(uint64_t A, uint64_t B, uint64_t C)
-{
+static uint64_t dneg(uint64_t A, uint64_t B, uint64_t C) {
     (void)B, (void)C;
     return isnan(d(A)) ? db(NAN) : db(-d(A));
 }
-static uint64_t dabs_(uint64_t A, uint64_t B, uint64_t C)
-{
+static uint64_t dabs_(uint64_t A, uint64_t B, uint64_t C) {
     (void)B, (void)C;
     return isnan(d(A)) ? db(NAN) : db(fabs(d(A)));
 }
@@ -149,8 +135,7 @@ static uint64_t dabs_(uint64_t A, uint64_t B, uint64_t C)
 /* ---- approximations: against the exact function, within what the PTX ISA promises ---- */
 
 /* Into a range in which an absolute bound is promised. */
-static float within(float v, float most_)
-{
+static float within(float v, float most_) {
     return v > most_ || v < -most_ || isnan(v) ? 0.5f : v;
 }
 BITS(ex2, fb((float)exp2(within(a, 120))))
@@ -164,8 +149,8 @@ BITS(sqrt_approx, fb((float)sqrt(within(fabsf(a), 1e30f))))
 BITS(div_approx, fb(within(a, 1e15f) / (within(fabsf(b), 1e15f) < 1e-15f ? 0.5f : within(fabsf(b), 1e15f))))
 
 /* within(): %fa cut to [-L, L], else 0.5; with ABS the magnitude, and what is tiny becomes 0.5 too. */
-#define WITHIN(r, limit)                                                                                            \
-    "abs.f32 %ft, " r "; setp.gt.f32 %p, %ft, " limit "; setp.nan.f32 %q, " r ", " r "; or.pred %p, %p, %q;"          \
+#define WITHIN(r, limit)                                                                                               \
+    "abs.f32 %ft, " r "; setp.gt.f32 %p, %ft, " limit "; setp.nan.f32 %q, " r ", " r "; or.pred %p, %p, %q;"           \
     " selp.f32 " r ", 0f3F000000, " r ", %p;"
 #define SMALL(r, limit) "setp.lt.f32 %p, " r ", " limit "; selp.f32 " r ", 0f3F000000, " r ", %p;"
 #define ABS(r) "abs.f32 " r ", " r ";"
@@ -209,7 +194,8 @@ const struct op_case float_cases[] = {
     {"max_NaN_f32_keeps_nan", 'f', 'f', "max.NaN.f32 %fd, %fa, %fb;", max_nan, 0, 80},
     {"neg_f32", 'f', 'f', "neg.f32 %fd, %fa;", neg, 0, 0},
     {"abs_f32", 'f', 'f', "abs.f32 %fd, %fa;", abs_, 0, 0},
-    {"copysign_f32_takes_the_first_ones_sign", 'f', 'r', "copysign.f32 %fd, %fa, %fb; mov.b32 %d, %fd;", copysign_, 0, 0},
+    {"copysign_f32_takes_the_first_ones_sign", 'f', 'r', "copysign.f32 %fd, %fa, %fb; mov.b32 %d, %fd;", copysign_, 0,
+     0},
     {"setp_lt_f32_is_false_for_nan", 'f', 'p', "setp.lt.f32 %pd, %fa, %fb;", lt, 0, 0},
     {"setp_ltu_f32_is_true_for_nan", 'f', 'p', "setp.ltu.f32 %pd, %fa, %fb;", ltu, 0, 0},
     {"setp_ne_f32_is_false_for_nan", 'f', 'p', "setp.ne.f32 %pd, %fa, %fb;", ne, 0, 0},
@@ -225,21 +211,25 @@ const struct op_case float_cases[] = {
     {"testp_notanumber", 'f', 'p', "testp.notanumber.f32 %pd, %fa;", is_nan_, 0, 0},
     {"selp_f32", 'f', 'f', "setp.lt.f32 %p, %fa, %fb; selp.f32 %fd, %fa, %fc, %p;", selp_f, 0, 0},
     {"ex2_approx_f32", 'f', 'f', WITHIN("%fa", L120) "ex2.approx.f32 %fd, %fa;", ex2, 3e-7, 0},
-    {"lg2_approx_f32", 'f', 'f', ABS("%fa") WITHIN("%fa", "0f7149F2CA") SMALL("%fa", "0f0DA24260") "lg2.approx.f32 %fd, %fa;",
-     lg2, 3e-7, 0},
+    {"lg2_approx_f32", 'f', 'f',
+     ABS("%fa") WITHIN("%fa", "0f7149F2CA") SMALL("%fa", "0f0DA24260") "lg2.approx.f32 %fd, %fa;", lg2, 3e-7, 0},
     {"sin_approx_f32", 'f', 'f', WITHIN("%fa", LPI) "sin.approx.f32 %fd, %fa;", sin_, 6e-7, 0},
     {"cos_approx_f32", 'f', 'f', WITHIN("%fa", LPI) "cos.approx.f32 %fd, %fa;", cos_, 6e-7, 0},
     {"tanh_approx_f32", 'f', 'f', WITHIN("%fa", L100) "tanh.approx.f32 %fd, %fa;", tanh_, 5e-4, 75},
-    {"rcp_approx_f32", 'f', 'f', ABS("%fa") WITHIN("%fa", "0f7149F2CA") SMALL("%fa", "0f0DA24260") "rcp.approx.f32 %fd, %fa;",
-     rcp_approx, 3e-7, 0},
+    {"rcp_approx_f32", 'f', 'f',
+     ABS("%fa") WITHIN("%fa", "0f7149F2CA") SMALL("%fa", "0f0DA24260") "rcp.approx.f32 %fd, %fa;", rcp_approx, 3e-7, 0},
     {"rsqrt_approx_f32", 'f', 'f',
-     ABS("%fa") WITHIN("%fa", "0f7149F2CA") SMALL("%fa", "0f0DA24260") "rsqrt.approx.f32 %fd, %fa;", rsqrt_approx, 4e-7, 0},
-    {"sqrt_approx_f32", 'f', 'f', ABS("%fa") WITHIN("%fa", "0f7149F2CA") "sqrt.approx.f32 %fd, %fa;", sqrt_approx, 4e-7, 0},
+     ABS("%fa") WITHIN("%fa", "0f7149F2CA") SMALL("%fa", "0f0DA24260") "rsqrt.approx.f32 %fd, %fa;", rsqrt_approx, 4e-7,
+     0},
+    {"sqrt_approx_f32", 'f', 'f', ABS("%fa") WITHIN("%fa", "0f7149F2CA") "sqrt.approx.f32 %fd, %fa;", sqrt_approx, 4e-7,
+     0},
     {"div_approx_f32", 'f', 'f',
-     WITHIN("%fa", "0f58635FA9") ABS("%fb") WITHIN("%fb", "0f58635FA9") SMALL("%fb", "0f26901D7D") "div.approx.f32 %fd, %fa, %fb;",
+     WITHIN("%fa", "0f58635FA9") ABS("%fb") WITHIN("%fb", "0f58635FA9")
+         SMALL("%fb", "0f26901D7D") "div.approx.f32 %fd, %fa, %fb;",
      div_approx, 4e-7, 0},
     {"div_full_f32", 'f', 'f',
-     WITHIN("%fa", "0f58635FA9") ABS("%fb") WITHIN("%fb", "0f58635FA9") SMALL("%fb", "0f26901D7D") "div.full.f32 %fd, %fa, %fb;",
+     WITHIN("%fa", "0f58635FA9") ABS("%fb") WITHIN("%fb", "0f58635FA9")
+         SMALL("%fb", "0f26901D7D") "div.full.f32 %fd, %fa, %fb;",
      div_approx, 4e-7, 0},
     {0},
 };

@@ -4,26 +4,22 @@
 typedef unsigned __int128 u128;
 typedef __int128 s128;
 
-#define E(name, expr)                                                                                               \
-    static uint64_t name(uint64_t A, uint64_t B, uint64_t C)                                                        \
-    {                                                                                                               \
-        uint32_t a = (uint32_t)A, b = (uint32_t)B, c = (uint32_t)C;                                                 \
-        (void)a, (void)b, (void)c;                                                                                  \
-        return expr;                                                                                                \
+#define E(name, expr)                                                                                                  \
+    static uint64_t name(uint64_t A, uint64_t B, uint64_t C) {                                                         \
+        uint32_t a = (uint32_t)A, b = (uint32_t)B, c = (uint32_t)C;                                                    \
+        (void)a, (void)b, (void)c;                                                                                     \
+        return expr;                                                                                                   \
     }
 #define U32(x) ((uint64_t)(uint32_t)(x))
 #define S32(x) ((int64_t)(int32_t)(x))
 
-static int64_t clamp32(int64_t v)
-{
+static int64_t clamp32(int64_t v) {
     return v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v;
 }
-static int64_t low24(uint32_t v)
-{
+static int64_t low24(uint32_t v) {
     return v & 0xffffff;
 }
-static int64_t signed24(uint32_t v)
-{
+static int64_t signed24(uint32_t v) {
     return (int32_t)(v << 8) >> 8;
 }
 
@@ -32,14 +28,14 @@ E(add64, A + B)
 E(add_sat, U32(clamp32(S32(a) + S32(b))))
 E(sub32, U32(a - b))
 E(sub_sat, U32(clamp32(S32(a) - S32(b))))
-E(mul_lo, U32(a * b))
-E(mul_hi_u, (uint64_t)a * b >> 32)
+E(mul_lo, U32(a *b))
+E(mul_hi_u, (uint64_t)a *b >> 32)
 E(mul_hi_s, U32((uint64_t)(S32(a) * S32(b)) >> 32))
-E(mul_wide_u, (uint64_t)a * b)
+E(mul_wide_u, (uint64_t)a *b)
 E(mul_wide_s, (uint64_t)(S32(a) * S32(b)))
 E(mul_lo64, A *B)
-E(mul_hi64_u, (uint64_t)((u128)A * B >> 64))
-E(mul_hi64_s, (uint64_t)((u128)((s128)(int64_t)A * (int64_t)B) >> 64))
+E(mul_hi64_u, (uint64_t)((u128)A *B >> 64))
+E(mul_hi64_s, (uint64_t)((u128)((s128)(int64_t)A *(int64_t)B) >> 64))
 E(mul_lo16, (uint16_t)((A & 0xffff) * (B & 0xffff)))
 E(mad_lo, U32(a *b + c))
 E(mad_hi_u, U32(((uint64_t)a * b >> 32) + c))
@@ -70,15 +66,13 @@ E(max_s64, (int64_t)A > (int64_t)B ? A : B)
 E(min_u16, (A & 0xffff) < (B & 0xffff) ? A & 0xffff : B & 0xffff)
 E(carry_add, (uint64_t)(((u128)A + B) >> 64) + C)
 E(borrow_sub, (uint64_t)((((u128)0 << 64 | A) - B) >> 64) + C)
-E(mad_cc, (uint64_t)a * b + (uint64_t)c)
+E(mad_cc, (uint64_t)a *b + (uint64_t)c)
 /* l + m + 1 and h + k + carry: A + B + 1 */
 E(add_chain, A + B + 1)
-static int32_t byte_s(uint32_t v, int i)
-{
+static int32_t byte_s(uint32_t v, int i) {
     return (int8_t)(v >> (8 * i));
 }
-static uint32_t byte_u(uint32_t v, int i)
-{
+static uint32_t byte_u(uint32_t v, int i) {
     return v >> (8 * i) & 0xff;
 }
 E(dp4a_u, U32(byte_u(a, 0) * byte_u(b, 0) + byte_u(a, 1) * byte_u(b, 1) + byte_u(a, 2) * byte_u(b, 2) +
@@ -90,13 +84,11 @@ E(absdiff4, (byte_u(a, 0) > byte_u(b, 0) ? byte_u(a, 0) - byte_u(b, 0) : byte_u(
                 (byte_u(a, 1) > byte_u(b, 1) ? byte_u(a, 1) - byte_u(b, 1) : byte_u(b, 1) - byte_u(a, 1)) << 8 |
                 (byte_u(a, 2) > byte_u(b, 2) ? byte_u(a, 2) - byte_u(b, 2) : byte_u(b, 2) - byte_u(a, 2)) << 16 |
                 (byte_u(a, 3) > byte_u(b, 3) ? byte_u(a, 3) - byte_u(b, 3) : byte_u(b, 3) - byte_u(a, 3)) << 24)
-static uint64_t absdiff4_add(uint64_t a, uint64_t b, uint64_t c)
-{
+static uint64_t absdiff4_add(uint64_t a, uint64_t b, uint64_t c) {
     uint64_t parts = absdiff4(a, b, c);
     return U32(c + (parts & 0xff) + (parts >> 8 & 0xff) + (parts >> 16 & 0xff) + (parts >> 24 & 0xff));
 }
-static int32_t saturated_half(int32_t v)
-{
+static int32_t saturated_half(int32_t v) {
     return v > 32767 ? 32767 : v < -32768 ? -32768 : v;
 }
 E(add2_sat, ((uint32_t)saturated_half((int16_t)a + (int16_t)b) & 0xffff) |

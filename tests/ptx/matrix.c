@@ -20,8 +20,7 @@ struct matrix {
     bool columns;
 };
 
-static unsigned bits_of(char type)
-{
+static unsigned bits_of(char type) {
     switch (type) {
     case 'd':
         return 64;
@@ -42,14 +41,12 @@ static unsigned bits_of(char type)
     }
 }
 
-static unsigned words_of(const struct matrix_case *c, const struct matrix *x)
-{
+static unsigned words_of(const struct matrix_case *c, const struct matrix *x) {
     unsigned elements = c->layouts ? x->stride * (x->columns ? x->cols : x->rows) : x->rows * x->cols;
     return (elements * x->bits / 32 + 7) / 8 * 8;
 }
 
-static struct matrix matrix_of(const struct matrix_case *c, enum part part)
-{
+static struct matrix matrix_of(const struct matrix_case *c, enum part part) {
     const char types[] = {c->a, c->b, c->c, c->d};
     struct matrix x = {.type = types[part]};
     x.rows = part == B ? c->k : c->m;
@@ -72,16 +69,14 @@ static struct matrix matrix_of(const struct matrix_case *c, enum part part)
 
 /* ---- elements ---- */
 
-static double small_float(unsigned bits, unsigned mantissa, unsigned exponent)
-{
+static double small_float(unsigned bits, unsigned mantissa, unsigned exponent) {
     unsigned e = bits >> mantissa & ((1u << exponent) - 1), f = bits & ((1u << mantissa) - 1);
     int bias = (1 << (exponent - 1)) - 1;
     double v = e ? ldexp((1u << mantissa) + f, (int)e - bias - (int)mantissa) : ldexp(f, 1 - bias - (int)mantissa);
     return bits >> (mantissa + exponent) & 1 ? -v : v;
 }
 
-static double get(const struct matrix *x, const uint32_t *words, size_t element)
-{
+static double get(const struct matrix *x, const uint32_t *words, size_t element) {
     if (x->type == 'd') {
         double v;
         memcpy(&v, words + x->first + element * 2, 8);
@@ -112,8 +107,7 @@ static double get(const struct matrix *x, const uint32_t *words, size_t element)
     }
 }
 
-static void put(const struct matrix *x, uint32_t *words, size_t element, double v, bool clamp)
-{
+static void put(const struct matrix *x, uint32_t *words, size_t element, double v, bool clamp) {
     if (x->type == 'd') {
         memcpy(words + element * 2, &v, 8);
     } else if (x->type == 'f') {
@@ -132,8 +126,7 @@ static void put(const struct matrix *x, uint32_t *words, size_t element, double 
 /* ---- where elements are ---- */
 
 /* mma: the element's lane and register by PTX's tables, as its place in the words. */
-static size_t fragment_place(const struct matrix *x, enum part part, unsigned row, unsigned col)
-{
+static size_t fragment_place(const struct matrix *x, enum part part, unsigned row, unsigned col) {
     unsigned lane, reg, at;
     if (part == A) {
         lane = row % 8 * 4 + col / x->per % 4;
@@ -152,14 +145,12 @@ static size_t fragment_place(const struct matrix *x, enum part part, unsigned ro
     return ((size_t)reg * 32 + lane) * x->per + at;
 }
 
-static size_t place(const struct matrix_case *c, const struct matrix *x, enum part part, unsigned row, unsigned col)
-{
+static size_t place(const struct matrix_case *c, const struct matrix *x, enum part part, unsigned row, unsigned col) {
     if (!c->layouts) return fragment_place(x, part, row, col);
     return x->columns ? (size_t)col * x->stride + row : (size_t)row * x->stride + col;
 }
 
-static void expect(uint32_t *out, const uint32_t *in, const struct matrix_case *c)
-{
+static void expect(uint32_t *out, const uint32_t *in, const struct matrix_case *c) {
     struct matrix a = matrix_of(c, A), b = matrix_of(c, B), s = matrix_of(c, C), d = matrix_of(c, D);
     bool twice = strchr(c->more, 'x');
     for (unsigned i = 0; i < c->m; i++)
@@ -175,8 +166,7 @@ static void expect(uint32_t *out, const uint32_t *in, const struct matrix_case *
 }
 
 /* Between 1 and 2, or -2 and -1, with few bits; integers as they are. */
-static void tame(const struct matrix_case *c, const struct matrix *x, uint32_t *words, unsigned n)
-{
+static void tame(const struct matrix_case *c, const struct matrix *x, uint32_t *words, unsigned n) {
     for (unsigned i = 0; i < n; i++) {
         uint32_t *w = &words[x->first + i];
         switch (x->type) {
@@ -205,8 +195,7 @@ static void tame(const struct matrix_case *c, const struct matrix *x, uint32_t *
     }
 }
 
-void matrix_values(const struct matrix_case *c, uint32_t *out, uint32_t *in)
-{
+void matrix_values(const struct matrix_case *c, uint32_t *out, uint32_t *in) {
     for (enum part part = A; part <= C; part++) {
         struct matrix x = matrix_of(c, part);
         tame(c, &x, in, words_of(c, &x));
@@ -221,8 +210,7 @@ struct out {
     size_t size, used;
 };
 
-static void __attribute__((format(printf, 2, 3))) say(struct out *o, const char *format, ...)
-{
+static void __attribute__((format(printf, 2, 3))) say(struct out *o, const char *format, ...) {
     va_list args;
     va_start(args, format);
     o->used += (size_t)vsnprintf(o->text + o->used, o->size - o->used, format, args);
@@ -232,15 +220,14 @@ static void __attribute__((format(printf, 2, 3))) say(struct out *o, const char 
 
 static const char letters[] = "abcd";
 
-static void say_fragment(struct out *o, const struct matrix *x, enum part part)
-{
+static void say_fragment(struct out *o, const struct matrix *x, enum part part) {
     say(o, "{");
-    for (unsigned r = 0; r < x->registers; r++) say(o, "%s%%%c%u", r ? ", " : "", letters[part], r);
+    for (unsigned r = 0; r < x->registers; r++)
+        say(o, "%s%%%c%u", r ? ", " : "", letters[part], r);
     say(o, "}");
 }
 
-static void say_mma_moves(struct out *o, const struct matrix *x, enum part part)
-{
+static void say_mma_moves(struct out *o, const struct matrix *x, enum part part) {
     unsigned bytes = x->bits == 64 ? 8 : 4;
     for (unsigned r = 0; r < x->registers; r++) {
         unsigned offset = x->first * 4 + r * 32 * bytes;
@@ -251,16 +238,14 @@ static void say_mma_moves(struct out *o, const struct matrix *x, enum part part)
     }
 }
 
-static const char *type_name(char type)
-{
-    static const char *const names[128] = {['h'] = "f16", ['b'] = "bf16", ['t'] = "tf32", ['f'] = "f32", ['d'] = "f64",
-                                           ['8'] = "s8",  ['u'] = "u8",   ['4'] = "s4",   ['v'] = "u4",  ['1'] = "b1",
-                                           ['i'] = "s32"};
+static const char *type_name(char type) {
+    static const char *const names[128] = {
+        ['h'] = "f16", ['b'] = "bf16", ['t'] = "tf32", ['f'] = "f32", ['d'] = "f64", ['8'] = "s8",
+        ['u'] = "u8",  ['4'] = "s4",   ['v'] = "u4",   ['1'] = "b1",  ['i'] = "s32"};
     return names[(int)type];
 }
 
-static void say_wmma_moves(struct out *o, const struct matrix_case *c, const struct matrix *x, enum part part)
-{
+static void say_wmma_moves(struct out *o, const struct matrix_case *c, const struct matrix *x, enum part part) {
     bool shared = strchr(c->more, 's') && part != D;
     char stride[32] = "";
     if (!strchr(c->more, 'p')) snprintf(stride, sizeof stride, ", %u", x->stride);
@@ -276,19 +261,18 @@ static void say_wmma_moves(struct out *o, const struct matrix_case *c, const str
     say(o, "%s;\n", stride);
 }
 
-static void say_doubled(struct out *o, const struct matrix *x, enum part part)
-{
+static void say_doubled(struct out *o, const struct matrix *x, enum part part) {
     for (unsigned r = 0; r < x->registers; r++)
         say(o, "    add.%s %%%c%u, %%%c%u, %%%c%u;\n", x->type == 'h' ? "f16x2" : type_name(x->type), letters[part], r,
             letters[part], r, letters[part], r);
 }
 
-static void say_kernel(struct out *o, const struct matrix_case *c)
-{
+static void say_kernel(struct out *o, const struct matrix_case *c) {
     struct matrix x[] = {matrix_of(c, A), matrix_of(c, B), matrix_of(c, C), matrix_of(c, D)};
     unsigned words = x[C].first + words_of(c, &x[C]);
     say(o, ".visible .entry test(.param .u64 out, .param .u64 in, .param .u32 n)\n{\n");
-    say(o, "    .reg .b64 %%O, %%X, %%t8, %%t4, %%o8, %%o4, %%x8, %%x4;\n    .reg .b32 %%t, %%v, %%s;\n    .reg .pred %%p;\n");
+    say(o, "    .reg .b64 %%O, %%X, %%t8, %%t4, %%o8, %%o4, %%x8, %%x4;\n    .reg .b32 %%t, %%v, %%s;\n    .reg .pred "
+           "%%p;\n");
     say(o, "    .shared .align 32 .b8 buffer[%u];\n", words * 4);
     for (enum part part = A; part <= D; part++)
         say(o, "    .reg .%s %%%c<%u>;\n", x[part].bits == 64 ? "f64" : "b32", letters[part], x[part].registers);
@@ -296,9 +280,10 @@ static void say_kernel(struct out *o, const struct matrix_case *c)
            "    mul.wide.u32 %%t8, %%t, 8;\n    mul.wide.u32 %%t4, %%t, 4;\n    add.s64 %%o8, %%O, %%t8;\n"
            "    add.s64 %%o4, %%O, %%t4;\n    add.s64 %%x8, %%X, %%t8;\n    add.s64 %%x4, %%X, %%t4;\n");
     if (strchr(c->more, 's'))
-        say(o, "    mov.u32 %%s, buffer;\n    mad.lo.u32 %%s, %%t, 4, %%s;\ncopy:\n    ld.global.u32 %%v, [%%x4];\n"
-               "    st.shared.u32 [%%s], %%v;\n    add.s64 %%x4, %%x4, 128;\n    add.u32 %%s, %%s, 128;\n"
-               "    add.u32 %%t, %%t, 32;\n    setp.lt.u32 %%p, %%t, %u;\n    @%%p bra copy;\n    bar.warp.sync -1;\n",
+        say(o,
+            "    mov.u32 %%s, buffer;\n    mad.lo.u32 %%s, %%t, 4, %%s;\ncopy:\n    ld.global.u32 %%v, [%%x4];\n"
+            "    st.shared.u32 [%%s], %%v;\n    add.s64 %%x4, %%x4, 128;\n    add.u32 %%s, %%s, 128;\n"
+            "    add.u32 %%t, %%t, 32;\n    setp.lt.u32 %%p, %%t, %u;\n    @%%p bra copy;\n    bar.warp.sync -1;\n",
             words);
     for (enum part part = A; part <= C; part++)
         if (c->layouts)
@@ -320,13 +305,17 @@ static void say_kernel(struct out *o, const struct matrix_case *c)
     say(o, "    ret;\n}\n");
 }
 
-struct kernel_case matrix_kernel(const struct matrix_case *c, char *text, size_t size)
-{
+struct kernel_case matrix_kernel(const struct matrix_case *c, char *text, size_t size) {
     struct matrix last = matrix_of(c, C), d = matrix_of(c, D);
     struct out o = {text, size, 0};
     say_kernel(&o, c);
     /* Whole copies of 32 words for the loop into shared memory. */
     unsigned in = (last.first + words_of(c, &last) + 31) / 32 * 32;
-    return (struct kernel_case){.name = c->name, .text = text, .grid = {1, 1, 1}, .block = {32, 1, 1},
-                                .n_out = words_of(c, &d), .n_in = in, .sm = c->sm};
+    return (struct kernel_case){.name = c->name,
+                                .text = text,
+                                .grid = {1, 1, 1},
+                                .block = {32, 1, 1},
+                                .n_out = words_of(c, &d),
+                                .n_in = in,
+                                .sm = c->sm};
 }

@@ -10,9 +10,9 @@ struct matrix_case {
     unsigned m, n, k;
     char a, b, c, d;
     unsigned sm;
-    const char *layouts;     /* wmma: of A, B, C and D, r or c each; NULL for mma */
-    const char *more;        /* t: C near the limits, for .satfinite; s: A, B, C in shared memory; x: twice A and D, by
-                                arithmetic on the fragments; p: the stride left out */
+    const char *layouts; /* wmma: of A, B, C and D, r or c each; NULL for mma */
+    const char *more;    /* t: C near the limits, for .satfinite; s: A, B, C in shared memory; x: twice A and D, by
+                            arithmetic on the fragments; p: the stride left out */
 };
 
 extern const struct matrix_case matrix_cases[];

@@ -32,7 +32,7 @@ int device_run(void *out, size_t out_bytes, const void *in, size_t in_bytes, uns
  * into the register that `out` names: r %d, R %D, f %fd, g %dd, h %hd, p %pd. It may declare more. */
 struct op_case {
     const char *name;
-    char in;          /* i 32-bit, l 64-bit, f f32, d f64, h f16, b bf16, s 32-bit with shift counts as b */
+    char in; /* i 32-bit, l 64-bit, f f32, d f64, h f16, b bf16, s 32-bit with shift counts as b */
     char out;
     const char *body;
     uint64_t (*expect)(uint64_t a, uint64_t b, uint64_t c);
@@ -43,13 +43,13 @@ struct op_case {
 /* A whole kernel on n threads; out and in are words of 32 bits. */
 struct kernel_case {
     const char *name;
-    const char *text;  /* module text behind the header; kernel test(.param .u64 out, .u64 in, .u32 n) */
+    const char *text; /* module text behind the header; kernel test(.param .u64 out, .u64 in, .u32 n) */
     unsigned grid[3], block[3];
     unsigned n_out, n_in; /* words */
     void (*expect)(uint32_t *out, const uint32_t *in);
-    unsigned shared;   /* dynamic, bytes */
+    unsigned shared; /* dynamic, bytes */
     unsigned sm;
-    int result;        /* 0, or minus the error that the launch must end with; the context is made anew then */
+    int result; /* 0, or minus the error that the launch must end with; the context is made anew then */
 };
 
 extern const struct op_case int_cases[], bit_cases[], float_cases[], double_cases[], half_cases[], convert_cases[],

@@ -37,9 +37,9 @@ static uint64_t pack(struct mbarrier b) {
 static struct mbarrier unpack(uint64_t v) {
     int32_t bytes = (int32_t)(v >> (1 + 2 * COUNT_BITS) << (32 - BYTES_BITS));
     return (struct mbarrier){.parity = v & 1,
-                            .expected = v >> 1 & COUNT_MAX,
-                            .pending = v >> (1 + COUNT_BITS) & COUNT_MAX,
-                            .bytes = bytes >> (32 - BYTES_BITS)};
+                             .expected = v >> 1 & COUNT_MAX,
+                             .pending = v >> (1 + COUNT_BITS) & COUNT_MAX,
+                             .bytes = bytes >> (32 - BYTES_BITS)};
 }
 
 // A phase ends when nothing is missing.
@@ -136,7 +136,8 @@ const struct op *sg_op_copy_bulk(struct warp *w, const struct op *op) {
         uint32_t n = SLOT(uint32_t, b)[i], left = 0, right = 0;
         if (n % 16) sg_raise(w, op, SG_FAULT_MISALIGNED, i, n, "a bulk copy of a size that is no multiple of 16");
         if (op->c == 2) left = SLOT(uint32_t, a)[i], right = SLOT(uint32_t, d)[i];
-        if (left > 15 || right > 15) sg_raise(w, op, SG_FAULT_TRAP, i, n, "a bulk copy that ignores more than 15 bytes");
+        if (left > 15 || right > 15)
+            sg_raise(w, op, SG_FAULT_TRAP, i, n, "a bulk copy that ignores more than 15 bytes");
         if (n > left + right) {
             uint8_t *to = spot(w, op, 0, i, n, 16);
             memmove(to + left, spot_behind(w, op, 1, i, left, n - left - right, left ? 1 : 16), n - left - right);
@@ -179,6 +180,6 @@ const struct op *sg_op_is_canceled(struct warp *w, const struct op *op) {
 
 const struct op *sg_op_first_block(struct warp *w, const struct op *op) {
     for (uint32_t k = 0; k < op->n; k++)
-        SG_ACTIVE(i, w->exec) ((uint32_t *)(w->R + op->list[k]))[i] = 0;
+        SG_ACTIVE(i, w->exec)((uint32_t *)(w->R + op->list[k]))[i] = 0;
     return op + 1;
 }

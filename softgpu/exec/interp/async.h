@@ -19,8 +19,8 @@ enum { SG_SPOT_WORDS = sizeof(struct sg_spot) / sizeof(uint32_t) };
 // cp.async with a source that may be shorter. list: two spots, to and from; d2: bytes; c: 1 if b holds the bytes to
 // read, 2 if b is a predicate to read nothing. What is not read is filled with zeros.
 const struct op *sg_op_copy_async(struct warp *w, const struct op *op);
-// cp.async.bulk. list: to, from, and with c the barrier that counts the bytes; b: the number of bytes. With c 2, a and d
-// tell how many of them at the begin and the end need not be there, and are not looked at.
+// cp.async.bulk. list: to, from, and with c the barrier that counts the bytes; b: the number of bytes. With c 2, a and
+// d tell how many of them at the begin and the end need not be there, and are not looked at.
 const struct op *sg_op_copy_bulk(struct warp *w, const struct op *op);
 // The same of some bytes of every 16: those whose bits are in a.
 const struct op *sg_op_copy_masked(struct warp *w, const struct op *op);

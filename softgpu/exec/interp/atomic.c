@@ -33,14 +33,22 @@ static u128 result(const struct form *form, u128 old, u128 b, u128 c) {
     enum sg_type t = form->type;
     uint64_t x = (uint64_t)old, y = (uint64_t)b;
     switch (form->detail) {
-    case SG_ATOM_EXCH: return b;
-    case SG_ATOM_CAS: return old == b ? c : old;
-    case SG_ATOM_AND: return x & y;
-    case SG_ATOM_OR: return x | y;
-    case SG_ATOM_XOR: return x ^ y;
-    case SG_ATOM_INC: return x >= y ? 0 : x + 1;
-    case SG_ATOM_DEC: return x == 0 || x > y ? y : x - 1;
-    default: break;
+    case SG_ATOM_EXCH:
+        return b;
+    case SG_ATOM_CAS:
+        return old == b ? c : old;
+    case SG_ATOM_AND:
+        return x & y;
+    case SG_ATOM_OR:
+        return x | y;
+    case SG_ATOM_XOR:
+        return x ^ y;
+    case SG_ATOM_INC:
+        return x >= y ? 0 : x + 1;
+    case SG_ATOM_DEC:
+        return x == 0 || x > y ? y : x - 1;
+    default:
+        break;
     }
     switch (t) {
     case SG_F32: {
@@ -56,12 +64,15 @@ static u128 result(const struct form *form, u128 old, u128 b, u128 c) {
         if (form->detail == SG_ATOM_ADD) return sg_u64(f + g);
         return f != f ? y : g != g ? x : (f < g) == (form->detail == SG_ATOM_MIN) ? x : y;
     }
-    case SG_F16: case SG_BF16:
+    case SG_F16:
+    case SG_BF16:
         return half_op((uint16_t)x, (uint16_t)y, t == SG_BF16, form->detail);
-    case SG_F16X2: case SG_BF16X2:
+    case SG_F16X2:
+    case SG_BF16X2:
         return half_op((uint16_t)x, (uint16_t)y, t == SG_BF16X2, form->detail) |
                (uint32_t)half_op((uint16_t)(x >> 16), (uint16_t)(y >> 16), t == SG_BF16X2, form->detail) << 16;
-    default: break;
+    default:
+        break;
     }
     if (form->detail == SG_ATOM_ADD) return x + y;
     return extreme(x, y, sg_type_bytes(t), sg_type_is_signed(t), form->detail == SG_ATOM_MIN);
@@ -79,14 +90,17 @@ static uint8_t *target(struct warp *w, const struct op *op, uint32_t i, unsigned
     return p;
 }
 
-#define LOOP(T) \
-    static u128 atomic_##T(T *p, const struct form *form, u128 b, u128 c) { \
-        T old = __atomic_load_n(p, __ATOMIC_RELAXED), new; \
-        do new = (T)result(form, old, b, c); \
-        while (!__atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)); \
-        return old; \
+#define LOOP(T)                                                                                                        \
+    static u128 atomic_##T(T *p, const struct form *form, u128 b, u128 c) {                                            \
+        T old = __atomic_load_n(p, __ATOMIC_RELAXED), new;                                                             \
+        do                                                                                                             \
+            new = (T)result(form, old, b, c);                                                                          \
+        while (!__atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));                 \
+        return old;                                                                                                    \
     }
-LOOP(uint16_t) LOOP(uint32_t) LOOP(uint64_t)
+LOOP(uint16_t)
+LOOP(uint32_t)
+LOOP(uint64_t)
 
 __attribute__((target("cx16"))) static u128 atomic_u128(u128 *p, const struct form *form, u128 b, u128 c) {
     u128 old = *p, seen;
@@ -115,7 +129,8 @@ HANDLER(atomic) {
         } else if (bytes == 4) {
             if (form->detail == SG_ATOM_ADD && !sg_type_is_float(form->type))
                 old = __atomic_fetch_add((uint32_t *)p, (uint32_t)b, __ATOMIC_SEQ_CST);
-            else old = atomic_uint32_t((uint32_t *)p, form, b, c);
+            else
+                old = atomic_uint32_t((uint32_t *)p, form, b, c);
         } else if (bytes == 8) {
             old = atomic_uint64_t((uint64_t *)p, form, b, c);
         } else if (bytes == 2) {

@@ -79,7 +79,8 @@ static const char *one(struct output *out, const char *f, struct cursor *c) {
     int longs = 0;
     char *room = out->text + out->used;
     size_t left = sizeof out->text - out->used;
-    while (*f && strchr("-+ #0", *f) && s < spec + 8) *s++ = *f++;
+    while (*f && strchr("-+ #0", *f) && s < spec + 8)
+        *s++ = *f++;
     for (int part = 0; part < 2; part++) {
         if (part && *f != '.') break;
         if (part) *s++ = *f++;
@@ -88,22 +89,28 @@ static const char *one(struct output *out, const char *f, struct cursor *c) {
             s += snprintf(s, 8, "%d", n > 9999 ? 9999 : n < -9999 ? -9999 : n);
             f++;
         }
-        for (int k = 0; *f >= '0' && *f <= '9'; f++) if (k++ < 4) *s++ = *f;
+        for (int k = 0; *f >= '0' && *f <= '9'; f++)
+            if (k++ < 4) *s++ = *f;
     }
     for (; *f && strchr("hlLqjzt", *f); f++) {
-        if (*f == 'h') longs--;
-        else longs += *f == 'l' ? 1 : 2;
+        if (*f == 'h')
+            longs--;
+        else
+            longs += *f == 'l' ? 1 : 2;
     }
     char conversion = *f;
     if (conversion) f++;
     if (conversion && strchr("diouxXc", conversion)) {
         uint64_t v = next_value(c, longs > 0 ? 8 : 4);
-        if (longs > 0) *s++ = 'l', *s++ = 'l';
-        else for (int k = longs; k < 0 && k > -3; k++) *s++ = 'h';
+        if (longs > 0)
+            *s++ = 'l', *s++ = 'l';
+        else
+            for (int k = longs; k < 0 && k > -3; k++)
+                *s++ = 'h';
         *s++ = conversion;
         *s = 0;
-        append(out, spec, longs > 0 ? snprintf(room, left, spec, (unsigned long long)v)
-                                    : snprintf(room, left, spec, (unsigned)v));
+        append(out, spec,
+               longs > 0 ? snprintf(room, left, spec, (unsigned long long)v) : snprintf(room, left, spec, (unsigned)v));
     } else if (conversion && strchr("eEfFgGaA", conversion)) {
         uint64_t v = next_value(c, 8);
         *s++ = conversion;
@@ -116,8 +123,10 @@ static const char *one(struct output *out, const char *f, struct cursor *c) {
     } else if (conversion == 's') {
         char text[1024];
         uint64_t at = next_value(c, 8);
-        if (at) read_string(c->w, c->op, c->lane, at, text, sizeof text);
-        else strcpy(text, "(null)");
+        if (at)
+            read_string(c->w, c->op, c->lane, at, text, sizeof text);
+        else
+            strcpy(text, "(null)");
         *s++ = 's';
         *s = 0;
         append(out, spec, snprintf(room, left, spec, text));
@@ -131,8 +140,10 @@ static const char *one(struct output *out, const char *f, struct cursor *c) {
 
 static void print(struct sg_engine *engine, const char *text, size_t n) {
     pthread_mutex_lock(&engine->print_lock);
-    if (engine->config.print) engine->config.print(engine->config.print_user, text, n);
-    else fwrite(text, 1, n, stdout);
+    if (engine->config.print)
+        engine->config.print(engine->config.print_user, text, n);
+    else
+        fwrite(text, 1, n, stdout);
     pthread_mutex_unlock(&engine->print_lock);
 }
 
@@ -165,8 +176,8 @@ HANDLER(assertfail) {
     read_string(w, op, i, sg_argument(w, op, 3, i), function, sizeof function);
     const uint32_t *b = w->blk->ctaid;
     fprintf(stderr, "%s:%d: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file,
-            (int)sg_argument(w, op, 2, i), function, b[0], b[1], b[2], w->tid[0][i], w->tid[1][i],
-            w->tid[2][i], message);
+            (int)sg_argument(w, op, 2, i), function, b[0], b[1], b[2], w->tid[0][i], w->tid[1][i], w->tid[2][i],
+            message);
     sg_raise(w, op, SG_FAULT_ASSERT, i, 0, message);
 }
 
@@ -175,7 +186,7 @@ HANDLER(assertfail) {
 HANDLER(malloc_) {
     struct sg_engine *engine = w->blk->launch->engine;
     SG_ACTIVE(i, w->exec)
-        sg_give_result(w, op, i, sg_heap_take(engine, &engine->malloc_heap, sg_argument(w, op, 0, i)));
+    sg_give_result(w, op, i, sg_heap_take(engine, &engine->malloc_heap, sg_argument(w, op, 0, i)));
     return op + 1;
 }
 
@@ -203,7 +214,10 @@ sg_handler sg_builtin(const char *name) {
     static const struct {
         const char *name;
         sg_handler fn;
-    } table[] = {{"vprintf", vprintf_}, {"malloc", malloc_}, {"free", free_}, {"__assertfail", assertfail},
+    } table[] = {{"vprintf", vprintf_},
+                 {"malloc", malloc_},
+                 {"free", free_},
+                 {"__assertfail", assertfail},
                  {"cudaGraphSetConditional", set_conditional}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, name)) return table[i].fn;

@@ -64,8 +64,7 @@ const struct op *sg_op_brx(struct warp *w, const struct op *op) {
     const uint32_t *index = (const uint32_t *)(w->R + op->a);
     uint32_t unit = UINT32_MAX, rest = w->mask & ~w->exec;
     SG_ACTIVE(i, w->exec) {
-        if (index[i] >= op->n)
-            sg_raise(w, op, SG_FAULT_PC, i, index[i], "brx.idx index beyond its targets");
+        if (index[i] >= op->n) sg_raise(w, op, SG_FAULT_PC, i, index[i], "brx.idx index beyond its targets");
         add_pending(w->f, op->list[index[i]], 1u << i, 0);
     }
     if (rest) add_pending(w->f, op->unit, rest, 0);
@@ -126,9 +125,9 @@ static void release_warp(struct warp *w, uint8_t tag) {
 static bool complete(struct block *blk, uint32_t id) {
     struct barrier *b = &blk->barriers[id];
     if (b->arrived < (b->expected ? b->expected : blk->threads_live) || !b->arrived) return false;
-    *b = (struct barrier){.result_popc = b->popc, .result_all = b->all, .result_any = b->any,
-                          .all = 1};
-    for (uint32_t i = 0; i < blk->nwarps; i++) release_warp(&blk->warps[i], (uint8_t)(id + 1));
+    *b = (struct barrier){.result_popc = b->popc, .result_all = b->all, .result_any = b->any, .all = 1};
+    for (uint32_t i = 0; i < blk->nwarps; i++)
+        release_warp(&blk->warps[i], (uint8_t)(id + 1));
     sg_shorten_turns(blk);
     return true;
 }
@@ -202,7 +201,8 @@ static void complete_cluster(struct block *first) {
     c->arrived = 0;
     c->phase++;
     for (uint32_t i = 0; i < first->launch->cluster; i++) {
-        for (uint32_t k = 0; k < first[i].nwarps; k++) release_warp(&first[i].warps[k], CLUSTER_BARRIER + 1);
+        for (uint32_t k = 0; k < first[i].nwarps; k++)
+            release_warp(&first[i].warps[k], CLUSTER_BARRIER + 1);
         sg_shorten_turns(&first[i]);
     }
 }
@@ -242,7 +242,8 @@ const struct op *sg_op_bar_result(struct warp *w, const struct op *op) {
 const struct op *sg_op_exit(struct warp *w, const struct op *op) {
     uint32_t gone = w->exec;
     w->live &= ~gone;
-    for (struct frame *f = w->f; f; f = f->prev) f->live &= ~gone;
+    for (struct frame *f = w->f; f; f = f->prev)
+        f->live &= ~gone;
     w->blk->threads_live -= (uint32_t)__builtin_popcount(gone);
     w->blk->first->cluster.live -= (uint32_t)__builtin_popcount(gone);
     if (w->blk->first->cluster.arrived) complete_cluster(w->blk->first);

@@ -12,8 +12,7 @@ _Noreturn void sg_decode_fail(struct decoder *d, const char *why) {
     d->diag->code = SG_UNSUPPORTED_INSTRUCTION;
     d->diag->line = d->insn ? d->insn->line : 0;
     snprintf(d->diag->kernel, sizeof d->diag->kernel, "%.200s", d->fn->name);
-    snprintf(d->diag->instruction, sizeof d->diag->instruction, "%s",
-             d->insn ? sg_op_name(d->insn->op) : "");
+    snprintf(d->diag->instruction, sizeof d->diag->instruction, "%s", d->insn ? sg_op_name(d->insn->op) : "");
     snprintf(d->diag->message, sizeof d->diag->message, "%s", why);
     siglongjmp(d->fail, 1);
 }
@@ -28,12 +27,18 @@ static void *grow(struct decoder *d, void *array, uint32_t n, uint32_t *capacity
 
 static uint8_t detail_of(const struct sg_insn *insn) {
     switch (sg_family_of(insn)) {
-    case SG_FAMILY_CONVERSION: return insn->rnd;
-    case SG_FAMILY_COMPARISON: return insn->boolop;
-    case SG_FAMILY_ADDRESS: return insn->space;
-    case SG_FAMILY_FENCE: return insn->scope;
-    case SG_FAMILY_TEXTURE: return insn->geom;
-    default: return insn->atom;
+    case SG_FAMILY_CONVERSION:
+        return insn->rnd;
+    case SG_FAMILY_COMPARISON:
+        return insn->boolop;
+    case SG_FAMILY_ADDRESS:
+        return insn->space;
+    case SG_FAMILY_FENCE:
+        return insn->scope;
+    case SG_FAMILY_TEXTURE:
+        return insn->geom;
+    default:
+        return insn->atom;
     }
 }
 
@@ -54,8 +59,7 @@ struct op *sg_emit(struct decoder *d, sg_handler fn) {
 uint32_t sg_constant(struct decoder *d, uint64_t value, unsigned bytes) {
     if (bytes < 8) value &= ((uint64_t)1 << (bytes * 8)) - 1;
     for (uint32_t i = 0; i < d->nconstants; i++)
-        if (d->constants[i].value == value && d->constants[i].bytes == bytes)
-            return d->constants[i].slot;
+        if (d->constants[i].value == value && d->constants[i].bytes == bytes) return d->constants[i].slot;
     d->constants = grow(d, d->constants, d->nconstants, &d->constant_capacity, sizeof *d->constants);
     struct constant *c = &d->constants[d->nconstants++];
     *c = (struct constant){value, (uint8_t)bytes, d->code->const_start + d->const_used};
@@ -105,8 +109,8 @@ static uint32_t symbol_slot(struct decoder *d, const struct sg_operand *o, unsig
         op->d = slot;
         op->n = bytes;
         op->a = o->generic; // the generic address differs from lane to lane
-        op->imm = o->off + (int64_t)sym->offset +
-                  (sym->space == SG_PARAM ? d->code->param_offset : d->code->local_offset);
+        op->imm =
+            o->off + (int64_t)sym->offset + (sym->space == SG_PARAM ? d->code->param_offset : d->code->local_offset);
         return slot;
     }
     default:
@@ -172,9 +176,7 @@ uint32_t sg_target(struct decoder *d, const struct sg_operand *o) {
 void sg_finish(struct decoder *d, const struct sg_operand *o, uint32_t slot) {
     if (o->kind != SG_OPND_REG || slot == d->code->reg_slot[o->reg]) return;
     const struct sg_reg *reg = &d->fn->regs[o->reg];
-    struct op *op = sg_emit(d, reg->type == SG_PRED
-                                   ? d->isa->blend_pred
-                                   : d->isa->blend[__builtin_ctz(reg->bytes)]);
+    struct op *op = sg_emit(d, reg->type == SG_PRED ? d->isa->blend_pred : d->isa->blend[__builtin_ctz(reg->bytes)]);
     op->a = slot;
     op->d = d->code->reg_slot[o->reg];
 }
@@ -198,12 +200,17 @@ static sg_handler pick(const struct decoder *d, const struct sg_insn *insn) {
     case SG_FAMILY_LOGIC:
     case SG_FAMILY_COMPARISON:
     case SG_FAMILY_MATHEMATICS:
-    case SG_FAMILY_DOT_PRODUCT: return pick_computation(d, insn);
-    case SG_FAMILY_CONVERSION: return d->isa->convert(insn, d->fn);
-    case SG_FAMILY_WARP: return d->isa->warp(insn, d->fn);
+    case SG_FAMILY_DOT_PRODUCT:
+        return pick_computation(d, insn);
+    case SG_FAMILY_CONVERSION:
+        return d->isa->convert(insn, d->fn);
+    case SG_FAMILY_WARP:
+        return d->isa->warp(insn, d->fn);
     case SG_FAMILY_VIDEO:
-    case SG_FAMILY_VIDEO_SIMD: return sg_pick_video(insn);
-    default: return sg_pick_system(insn);
+    case SG_FAMILY_VIDEO_SIMD:
+        return sg_pick_video(insn);
+    default:
+        return sg_pick_system(insn);
     }
 }
 
@@ -236,17 +243,26 @@ static void post_process(struct decoder *d, const struct sg_insn *insn, uint32_t
     enum sg_type type = insn->dst[0].type;
     if ((insn->flags & SG_F_FTZ) && type == SG_F32) flush(d, slot, slot, SG_F32);
     if (insn->flags & SG_F_RELU) {
-        if (type == SG_F32) after(d, d->isa->relu32, slot);
-        else if (is_f16(type)) after(d, d->isa->relu16, slot);
-        else if (is_bf16(type)) after(d, d->isa->relub16, slot);
-        else if (type == SG_S32) after(d, d->isa->relu_s32, slot);
-        else if (type == SG_S16X2) after(d, d->isa->relu_s16x2, slot);
+        if (type == SG_F32)
+            after(d, d->isa->relu32, slot);
+        else if (is_f16(type))
+            after(d, d->isa->relu16, slot);
+        else if (is_bf16(type))
+            after(d, d->isa->relub16, slot);
+        else if (type == SG_S32)
+            after(d, d->isa->relu_s32, slot);
+        else if (type == SG_S16X2)
+            after(d, d->isa->relu_s16x2, slot);
     }
     if (insn->flags & SG_F_SAT) {
-        if (type == SG_F32) after(d, d->isa->sat32, slot);
-        else if (type == SG_F64) after(d, d->isa->sat64, slot);
-        else if (is_f16(type)) after(d, d->isa->sat16, slot);
-        else if (is_bf16(type)) after(d, d->isa->satb16, slot);
+        if (type == SG_F32)
+            after(d, d->isa->sat32, slot);
+        else if (type == SG_F64)
+            after(d, d->isa->sat64, slot);
+        else if (is_f16(type))
+            after(d, d->isa->sat16, slot);
+        else if (is_bf16(type))
+            after(d, d->isa->satb16, slot);
     }
 }
 
@@ -273,16 +289,25 @@ static void add_details(struct decoder *d, struct op *op, const struct sg_insn *
         op->imm = (int64_t)insn->src[3].imm;
         op->n = slots[4];
         break;
-    case SG_FAMILY_COMPARISON: op->imm = insn->cmp; break;
+    case SG_FAMILY_COMPARISON:
+        op->imm = insn->cmp;
+        break;
     case SG_FAMILY_CONVERSION:
         op->d2 = sg_stride(d, &insn->dst[0]);
         op->imm = sg_stride(d, &insn->src[0]);
         break;
     case SG_FAMILY_VIDEO:
-    case SG_FAMILY_VIDEO_SIMD: sg_describe_video(d, op, insn); break;
-    case SG_FAMILY_WARP: op->imm = sg_meeting_places(insn); break;
-    case SG_FAMILY_STACK: op->imm = insn->nsrc > 1 ? (int64_t)insn->src[1].imm : 0; break;
-    default: break;
+    case SG_FAMILY_VIDEO_SIMD:
+        sg_describe_video(d, op, insn);
+        break;
+    case SG_FAMILY_WARP:
+        op->imm = sg_meeting_places(insn);
+        break;
+    case SG_FAMILY_STACK:
+        op->imm = insn->nsrc > 1 ? (int64_t)insn->src[1].imm : 0;
+        break;
+    default:
+        break;
     }
 }
 
@@ -298,7 +323,8 @@ void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn) {
     }
     if (directed(insn)) sg_emit(d, d->isa->set_rounding)->n = insn->rnd;
     uint32_t to[2] = {0, 0};
-    for (unsigned i = 0; i < insn->ndst && i < 2; i++) to[i] = sg_target(d, &insn->dst[i]);
+    for (unsigned i = 0; i < insn->ndst && i < 2; i++)
+        to[i] = sg_target(d, &insn->dst[i]);
     if (insn->ndst < 2) to[1] = insn->nsrc > 3 ? slots[3] : 0;
     sg_decode_meeting(d, insn, slots);
     struct op *op = sg_emit(d, fn);
@@ -312,7 +338,8 @@ void sg_decode_ordinary(struct decoder *d, const struct sg_insn *insn) {
     op->unit = insn->ndst; // tells handlers with an optional second destination
     if (directed(insn)) sg_emit(d, d->isa->set_rounding)->n = SG_RN;
     if (insn->ndst) post_process(d, insn, to[0]);
-    for (unsigned i = 0; i < insn->ndst && i < 2; i++) sg_finish(d, &insn->dst[i], to[i]);
+    for (unsigned i = 0; i < insn->ndst && i < 2; i++)
+        sg_finish(d, &insn->dst[i], to[i]);
 }
 
 // ---- mov ----------------------------------------------------------------------------------------
@@ -372,8 +399,7 @@ void sg_decode_mov(struct decoder *d, const struct sg_insn *insn) {
     }
     uint32_t src = sg_source(d, from), slot = d->code->reg_slot[to->reg];
     bool blend = needs_blend(d, to->reg);
-    struct op *op = sg_emit(d, blend ? d->isa->blend[__builtin_ctz(bytes)]
-                                     : d->isa->copy[__builtin_ctz(bytes)]);
+    struct op *op = sg_emit(d, blend ? d->isa->blend[__builtin_ctz(bytes)] : d->isa->copy[__builtin_ctz(bytes)]);
     op->a = src;
     op->d = slot;
 }

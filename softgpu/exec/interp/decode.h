@@ -21,13 +21,13 @@ struct decoder {
     struct constant *constants;
     uint32_t nconstants, constant_capacity;
     uint32_t const_used;
-    uint64_t *crossing;    // registers that lanes waiting elsewhere may still need
-    uint32_t *block_unit;  // first unit of each block
-    uint32_t *unit_op[2];  // unit -> op index, full and masked
+    uint64_t *crossing;   // registers that lanes waiting elsewhere may still need
+    uint32_t *block_unit; // first unit of each block
+    uint32_t *unit_op[2]; // unit -> op index, full and masked
     uint32_t next_unit;
-    bool masked;           // which variant is being made
+    bool masked; // which variant is being made
     const struct sg_insn *insn;
-    uint32_t scratch;      // slots in use for the current instruction
+    uint32_t scratch; // slots in use for the current instruction
 };
 
 #define MASKED_ONLY UINT32_MAX // as an op index: the unit is entered in masked code even when all lanes are here
@@ -65,8 +65,8 @@ struct sg_place {
     enum sg_space space; // SG_GENERIC for all that has host addresses, SG_SHARED, SG_LOCAL, SG_PARAM
     uint32_t slot;       // of the lane addresses: 32-bit offsets for SG_SHARED, else 64-bit
     int64_t imm;
-    bool in_frame;       // SG_LOCAL: relative to the frame
-    bool indexed;        // SG_PARAM: `slot` counts
+    bool in_frame; // SG_LOCAL: relative to the frame
+    bool indexed;  // SG_PARAM: `slot` counts
 };
 struct sg_place sg_find_place(struct decoder *d, const struct sg_operand *address, enum sg_space space);
 struct op *sg_emit_at(struct decoder *d, sg_handler fn, const struct sg_place *p);

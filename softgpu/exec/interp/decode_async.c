@@ -106,10 +106,15 @@ static void decode_wait(struct decoder *d, const struct sg_insn *insn) {
 
 static void decode_barrier(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->mode) {
-    case SG_MBAR_INIT: emit_barrier(d, sg_op_mbarrier_init, insn); break;
-    case SG_MBAR_INVAL: break;
+    case SG_MBAR_INIT:
+        emit_barrier(d, sg_op_mbarrier_init, insn);
+        break;
+    case SG_MBAR_INVAL:
+        break;
     case SG_MBAR_TEST_WAIT:
-    case SG_MBAR_TRY_WAIT: decode_wait(d, insn); break;
+    case SG_MBAR_TRY_WAIT:
+        decode_wait(d, insn);
+        break;
     case SG_MBAR_PENDING_COUNT: {
         uint32_t state = sg_source(d, &insn->src[0]);
         struct op *op = sg_emit(d, sg_op_mbarrier_pending);
@@ -117,26 +122,37 @@ static void decode_barrier(struct decoder *d, const struct sg_insn *insn) {
         op->d = d->code->reg_slot[insn->dst[0].reg];
         break;
     }
-    default: decode_arrive(d, insn);
+    default:
+        decode_arrive(d, insn);
     }
 }
 
 static void decode_copies(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->mode) {
-    case SG_CP_ASYNC: decode_copy(d, insn); break;
+    case SG_CP_ASYNC:
+        decode_copy(d, insn);
+        break;
     case SG_CP_BULK:
-    case SG_CP_BULK_MASKED: decode_bulk(d, insn); break;
+    case SG_CP_BULK_MASKED:
+        decode_bulk(d, insn);
+        break;
     case SG_CP_MBARRIER_ARRIVE: // the copies are done; without .noinc the arrival is one more that is expected
         if (insn->flags & SG_F_NOINC) emit_barrier(d, sg_op_mbarrier_arrive, insn);
         break;
-    default: break; // groups
+    default:
+        break; // groups
     }
 }
 
 void sg_decode_async(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->op) {
-    case SG_OP_MBARRIER: decode_barrier(d, insn); break;
-    case SG_OP_CLUSTERLAUNCHCONTROL: decode_cancel(d, insn); break;
-    default: decode_copies(d, insn);
+    case SG_OP_MBARRIER:
+        decode_barrier(d, insn);
+        break;
+    case SG_OP_CLUSTERLAUNCHCONTROL:
+        decode_cancel(d, insn);
+        break;
+    default:
+        decode_copies(d, insn);
     }
 }

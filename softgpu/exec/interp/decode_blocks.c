@@ -32,8 +32,10 @@ void sg_begin_unit(struct decoder *d) {
 
 // One that lanes always go on with in masked code.
 void sg_begin_masked_unit(struct decoder *d) {
-    if (d->masked) sg_begin_unit(d);
-    else d->unit_op[0][d->next_unit++] = MASKED_ONLY;
+    if (d->masked)
+        sg_begin_unit(d);
+    else
+        d->unit_op[0][d->next_unit++] = MASKED_ONLY;
 }
 
 void sg_decode_meeting(struct decoder *d, const struct sg_insn *insn, const uint32_t *slots) {
@@ -96,29 +98,52 @@ static void decode_cluster_barrier(struct decoder *d, const struct sg_insn *insn
 
 static void decode_control(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->op) {
-    case SG_OP_CALL: sg_decode_call(d, insn); break;
-    case SG_OP_EXIT: sg_emit(d, sg_op_exit); break;
-    case SG_OP_RET: sg_emit(d, sg_op_ret); break;
-    default: sg_decode_ordinary(d, insn);
+    case SG_OP_CALL:
+        sg_decode_call(d, insn);
+        break;
+    case SG_OP_EXIT:
+        sg_emit(d, sg_op_exit);
+        break;
+    case SG_OP_RET:
+        sg_emit(d, sg_op_ret);
+        break;
+    default:
+        sg_decode_ordinary(d, insn);
     }
 }
 
 static void decode_body(struct decoder *d, const struct sg_insn *insn) {
     switch (sg_family_of(insn)) {
-    case SG_FAMILY_MOVE: sg_decode_mov(d, insn); break;
-    case SG_FAMILY_CONTROL: decode_control(d, insn); break;
+    case SG_FAMILY_MOVE:
+        sg_decode_mov(d, insn);
+        break;
+    case SG_FAMILY_CONTROL:
+        decode_control(d, insn);
+        break;
     case SG_FAMILY_BARRIER:
-        if (is_meeting(insn)) decode_warp_sync(d, insn);
-        else if (insn->is & SG_P_OF_CLUSTER) decode_cluster_barrier(d, insn);
-        else decode_barrier(d, insn);
+        if (is_meeting(insn))
+            decode_warp_sync(d, insn);
+        else if (insn->is & SG_P_OF_CLUSTER)
+            decode_cluster_barrier(d, insn);
+        else
+            decode_barrier(d, insn);
         break;
     case SG_FAMILY_MEMORY:
-    case SG_FAMILY_ATOMIC: sg_decode_memory(d, insn); break;
-    case SG_FAMILY_TEXTURE: sg_decode_texture(d, insn); break;
+    case SG_FAMILY_ATOMIC:
+        sg_decode_memory(d, insn);
+        break;
+    case SG_FAMILY_TEXTURE:
+        sg_decode_texture(d, insn);
+        break;
     case SG_FAMILY_MATRIX:
-    case SG_FAMILY_TILE: sg_decode_matrix(d, insn); break;
-    case SG_FAMILY_ASYNC: sg_decode_async(d, insn); break;
-    default: sg_decode_ordinary(d, insn);
+    case SG_FAMILY_TILE:
+        sg_decode_matrix(d, insn);
+        break;
+    case SG_FAMILY_ASYNC:
+        sg_decode_async(d, insn);
+        break;
+    default:
+        sg_decode_ordinary(d, insn);
     }
 }
 
@@ -146,15 +171,12 @@ static void decode_insn(struct decoder *d, const struct sg_insn *insn) {
     }
 }
 
-static void decode_branch(struct decoder *d, const struct sg_insn *insn, const struct sg_block *b,
-                          uint32_t unit) {
+static void decode_branch(struct decoder *d, const struct sg_insn *insn, const struct sg_block *b, uint32_t unit) {
     d->insn = insn;
     d->scratch = 0;
     if (insn->op == SG_OP_BRA) {
         bool guarded = insn->guard >= 0 && b->nsucc > 1;
-        struct op *op = sg_emit(d, !guarded          ? sg_op_goto
-                                   : insn->guard_neg ? sg_op_branch_not
-                                                     : sg_op_branch);
+        struct op *op = sg_emit(d, !guarded ? sg_op_goto : insn->guard_neg ? sg_op_branch_not : sg_op_branch);
         op->unit = d->block_unit[b->succ[0]];
         op->d2 = unit;
         if (!guarded) return;
@@ -218,8 +240,10 @@ static void set_bit(uint64_t *set, int32_t i) {
 
 static void add_operand(struct decoder *d, const struct sg_operand *o) {
     if (o->kind == SG_OPND_VEC)
-        for (uint32_t i = 0; i < o->n; i++) add_operand(d, &o->vec[i]);
-    else if (o->kind == SG_OPND_REG || o->kind == SG_OPND_ADDR) set_bit(d->crossing, o->reg);
+        for (uint32_t i = 0; i < o->n; i++)
+            add_operand(d, &o->vec[i]);
+    else if (o->kind == SG_OPND_REG || o->kind == SG_OPND_ADDR)
+        set_bit(d->crossing, o->reg);
 }
 
 // In a loop, it may be what waits for another thread; so may a load that is ordered with what others do.
@@ -243,13 +267,16 @@ void sg_survey(struct decoder *d) {
             if (may_poll(insn)) d->code->may_spin = true;
             if (insn->op == SG_OP_ALLOCA) d->program->calls = true; // wants room on the stack
         }
-        for (uint32_t k = 0; k < words; k++) d->crossing[k] |= b->live_in[k];
+        for (uint32_t k = 0; k < words; k++)
+            d->crossing[k] |= b->live_in[k];
         if (units == before) continue;
         for (uint32_t k = 0; k < b->count; k++) {
             const struct sg_insn *insn = &fn->insns[b->first + k];
             set_bit(d->crossing, insn->guard);
-            for (uint32_t o = 0; o < insn->ndst; o++) add_operand(d, &insn->dst[o]);
-            for (uint32_t o = 0; o < insn->nsrc; o++) add_operand(d, &insn->src[o]);
+            for (uint32_t o = 0; o < insn->ndst; o++)
+                add_operand(d, &insn->dst[o]);
+            for (uint32_t o = 0; o < insn->nsrc; o++)
+                add_operand(d, &insn->src[o]);
         }
     }
     d->code->nunits = units;

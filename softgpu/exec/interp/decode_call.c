@@ -29,8 +29,8 @@ static uint32_t param_base(const struct sg_function *fn) {
     return (uint32_t)((fn->local_bytes + align - 1) & ~(align - 1));
 }
 
-static void fill(struct decoder *d, struct argument *a, const struct sg_operand *o,
-                 const struct sg_param *formal, const struct sg_function *callee) {
+static void fill(struct decoder *d, struct argument *a, const struct sg_operand *o, const struct sg_param *formal,
+                 const struct sg_function *callee) {
     a->bytes = (uint32_t)formal->size;
     if (o->kind == SG_OPND_SYM) {
         a->from_local = d->code->param_offset + (uint32_t)(o->sym->offset + (uint64_t)o->off);
@@ -73,8 +73,10 @@ void sg_decode_call(struct decoder *d, const struct sg_insn *insn) {
     sg_handler builtin = callee && !code ? sg_builtin(callee->name) : NULL;
     if (callee && !code && !builtin) sg_decode_fail(d, "no text defines the function called");
     const struct sg_function *layout = code ? callee : NULL;
-    for (uint32_t i = 0; i < nargs; i++) fill(d, &site->args[i], &insn->src[i + 1], &params[i], layout);
-    for (uint32_t i = 0; i < nresults; i++) fill(d, &site->results[i], &insn->dst[i], &returns[i], layout);
+    for (uint32_t i = 0; i < nargs; i++)
+        fill(d, &site->args[i], &insn->src[i + 1], &params[i], layout);
+    for (uint32_t i = 0; i < nresults; i++)
+        fill(d, &site->results[i], &insn->dst[i], &returns[i], layout);
     site->nargs = nargs;
     site->nresults = nresults;
     site->callee = code;

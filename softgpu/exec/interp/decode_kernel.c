@@ -44,12 +44,15 @@ static void settle(struct decoder *d) {
         code->units[u].masked = &code->ops[masked];
     }
     code->pend_offset = (code->const_start + code->const_bytes + 63) & ~63u;
-    code->total_bytes = code->pend_offset + ((code->nunits * 4 + 7) & ~7u) +
-                        (code->nunits + 63) / 64 * 8 + code->nunits;
+    code->total_bytes =
+        code->pend_offset + ((code->nunits * 4 + 7) & ~7u) + (code->nunits + 63) / 64 * 8 + code->nunits;
 }
 
 static bool decode_function(struct program *program, struct code *code, struct sg_diag *diag) {
-    struct decoder d = {.program = program, .fn = code->fn, .code = code, .diag = diag,
+    struct decoder d = {.program = program,
+                        .fn = code->fn,
+                        .code = code,
+                        .diag = diag,
                         .isa = sg_ops_table(program->kernel->instance->engine->isa)};
     const struct sg_function *fn = code->fn;
     struct decoder *volatile self = &d;
@@ -65,7 +68,8 @@ static bool decode_function(struct program *program, struct code *code, struct s
             d.unit_op[variant] = calloc(code->nunits + 1, 4);
             if (!d.unit_op[variant]) sg_decode_fail(&d, "out of memory");
             d.masked = variant;
-            for (uint32_t i = 0; i < fn->nblocks; i++) sg_decode_block(&d, i);
+            for (uint32_t i = 0; i < fn->nblocks; i++)
+                sg_decode_block(&d, i);
         }
         settle(&d);
     }
@@ -150,7 +154,8 @@ struct code *sg_find_code(const struct program *program, uint64_t token) {
 }
 
 static void free_code(struct code *code) {
-    for (uint32_t i = 0; i < code->nlists; i++) free(code->lists[i]);
+    for (uint32_t i = 0; i < code->nlists; i++)
+        free(code->lists[i]);
     for (uint32_t i = 0; i < code->ncalls; i++) {
         free(code->calls[i]->args);
         free(code->calls[i]->results);
@@ -168,7 +173,8 @@ static void free_code(struct code *code) {
 void sg_discard_program(struct sg_kernel *kernel) {
     struct program *program = kernel->code;
     if (!program) return;
-    for (uint32_t i = 0; i < program->ncodes; i++) free_code(program->codes[i]);
+    for (uint32_t i = 0; i < program->ncodes; i++)
+        free_code(program->codes[i]);
     free(program->codes);
     free(program);
 }

@@ -34,7 +34,8 @@ static void decode_multiply(struct decoder *d, const struct sg_insn *insn) {
         f[i] = sg_fragment_of(insn, order[i]);
         add_fragment(d, &r, &f[i]);
     }
-    for (unsigned i = 0; i < 4; i++) add_registers(d, &r, operands[order[i]], f[i].registers);
+    for (unsigned i = 0; i < 4; i++)
+        add_registers(d, &r, operands[order[i]], f[i].registers);
     sg_emit(d, fn)->list = d->code->lists[r.list];
 }
 
@@ -84,6 +85,8 @@ static void decode_movmatrix(struct decoder *d, const struct sg_insn *insn) {
 
 void sg_decode_matrix(struct decoder *d, const struct sg_insn *insn) {
     bool accesses = insn->is & (SG_P_READS | SG_P_WRITES), tiles = sg_family_of(insn) == SG_FAMILY_TILE;
-    if (tiles) (accesses ? decode_tiles : decode_movmatrix)(d, insn);
-    else (accesses ? decode_move : decode_multiply)(d, insn);
+    if (tiles)
+        (accesses ? decode_tiles : decode_movmatrix)(d, insn);
+    else
+        (accesses ? decode_move : decode_multiply)(d, insn);
 }

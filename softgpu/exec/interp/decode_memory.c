@@ -29,8 +29,7 @@ struct sg_place sg_find_place(struct decoder *d, const struct sg_operand *o, enu
     if (space == SG_GENERIC && sym && sym->space != SG_FUNC) space = sym->space;
     if (space == SG_SHARED) p.space = SG_SHARED;
     if (space == SG_LOCAL) p.space = SG_LOCAL;
-    if (space == SG_PARAM)
-        p.space = sym ? sym->entry_param ? SG_PARAM : SG_LOCAL : d->fn->entry ? SG_PARAM : SG_LOCAL;
+    if (space == SG_PARAM) p.space = sym ? sym->entry_param ? SG_PARAM : SG_LOCAL : d->fn->entry ? SG_PARAM : SG_LOCAL;
     if (sym) switch (sym->space) {
         case SG_SHARED:
             p.imm += sg_shared_place(d, sym);
@@ -49,8 +48,10 @@ struct sg_place sg_find_place(struct decoder *d, const struct sg_operand *o, enu
             p.imm += (int64_t)sym->address;
         }
     unsigned want = p.space == SG_SHARED ? 4 : 8;
-    if (o->reg >= 0) p.slot = fit(d, d->code->reg_slot[o->reg], d->fn->regs[o->reg].bytes, want);
-    else p.slot = sg_constant(d, 0, want);
+    if (o->reg >= 0)
+        p.slot = fit(d, d->code->reg_slot[o->reg], d->fn->regs[o->reg].bytes, want);
+    else
+        p.slot = sg_constant(d, 0, want);
     p.indexed = o->reg >= 0;
     return p;
 }
@@ -72,9 +73,7 @@ static void emit_load(struct decoder *d, const struct sg_place *p, unsigned byte
     const struct memory_ops *t = table(d);
     unsigned log = log2_of(d, bytes);
     if (p->space != SG_PARAM) {
-        const sg_handler *row = p->space == SG_SHARED  ? t->ld_shared
-                                : p->space == SG_LOCAL ? t->ld_local
-                                                       : t->ld;
+        const sg_handler *row = p->space == SG_SHARED ? t->ld_shared : p->space == SG_LOCAL ? t->ld_local : t->ld;
         sg_emit_at(d, row[log], p)->d = to;
         return;
     }
@@ -117,8 +116,8 @@ static void decode_load(struct decoder *d, const struct sg_insn *insn) {
 }
 
 // The value of st or red as lane-major bytes.
-static uint32_t gather_value(struct decoder *d, const struct sg_insn *insn,
-                             const struct sg_operand *from, unsigned bytes, unsigned count) {
+static uint32_t gather_value(struct decoder *d, const struct sg_insn *insn, const struct sg_operand *from,
+                             unsigned bytes, unsigned count) {
     if (count == 1) {
         const struct sg_operand *e = element(from, 0);
         if (e->kind != SG_OPND_REG) return sg_source(d, e);
@@ -147,9 +146,7 @@ static void decode_store(struct decoder *d, const struct sg_insn *insn) {
     const struct memory_ops *t = table(d);
     if (p.space == SG_PARAM) sg_decode_fail(d, "a store to the kernel's parameters");
     uint32_t value = gather_value(d, insn, &insn->src[1], bytes, count);
-    const sg_handler *row = p.space == SG_SHARED  ? t->st_shared
-                            : p.space == SG_LOCAL ? t->st_local
-                                                  : t->st;
+    const sg_handler *row = p.space == SG_SHARED ? t->st_shared : p.space == SG_LOCAL ? t->st_local : t->st;
     sg_emit_at(d, row[log2_of(d, bytes * count)], &p)->b = value;
 }
 
@@ -181,7 +178,10 @@ static void decode_atomic(struct decoder *d, const struct sg_insn *insn) {
 }
 
 void sg_decode_memory(struct decoder *d, const struct sg_insn *insn) {
-    if (sg_family_of(insn) == SG_FAMILY_ATOMIC) decode_atomic(d, insn);
-    else if (insn->is & SG_P_WRITES) decode_store(d, insn);
-    else decode_load(d, insn);
+    if (sg_family_of(insn) == SG_FAMILY_ATOMIC)
+        decode_atomic(d, insn);
+    else if (insn->is & SG_P_WRITES)
+        decode_store(d, insn);
+    else
+        decode_load(d, insn);
 }

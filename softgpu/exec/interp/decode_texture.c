@@ -8,7 +8,8 @@ static const struct sg_operand *element(const struct sg_operand *o, unsigned i) 
 }
 
 static void place_sources(struct decoder *d, const struct sg_operand *o, uint32_t *slots, unsigned most) {
-    for (unsigned i = 0; i < most && element(o, i); i++) slots[i] = sg_source(d, element(o, i));
+    for (unsigned i = 0; i < most && element(o, i); i++)
+        slots[i] = sg_source(d, element(o, i));
 }
 
 // Also the values of sust and sured, which take the results' places.
@@ -23,20 +24,29 @@ static void place_results(struct decoder *d, const struct sg_operand *o, uint32_
 
 static void place_values(struct decoder *d, const struct sg_operand *o, uint32_t *list) {
     place_sources(d, o, list + AT_DST, 4);
-    for (unsigned i = 0; i < 4 && element(o, i); i++) list[AT_DST_BYTES + i] = sg_stride(d, element(o, i));
+    for (unsigned i = 0; i < 4 && element(o, i); i++)
+        list[AT_DST_BYTES + i] = sg_stride(d, element(o, i));
 }
 
 static sg_handler pick(struct decoder *d, const struct sg_insn *insn) {
     switch (insn->op) {
-    case SG_OP_TEX: return sg_op_tex;
-    case SG_OP_TLD4: return sg_op_tld4;
+    case SG_OP_TEX:
+        return sg_op_tex;
+    case SG_OP_TLD4:
+        return sg_op_tld4;
     case SG_OP_TXQ:
-    case SG_OP_SUQ: return sg_op_txq;
-    case SG_OP_ISTYPEP: return sg_op_istypep;
-    case SG_OP_SULD: return sg_op_suld;
-    case SG_OP_SUST: return sg_op_sust;
-    case SG_OP_SURED: return sg_op_sured;
-    default: sg_decode_fail(d, "the software GPU has no such texture instruction");
+    case SG_OP_SUQ:
+        return sg_op_txq;
+    case SG_OP_ISTYPEP:
+        return sg_op_istypep;
+    case SG_OP_SULD:
+        return sg_op_suld;
+    case SG_OP_SUST:
+        return sg_op_sust;
+    case SG_OP_SURED:
+        return sg_op_sured;
+    default:
+        sg_decode_fail(d, "the software GPU has no such texture instruction");
     }
 }
 
@@ -66,12 +76,18 @@ static bool known_type(const struct sg_insn *insn) {
 static uint32_t extra_of(const struct sg_insn *insn) {
     static const uint8_t components[] = {[SG_TLD4_R] = 0, [SG_TLD4_G] = 1, [SG_TLD4_B] = 2, [SG_TLD4_A] = 3};
     switch (insn->op) {
-    case SG_OP_TLD4: return components[insn->mode];
-    case SG_OP_TXQ: return SG_TEXTURE;
-    case SG_OP_SUQ: return SG_SURFACE;
-    case SG_OP_ISTYPEP: return insn->mode == SG_IS_SURFREF ? SG_SURFACE : SG_TEXTURE; // a texture is its own sampler
-    case SG_OP_SURED: return insn->atom;
-    default: return insn->vec;
+    case SG_OP_TLD4:
+        return components[insn->mode];
+    case SG_OP_TXQ:
+        return SG_TEXTURE;
+    case SG_OP_SUQ:
+        return SG_SURFACE;
+    case SG_OP_ISTYPEP:
+        return insn->mode == SG_IS_SURFREF ? SG_SURFACE : SG_TEXTURE; // a texture is its own sampler
+    case SG_OP_SURED:
+        return insn->atom;
+    default:
+        return insn->vec;
     }
 }
 
@@ -79,7 +95,8 @@ void sg_decode_texture(struct decoder *d, const struct sg_insn *insn) {
     sg_handler fn = pick(d, insn);
     if (!known_type(insn)) sg_decode_fail(d, "the software GPU has no such form of this instruction");
     uint32_t index = sg_new_list(d, AT_COUNT), *list = d->code->lists[index];
-    for (unsigned i = 0; i < AT_COUNT; i++) list[i] = NO_SLOT;
+    for (unsigned i = 0; i < AT_COUNT; i++)
+        list[i] = NO_SLOT;
     uint32_t handle = sg_source(d, &insn->src[0]);
     if (insn->ndst) place_results(d, &insn->dst[0], list);
     if (insn->ndst > 1 && insn->dst[1].kind == SG_OPND_REG) list[AT_PRED] = d->code->reg_slot[insn->dst[1].reg];

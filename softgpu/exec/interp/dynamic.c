@@ -24,7 +24,8 @@ HANDLER(get_parameter_buffer) {
 HANDLER(launch_device) {
     SG_ACTIVE(i, w->exec) {
         uint64_t buffer = sg_argument(w, op, 0, i);
-        uint32_t error = buffer ? sg_launch_child(w->blk->launch, buffer, sg_argument(w, op, 1, i), NULL) : TOO_MANY_PENDING;
+        uint32_t error =
+            buffer ? sg_launch_child(w->blk->launch, buffer, sg_argument(w, op, 1, i), NULL) : TOO_MANY_PENDING;
         sg_give_result(w, op, i, error);
     }
     return op + 1;
@@ -48,7 +49,8 @@ HANDLER(launch_plain) {
         memcpy(c.p.block, sg_translate(w, op, i, sg_argument(w, op, 3, i), sizeof c.p.block, 4), sizeof c.p.block);
         c.p.dynamic_shared = (uint32_t)sg_argument(w, op, 4, i);
         uint64_t buffer = sg_argument(w, op, 1, i);
-        uint32_t error = buffer ? sg_launch_child(w->blk->launch, buffer, sg_argument(w, op, 5, i), &c) : TOO_MANY_PENDING;
+        uint32_t error =
+            buffer ? sg_launch_child(w->blk->launch, buffer, sg_argument(w, op, 5, i), &c) : TOO_MANY_PENDING;
         sg_give_result(w, op, i, error);
     }
     return op + 1;
@@ -102,15 +104,18 @@ HANDLER(get_attribute) {
     const struct sg_engine_config *config = &w->blk->launch->engine->config;
     SG_ACTIVE(i, w->exec) {
         int value = config->attribute ? config->attribute(config->memory_user, (int)sg_argument(w, op, 1, i)) : -1;
-        if (value < 0) sg_give_result(w, op, i, INVALID_VALUE);
-        else store(w, op, i, (uint64_t)value, 4);
+        if (value < 0)
+            sg_give_result(w, op, i, INVALID_VALUE);
+        else
+            store(w, op, i, (uint64_t)value, 4);
     }
     return op + 1;
 }
 
 // What programs have not been seen to call. It must not keep the others from running: an indirect call may reach all.
 HANDLER(unknown) {
-    SG_ACTIVE(i, w->exec) sg_raise(w, op, SG_FAULT_INSTRUCTION, i, 0, "a call of the device runtime that is not supported");
+    SG_ACTIVE(i, w->exec)
+    sg_raise(w, op, SG_FAULT_INSTRUCTION, i, 0, "a call of the device runtime that is not supported");
     return op + 1;
 }
 
@@ -119,13 +124,22 @@ sg_handler sg_device_runtime(const char *name) {
     static const struct {
         const char *name;
         sg_handler fn;
-    } table[] = {{"GetParameterBufferV2", get_parameter_buffer}, {"LaunchDeviceV2", launch_device},
-                 {"GetParameterBuffer", get_plain_buffer}, {"LaunchDevice", launch_plain},
-                 {"GetLastError", get_last_error}, {"SetLastError", set_last_error},
-                 {"StreamCreate", create}, {"StreamDestroy", nothing}, {"StreamWaitEvent", nothing},
-                 {"EventCreate", create}, {"EventRecord", nothing}, {"EventDestroy", nothing},
-                 {"GetCacheConfig", get_zero}, {"GetSharedMemConfig", get_zero},
-                 {"GetDeviceCount", get_device_count}, {"GetDevice", get_zero},
+    } table[] = {{"GetParameterBufferV2", get_parameter_buffer},
+                 {"LaunchDeviceV2", launch_device},
+                 {"GetParameterBuffer", get_plain_buffer},
+                 {"LaunchDevice", launch_plain},
+                 {"GetLastError", get_last_error},
+                 {"SetLastError", set_last_error},
+                 {"StreamCreate", create},
+                 {"StreamDestroy", nothing},
+                 {"StreamWaitEvent", nothing},
+                 {"EventCreate", create},
+                 {"EventRecord", nothing},
+                 {"EventDestroy", nothing},
+                 {"GetCacheConfig", get_zero},
+                 {"GetSharedMemConfig", get_zero},
+                 {"GetDeviceCount", get_device_count},
+                 {"GetDevice", get_zero},
                  {"DeviceGetAttribute", get_attribute}};
     bool ours = !strncmp(name, prefix, sizeof prefix - 1);
     for (size_t i = 0; ours && i < sizeof table / sizeof *table; i++)

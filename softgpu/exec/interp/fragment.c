@@ -26,16 +26,18 @@ static void put_register(struct warp *w, uint32_t slot, const uint8_t *from, uns
 // ---- wmma -------------------------------------------------------------------------------------
 
 // One run of elements apart in `matrix`: every step-th from the first on.
-#define STRIDED(T) \
-    static void scatter_##T(void *matrix, size_t first, size_t step, const void *run, unsigned n) { \
-        T *to = (T *)matrix + first; \
-        for (unsigned i = 0; i < n; i++) to[i * step] = ((const T *)run)[i]; \
+#define STRIDED(T)                                                                                                     \
+    static void scatter_##T(void *matrix, size_t first, size_t step, const void *run, unsigned n) {                    \
+        T *to = (T *)matrix + first;                                                                                   \
+        for (unsigned i = 0; i < n; i++)                                                                               \
+            to[i * step] = ((const T *)run)[i];                                                                        \
     }
-#define STRIDED_BOTH(T) \
-    STRIDED(T) \
-    static void gather_##T(void *run, const void *matrix, size_t first, size_t step, unsigned n) { \
-        const T *from = (const T *)matrix + first; \
-        for (unsigned i = 0; i < n; i++) ((T *)run)[i] = from[i * step]; \
+#define STRIDED_BOTH(T)                                                                                                \
+    STRIDED(T)                                                                                                         \
+    static void gather_##T(void *run, const void *matrix, size_t first, size_t step, unsigned n) {                     \
+        const T *from = (const T *)matrix + first;                                                                     \
+        for (unsigned i = 0; i < n; i++)                                                                               \
+            ((T *)run)[i] = from[i * step];                                                                            \
     }
 STRIDED(uint8_t)
 STRIDED_BOTH(uint16_t)
@@ -53,19 +55,31 @@ static void scatter_bits(uint8_t *matrix, size_t first, size_t step, const uint8
 
 static void scatter(uint8_t *matrix, size_t first, size_t step, const uint8_t *run, unsigned n, unsigned bits) {
     switch (bits) {
-    case 8: scatter_uint8_t(matrix, first, step, run, n); break;
-    case 16: scatter_uint16_t(matrix, first, step, run, n); break;
-    case 32: scatter_uint32_t(matrix, first, step, run, n); break;
-    case 64: scatter_uint64_t(matrix, first, step, run, n); break;
-    default: scatter_bits(matrix, first, step, run, n, bits);
+    case 8:
+        scatter_uint8_t(matrix, first, step, run, n);
+        break;
+    case 16:
+        scatter_uint16_t(matrix, first, step, run, n);
+        break;
+    case 32:
+        scatter_uint32_t(matrix, first, step, run, n);
+        break;
+    case 64:
+        scatter_uint64_t(matrix, first, step, run, n);
+        break;
+    default:
+        scatter_bits(matrix, first, step, run, n, bits);
     }
 }
 
 // Results have 16 bits at least.
 static void gather(uint8_t *run, const uint8_t *matrix, size_t first, size_t step, unsigned n, unsigned bits) {
-    if (bits == 16) gather_uint16_t(run, matrix, first, step, n);
-    else if (bits == 32) gather_uint32_t(run, matrix, first, step, n);
-    else gather_uint64_t(run, matrix, first, step, n);
+    if (bits == 16)
+        gather_uint16_t(run, matrix, first, step, n);
+    else if (bits == 32)
+        gather_uint32_t(run, matrix, first, step, n);
+    else
+        gather_uint64_t(run, matrix, first, step, n);
 }
 
 enum { MATRIX_BYTES = 32 * 32 * 4 };
@@ -96,8 +110,10 @@ const struct op *sg_op_wmma_load(struct warp *w, const struct op *op) {
     unsigned element = f.bits < 8 ? 1 : f.bits / 8;
     for (unsigned i = 0; i < r.count; i++) {
         const uint8_t *from = reach(w, op, sg_first(w->exec), i * r.pitch, r.bytes, element);
-        if (!r.columns) memcpy(rows + i * r.bytes, from, r.bytes);
-        else scatter(rows, i, r.count, from, r.length, f.bits);
+        if (!r.columns)
+            memcpy(rows + i * r.bytes, from, r.bytes);
+        else
+            scatter(rows, i, r.count, from, r.length, f.bits);
     }
     unsigned bytes = f.bits == 64 ? 8 : 4, whole = f.rows * f.cols * f.bits / 8;
     for (unsigned k = 0; k < f.registers; k++)
@@ -115,8 +131,10 @@ const struct op *sg_op_wmma_store(struct warp *w, const struct op *op) {
         memcpy(rows + k * SG_WARP * bytes, w->R + registers[k], SG_WARP * bytes);
     for (unsigned i = 0; i < r.count; i++) {
         uint8_t *to = reach(w, op, sg_first(w->exec), i * r.pitch, r.bytes, f.bits / 8);
-        if (!r.columns) memcpy(to, rows + i * r.bytes, r.bytes);
-        else gather(to, rows, i, r.count, r.length, f.bits);
+        if (!r.columns)
+            memcpy(to, rows + i * r.bytes, r.bytes);
+        else
+            gather(to, rows, i, r.count, r.length, f.bits);
     }
     return op + 1;
 }
@@ -137,7 +155,8 @@ static void transpose(tile m) {
 const struct op *sg_op_ldmatrix(struct warp *w, const struct op *op) {
     tile m[4];
     unsigned count = op->c;
-    for (unsigned i = 0; i < count * 8; i++) memcpy(m[i / 8][i % 8], reach(w, op, i, 0, 16, 16), 16);
+    for (unsigned i = 0; i < count * 8; i++)
+        memcpy(m[i / 8][i % 8], reach(w, op, i, 0, 16, 16), 16);
     for (unsigned k = 0; k < count; k++) {
         if (op->form.flags & SG_F_TRANS) transpose(m[k]);
         put_register(w, op->list[k], (const uint8_t *)m[k], 4);
@@ -150,7 +169,8 @@ const struct op *sg_op_stmatrix(struct warp *w, const struct op *op) {
         tile m;
         memcpy(m, w->R + op->list[k], sizeof m);
         if (op->form.flags & SG_F_TRANS) transpose(m);
-        for (unsigned i = 0; i < 8; i++) memcpy(reach(w, op, k * 8 + i, 0, 16, 16), m[i], 16);
+        for (unsigned i = 0; i < 8; i++)
+            memcpy(reach(w, op, k * 8 + i, 0, 16, 16), m[i], 16);
     }
     return op + 1;
 }

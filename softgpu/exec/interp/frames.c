@@ -36,21 +36,25 @@ static void link_frame(struct warp *w, struct frame *f) {
 }
 
 static void drop_frame(struct warp *w, struct frame *f) {
-    if (f->newer) f->newer->older = f->older;
-    else w->newest = f->older;
+    if (f->newer)
+        f->newer->older = f->older;
+    else
+        w->newest = f->older;
     if (f->older) f->older->newer = f->newer;
     if (f->from_heap) free(f);
 }
 
 void sg_drop_frames(struct warp *w) {
-    while (w->newest) drop_frame(w, w->newest);
+    while (w->newest)
+        drop_frame(w, w->newest);
 }
 
 // Behind the newest frame there; from the heap where calls side by side take more than the deepest chain of them.
 static struct frame *new_frame(struct warp *w, const struct op *op, const struct code *code) {
     size_t bytes = frame_bytes(code);
     const struct frame *last = w->newest;
-    while (last->from_heap) last = last->older; // the kernel's own is never from there
+    while (last->from_heap)
+        last = last->older; // the kernel's own is never from there
     uint8_t *at = (uint8_t *)last + frame_bytes(last->code);
     if (w->f->chain + bytes > w->memory_size) sg_raise(w, op, SG_FAULT_STACK, 0, 0, "calls too deep for the stack");
     struct frame *f = (struct frame *)at;
@@ -99,8 +103,7 @@ static void run_frame(struct warp *w, struct frame *f) {
 
 // target: who is called, where decoding could not know it.
 static void copy_values(const struct argument *list, uint32_t n, struct warp *w, uint32_t mask,
-                        const struct frame *from, const struct frame *to, bool results,
-                        const struct code *target) {
+                        const struct frame *from, const struct frame *to, bool results, const struct code *target) {
     for (uint32_t k = 0; k < n; k++) {
         const struct argument *a = &list[k];
         uint32_t to_local = a->to_local;
@@ -118,10 +121,8 @@ static void copy_values(const struct argument *list, uint32_t n, struct warp *w,
             uint32_t src_slot = results ? a->to_slot : a->slot, dst_slot = results ? a->slot : a->to_slot;
             uint32_t src_at = results ? to_local : a->from_local;
             uint32_t dst_at = results ? a->from_local : to_local;
-            const uint8_t *src = src_reg ? from->regs + src_slot + i * a->bytes
-                                         : local + from->local_base + src_at;
-            uint8_t *dst = dst_reg ? (uint8_t *)to->regs + dst_slot + i * a->bytes
-                                   : local + to->local_base + dst_at;
+            const uint8_t *src = src_reg ? from->regs + src_slot + i * a->bytes : local + from->local_base + src_at;
+            uint8_t *dst = dst_reg ? (uint8_t *)to->regs + dst_slot + i * a->bytes : local + to->local_base + dst_at;
             memmove(dst, src, a->bytes);
         }
     }
@@ -179,8 +180,10 @@ static bool force_parked(struct warp *w) {
 bool sg_force(struct warp *w) {
     if (w->state == WARP_DONE) return false;
     uint32_t lane = sg_first_seat(w);
-    if (lane < SG_WARP) sg_settle_without(w, lane);
-    else if (!force_parked(w)) return false;
+    if (lane < SG_WARP)
+        sg_settle_without(w, lane);
+    else if (!force_parked(w))
+        return false;
     w->state = WARP_READY;
     return true;
 }
@@ -238,8 +241,7 @@ static uint32_t same_target(struct warp *w, const struct op *op, struct code **c
     const uint64_t *target = (const uint64_t *)(w->R + site->target_slot);
     uint32_t same = 0, first = (uint32_t)__builtin_ctz(w->exec);
     *callee = sg_find_code(w->f->code->program, target[first]);
-    if (!*callee)
-        sg_raise(w, op, SG_FAULT_PC, first, target[first], "call of what is no function");
+    if (!*callee) sg_raise(w, op, SG_FAULT_PC, first, target[first], "call of what is no function");
     SG_ACTIVE(i, w->exec) if (target[i] == target[first]) same |= 1u << i;
     return same;
 }

@@ -5,8 +5,10 @@
 #include "warp.h"
 
 static inline void add_pending(struct frame *f, uint32_t unit, uint32_t mask, uint8_t blocked) {
-    if (!f->pend[unit]) f->npending++;
-    else if (f->blocked[unit]) f->nblocked--;
+    if (!f->pend[unit])
+        f->npending++;
+    else if (f->blocked[unit])
+        f->nblocked--;
     f->pend[unit] |= mask;
     f->blocked[unit] = blocked;
     uint64_t bit = (uint64_t)1 << (unit & 63);

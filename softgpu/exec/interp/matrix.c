@@ -15,10 +15,9 @@ static const struct {
     char letter;
     uint8_t bits;
 } types[SG_TYPE_COUNT] = {
-    [SG_F16] = {'h', 16}, [SG_BF16] = {'b', 16}, [SG_TF32] = {'t', 32}, [SG_F32] = {'f', 32},
-    [SG_F64] = {'d', 64}, [SG_S8] = {'8', 8},    [SG_U8] = {'8', 8},    [SG_S4] = {'4', 4},
-    [SG_U4] = {'4', 4},   [SG_B1] = {'1', 1},    [SG_S32] = {'i', 32},  [SG_E4M3] = {'q', 8},
-    [SG_E5M2] = {'q', 8},
+    [SG_F16] = {'h', 16}, [SG_BF16] = {'b', 16}, [SG_TF32] = {'t', 32}, [SG_F32] = {'f', 32}, [SG_F64] = {'d', 64},
+    [SG_S8] = {'8', 8},   [SG_U8] = {'8', 8},    [SG_S4] = {'4', 4},    [SG_U4] = {'4', 4},   [SG_B1] = {'1', 1},
+    [SG_S32] = {'i', 32}, [SG_E4M3] = {'q', 8},  [SG_E5M2] = {'q', 8},
 };
 
 static bool moves(const struct sg_insn *insn) {
@@ -30,10 +29,14 @@ static enum sg_type type_of(const struct sg_insn *insn, enum sg_part part) {
     // wmma of halves names D and C alone.
     bool halves = insn->op == SG_OP_WMMA && insn->type3 == SG_NONE;
     switch (part) {
-    case SG_PART_A: return halves ? SG_F16 : insn->type2;
-    case SG_PART_B: return halves ? SG_F16 : insn->type3;
-    case SG_PART_C: return halves ? insn->type2 : insn->type4;
-    default: return insn->type;
+    case SG_PART_A:
+        return halves ? SG_F16 : insn->type2;
+    case SG_PART_B:
+        return halves ? SG_F16 : insn->type3;
+    case SG_PART_C:
+        return halves ? insn->type2 : insn->type4;
+    default:
+        return insn->type;
     }
 }
 
@@ -55,10 +58,14 @@ struct sg_fragment sg_fragment_of(const struct sg_insn *insn, enum sg_part part)
 
 enum sg_part sg_moved_part(const struct sg_insn *insn) {
     switch (insn->mode) {
-    case SG_WMMA_LOAD_A: return SG_PART_A;
-    case SG_WMMA_LOAD_B: return SG_PART_B;
-    case SG_WMMA_LOAD_C: return SG_PART_C;
-    default: return SG_PART_D;
+    case SG_WMMA_LOAD_A:
+        return SG_PART_A;
+    case SG_WMMA_LOAD_B:
+        return SG_PART_B;
+    case SG_WMMA_LOAD_C:
+        return SG_PART_C;
+    default:
+        return SG_PART_D;
     }
 }
 

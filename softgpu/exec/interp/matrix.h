@@ -17,9 +17,9 @@ enum sg_part { SG_PART_A, SG_PART_B, SG_PART_C, SG_PART_D };
 
 struct sg_fragment {
     enum sg_type type;
-    unsigned bits;      // of an element
+    unsigned bits; // of an element
     unsigned rows, cols;
-    unsigned per;       // elements in a lane's part of a register
+    unsigned per; // elements in a lane's part of a register
     unsigned registers;
 };
 

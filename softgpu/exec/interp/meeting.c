@@ -14,10 +14,14 @@
 
 // Offsets in a meeting's rows. Groups of several kinds may wait at a time, so that a kind of operand has one place.
 enum {
-    ROW_A = 0, ROW_B = 128, ROW_C = 256, ROW_D = 384, // 32 bits a lane: sources and result
-    ROW_WIDE = 512,                                   // 64 bits a lane, in place of A
-    PRED_IN = 768, PRED_OUT = 772,                    // a bit a lane
-    SECOND_RESULT = 2,                                // of struct op's unit, for handlers with two
+    ROW_A = 0,
+    ROW_B = 128,
+    ROW_C = 256,
+    ROW_D = 384,    // 32 bits a lane: sources and result
+    ROW_WIDE = 512, // 64 bits a lane, in place of A
+    PRED_IN = 768,
+    PRED_OUT = 772,    // a bit a lane
+    SECOND_RESULT = 2, // of struct op's unit, for handlers with two
 };
 
 const struct op *sg_op_nothing(struct warp *w, const struct op *op) {
@@ -139,13 +143,15 @@ const struct op *sg_op_fetch(struct warp *w, const struct op *op) {
     const struct meeting *m = &w->meeting;
     const struct op *handler = op + 1;
     uint32_t pred = UINT32_MAX;
-    if (handler->imm & RESULT_IS_PREDICATE) pred = handler->d;
-    else if (handler->unit >= SECOND_RESULT) pred = handler->d2;
+    if (handler->imm & RESULT_IS_PREDICATE)
+        pred = handler->d;
+    else if (handler->unit >= SECOND_RESULT)
+        pred = handler->d2;
     if (pred != UINT32_MAX) {
         uint32_t *p = (uint32_t *)(w->R + pred);
         *p = (*p & ~w->exec) | (m->holds & w->exec);
     }
     if (!(handler->imm & (RESULT_IS_PREDICATE | NO_RESULT)))
-        SG_ACTIVE(i, w->exec) ((uint32_t *)(w->R + handler->d))[i] = m->result[i];
+        SG_ACTIVE(i, w->exec)((uint32_t *)(w->R + handler->d))[i] = m->result[i];
     return op + 2;
 }

@@ -29,15 +29,15 @@ struct isa_ops {
     sg_handler set_rounding; // n: enum sg_rnd; SG_RN restores
 };
 
-#define SG_PICKERS(isa) \
-    sg_handler sg_pick_integer_##isa(const struct sg_insn *, const struct sg_function *); \
-    sg_handler sg_pick_floating_##isa(const struct sg_insn *, const struct sg_function *); \
-    sg_handler sg_pick_half_##isa(const struct sg_insn *, const struct sg_function *); \
-    sg_handler sg_pick_logic_##isa(const struct sg_insn *, const struct sg_function *); \
-    sg_handler sg_pick_convert_##isa(const struct sg_insn *, const struct sg_function *); \
-    sg_handler sg_pick_math_##isa(const struct sg_insn *, const struct sg_function *); \
-    sg_handler sg_pick_warp_##isa(const struct sg_insn *, const struct sg_function *); \
-    sg_handler sg_pick_matrix_##isa(const struct sg_insn *, const struct sg_function *); \
+#define SG_PICKERS(isa)                                                                                                \
+    sg_handler sg_pick_integer_##isa(const struct sg_insn *, const struct sg_function *);                              \
+    sg_handler sg_pick_floating_##isa(const struct sg_insn *, const struct sg_function *);                             \
+    sg_handler sg_pick_half_##isa(const struct sg_insn *, const struct sg_function *);                                 \
+    sg_handler sg_pick_logic_##isa(const struct sg_insn *, const struct sg_function *);                                \
+    sg_handler sg_pick_convert_##isa(const struct sg_insn *, const struct sg_function *);                              \
+    sg_handler sg_pick_math_##isa(const struct sg_insn *, const struct sg_function *);                                 \
+    sg_handler sg_pick_warp_##isa(const struct sg_insn *, const struct sg_function *);                                 \
+    sg_handler sg_pick_matrix_##isa(const struct sg_insn *, const struct sg_function *);                               \
     extern struct isa_ops sg_ops_table_##isa;
 SG_PICKERS(baseline)
 SG_PICKERS(avx2)
@@ -53,41 +53,41 @@ sg_handler sg_pick_atomic(const struct sg_insn *, const struct sg_function *);
 
 // d = expr(x), (x, y), (x, y, z), lane by lane. A register may be both source and destination; the
 // lanes are independent, so that no order of loads and stores can matter.
-#define UNARY(name, TD, TA, expr) \
-    HANDLER(name) { \
-        TD *restrict d = VEC(TD, d); \
-        const TA *restrict a = VEC(TA, a); \
-        SG_LANES(i) { \
-            TA x = a[i]; \
-            d[i] = (TD)(expr); \
-        } \
-        return op + 1; \
+#define UNARY(name, TD, TA, expr)                                                                                      \
+    HANDLER(name) {                                                                                                    \
+        TD *restrict d = VEC(TD, d);                                                                                   \
+        const TA *restrict a = VEC(TA, a);                                                                             \
+        SG_LANES(i) {                                                                                                  \
+            TA x = a[i];                                                                                               \
+            d[i] = (TD)(expr);                                                                                         \
+        }                                                                                                              \
+        return op + 1;                                                                                                 \
     }
-#define BINARY(name, TD, TA, TB, expr) \
-    HANDLER(name) { \
-        TD *restrict d = VEC(TD, d); \
-        const TA *restrict a = VEC(TA, a); \
-        const TB *restrict b = VEC(TB, b); \
-        SG_LANES(i) { \
-            TA x = a[i]; \
-            TB y = b[i]; \
-            d[i] = (TD)(expr); \
-        } \
-        return op + 1; \
+#define BINARY(name, TD, TA, TB, expr)                                                                                 \
+    HANDLER(name) {                                                                                                    \
+        TD *restrict d = VEC(TD, d);                                                                                   \
+        const TA *restrict a = VEC(TA, a);                                                                             \
+        const TB *restrict b = VEC(TB, b);                                                                             \
+        SG_LANES(i) {                                                                                                  \
+            TA x = a[i];                                                                                               \
+            TB y = b[i];                                                                                               \
+            d[i] = (TD)(expr);                                                                                         \
+        }                                                                                                              \
+        return op + 1;                                                                                                 \
     }
-#define TERNARY(name, TD, TA, TB, TC, expr) \
-    HANDLER(name) { \
-        TD *restrict d = VEC(TD, d); \
-        const TA *restrict a = VEC(TA, a); \
-        const TB *restrict b = VEC(TB, b); \
-        const TC *restrict c = VEC(TC, c); \
-        SG_LANES(i) { \
-            TA x = a[i]; \
-            TB y = b[i]; \
-            TC z = c[i]; \
-            d[i] = (TD)(expr); \
-        } \
-        return op + 1; \
+#define TERNARY(name, TD, TA, TB, TC, expr)                                                                            \
+    HANDLER(name) {                                                                                                    \
+        TD *restrict d = VEC(TD, d);                                                                                   \
+        const TA *restrict a = VEC(TA, a);                                                                             \
+        const TB *restrict b = VEC(TB, b);                                                                             \
+        const TC *restrict c = VEC(TC, c);                                                                             \
+        SG_LANES(i) {                                                                                                  \
+            TA x = a[i];                                                                                               \
+            TB y = b[i];                                                                                               \
+            TC z = c[i];                                                                                               \
+            d[i] = (TD)(expr);                                                                                         \
+        }                                                                                                              \
+        return op + 1;                                                                                                 \
     }
 
 static inline float sg_f32(uint32_t bits) {

@@ -12,11 +12,19 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-UNARY(u64_u32, u64, u32, x) UNARY(s64_s32, s64, s32, x) UNARY(u32_u64, u32, u64, x)
-UNARY(u32_u16, u32, u16, x) UNARY(s32_s16, s32, s16, x) UNARY(u16_u32, u16, u32, x)
-UNARY(u64_u16, u64, u16, x) UNARY(u16_u64, u16, u64, x) UNARY(same32, u32, u32, x)
+UNARY(u64_u32, u64, u32, x)
+UNARY(s64_s32, s64, s32, x)
+UNARY(u32_u64, u32, u64, x)
+UNARY(u32_u16, u32, u16, x)
+UNARY(s32_s16, s32, s16, x)
+UNARY(u16_u32, u16, u32, x)
+UNARY(u64_u16, u64, u16, x)
+UNARY(u16_u64, u16, u64, x)
+UNARY(same32, u32, u32, x)
 UNARY(s64_s16, s64, s16, x)
-UNARY(f32_s32, float, s32, x) UNARY(f64_s32, double, s32, x) UNARY(f64_u32, double, u32, x)
+UNARY(f32_s32, float, s32, x)
+UNARY(f64_s32, double, s32, x)
+UNARY(f64_u32, double, u32, x)
 UNARY(f32_u32, float, u32, (float)(double)x)
 UNARY(f64_f32, double, float, x)
 UNARY(f32_f64, float, double, sg_canon((float)x))
@@ -33,14 +41,26 @@ UNARY(rzi_s32_f32, s32, float, to_s32(x))
 
 static const struct format *format_of(enum sg_type t) {
     switch (t) {
-    case SG_F16: case SG_F16X2: return &sg_fmt_f16;
-    case SG_BF16: case SG_BF16X2: return &sg_fmt_bf16;
-    case SG_F64: return &sg_fmt_f64;
-    case SG_TF32: return &sg_fmt_tf32;
-    case SG_E4M3: case SG_E4M3X2: return &sg_fmt_e4m3;
-    case SG_E5M2: case SG_E5M2X2: return &sg_fmt_e5m2;
-    case SG_F32: return &sg_fmt_f32;
-    default: return NULL;
+    case SG_F16:
+    case SG_F16X2:
+        return &sg_fmt_f16;
+    case SG_BF16:
+    case SG_BF16X2:
+        return &sg_fmt_bf16;
+    case SG_F64:
+        return &sg_fmt_f64;
+    case SG_TF32:
+        return &sg_fmt_tf32;
+    case SG_E4M3:
+    case SG_E4M3X2:
+        return &sg_fmt_e4m3;
+    case SG_E5M2:
+    case SG_E5M2X2:
+        return &sg_fmt_e5m2;
+    case SG_F32:
+        return &sg_fmt_f32;
+    default:
+        return NULL;
     }
 }
 
@@ -51,19 +71,29 @@ static double read_float(u64 bits, const struct format *f, unsigned width) {
     u64 fraction = bits & (((u64)1 << fraction_bits) - 1);
     u64 exponent = (bits & ~((u64)1 << (width - 1))) >> fraction_bits, top = (u64)(f->emax - f->emin + 2);
     double r;
-    if (f->infinity && exponent == top) r = fraction ? NAN : INFINITY;
-    else if (!f->infinity && exponent == top - 1 && fraction == ((u64)1 << fraction_bits) - 1) r = NAN;
-    else if (exponent == 0) r = ldexp((double)fraction, f->emin - fraction_bits);
-    else r = ldexp((double)(fraction | (u64)1 << fraction_bits), (int)exponent - 1 + f->emin - fraction_bits);
+    if (f->infinity && exponent == top)
+        r = fraction ? NAN : INFINITY;
+    else if (!f->infinity && exponent == top - 1 && fraction == ((u64)1 << fraction_bits) - 1)
+        r = NAN;
+    else if (exponent == 0)
+        r = ldexp((double)fraction, f->emin - fraction_bits);
+    else
+        r = ldexp((double)(fraction | (u64)1 << fraction_bits), (int)exponent - 1 + f->emin - fraction_bits);
     return negative ? -r : r;
 }
 
 static double to_integral(double x, enum sg_rnd rnd) {
     switch (rnd) {
-    case SG_RNI: return nearbyint(x);
-    case SG_RMI: case SG_RM: return floor(x);
-    case SG_RPI: case SG_RP: return ceil(x);
-    default: return trunc(x);
+    case SG_RNI:
+        return nearbyint(x);
+    case SG_RMI:
+    case SG_RM:
+        return floor(x);
+    case SG_RPI:
+    case SG_RP:
+        return ceil(x);
+    default:
+        return trunc(x);
     }
 }
 
@@ -82,8 +112,11 @@ static u64 clamp_integer(double x, enum sg_type from, enum sg_type to) {
 
 static u64 write_float(double x, enum sg_type to, const struct form *form) {
     const struct format *f = format_of(to);
-    unsigned width = to == SG_TF32 ? 32 : to == SG_F64 ? 64 : to == SG_F32 ? 32
-                     : f == &sg_fmt_e4m3 || f == &sg_fmt_e5m2 ? 8 : 16;
+    unsigned width = to == SG_TF32                            ? 32
+                     : to == SG_F64                           ? 64
+                     : to == SG_F32                           ? 32
+                     : f == &sg_fmt_e4m3 || f == &sg_fmt_e5m2 ? 8
+                                                              : 16;
     bool negative = signbit(x);
     if ((form->flags & SG_F_RELU) && x == x && negative) x = 0, negative = false;
     if ((form->flags & SG_F_SAT)) {
@@ -98,8 +131,10 @@ static u64 write_float(double x, enum sg_type to, const struct form *form) {
     bool finite = form->flags & SG_F_SATFINITE;
     u64 magnitude;
     if (to == SG_F64) return sg_u64(x);
-    if (isinf(x)) magnitude = finite || !f->infinity ? sg_largest(f) + !finite : sg_largest(f) + 1;
-    else magnitude = sg_round_double(x, f, rnd, finite);
+    if (isinf(x))
+        magnitude = finite || !f->infinity ? sg_largest(f) + !finite : sg_largest(f) + 1;
+    else
+        magnitude = sg_round_double(x, f, rnd, finite);
     if (to == SG_TF32) magnitude <<= 13; // the upper bits of a single
     if (to == SG_F32 && (form->flags & SG_F_FTZ) && magnitude < 0x800000) magnitude = 0;
     return magnitude | (u64)negative << (width - 1);
@@ -107,11 +142,16 @@ static u64 write_float(double x, enum sg_type to, const struct form *form) {
 
 static enum sg_type scalar_of(enum sg_type t) {
     switch (t) {
-    case SG_F16X2: return SG_F16;
-    case SG_BF16X2: return SG_BF16;
-    case SG_E4M3X2: return SG_E4M3;
-    case SG_E5M2X2: return SG_E5M2;
-    default: return t;
+    case SG_F16X2:
+        return SG_F16;
+    case SG_BF16X2:
+        return SG_BF16;
+    case SG_E4M3X2:
+        return SG_E4M3;
+    case SG_E5M2X2:
+        return SG_E5M2;
+    default:
+        return t;
     }
 }
 
@@ -146,10 +186,12 @@ static u64 convert(u64 x, enum sg_type from, enum sg_type to, const struct form 
     const struct format *in = format_of(from), *out = format_of(to);
     if (!in && !out) return form->flags & SG_F_SAT ? saturate(x, from, to) : x;
     if (!in) return from_integer(x, sg_type_is_signed(from), to, form);
-    double v = from == SG_F64 ? sg_f64(x) : from == SG_F32 ? sg_f32((u32)x)
-               : read_float(x, in, sg_type_bytes(from) * 8);
+    double v = from == SG_F64   ? sg_f64(x)
+               : from == SG_F32 ? sg_f32((u32)x)
+                                : read_float(x, in, sg_type_bytes(from) * 8);
     if (!out) return clamp_integer(to_integral(v, form->detail), from, to);
-    if (form->detail >= SG_RNI && form->detail <= SG_RPI && v == v && !isinf(v)) v = copysign(to_integral(v, form->detail), v);
+    if (form->detail >= SG_RNI && form->detail <= SG_RPI && v == v && !isinf(v))
+        v = copysign(to_integral(v, form->detail), v);
     return write_float(v, to, form);
 }
 
@@ -169,7 +211,8 @@ HANDLER(any) {
                 r = sgn ? (u64)((s64)(r << shift) >> shift) : r << shift >> shift;
             }
         } else if (packed_in) { // both halves of one source
-            r = convert(load(a, in, false), from, to, form) | convert(load(a + in, in, false), from, to, form) << (out * 8);
+            r = convert(load(a, in, false), from, to, form) | convert(load(a + in, in, false), from, to, form)
+                                                                  << (out * 8);
         } else { // the first source becomes the upper half
             r = convert(load(b, in, false), from, to, form) | convert(load(a, in, false), from, to, form) << (out * 8);
         }
@@ -201,16 +244,21 @@ static const struct {
     u8 to, from, rnd, sd, sa; // types, direction, register bytes
     sg_handler fn;
 } fast[] = {
-    {SG_U64, SG_U32, 0, 8, 4, u64_u32}, {SG_S64, SG_U32, 0, 8, 4, u64_u32}, {SG_S64, SG_S32, 0, 8, 4, s64_s32},
-    {SG_U64, SG_S32, 0, 8, 4, s64_s32}, {SG_U32, SG_U64, 0, 4, 8, u32_u64}, {SG_S32, SG_S64, 0, 4, 8, u32_u64},
-    {SG_U32, SG_S64, 0, 4, 8, u32_u64}, {SG_S32, SG_U64, 0, 4, 8, u32_u64}, {SG_U32, SG_U16, 0, 4, 2, u32_u16},
-    {SG_S32, SG_U16, 0, 4, 2, u32_u16}, {SG_S32, SG_S16, 0, 4, 2, s32_s16}, {SG_U16, SG_U32, 0, 2, 4, u16_u32},
-    {SG_S16, SG_S32, 0, 2, 4, u16_u32}, {SG_U64, SG_U16, 0, 8, 2, u64_u16}, {SG_U16, SG_U64, 0, 2, 8, u16_u64},
-    {SG_S64, SG_S16, 0, 8, 2, s64_s16}, {SG_U32, SG_S32, 0, 4, 4, same32}, {SG_S32, SG_U32, 0, 4, 4, same32},
-    {SG_F32, SG_S32, SG_RN, 4, 4, f32_s32}, {SG_F32, SG_U32, SG_RN, 4, 4, f32_u32}, {SG_F64, SG_S32, SG_RN, 8, 4, f64_s32},
-    {SG_F64, SG_U32, SG_RN, 8, 4, f64_u32}, {SG_F64, SG_S32, 0, 8, 4, f64_s32}, {SG_F64, SG_U32, 0, 8, 4, f64_u32},
-    {SG_F64, SG_F32, 0, 8, 4, f64_f32}, {SG_F32, SG_F64, SG_RN, 4, 8, f32_f64}, {SG_F32, SG_F16, 0, 4, 2, f32_f16},
-    {SG_F16, SG_F32, SG_RN, 2, 4, f16_f32}, {SG_F32, SG_BF16, 0, 4, 2, f32_bf16}, {SG_BF16, SG_F32, SG_RN, 2, 4, bf16_f32},
+    {SG_U64, SG_U32, 0, 8, 4, u64_u32},          {SG_S64, SG_U32, 0, 8, 4, u64_u32},
+    {SG_S64, SG_S32, 0, 8, 4, s64_s32},          {SG_U64, SG_S32, 0, 8, 4, s64_s32},
+    {SG_U32, SG_U64, 0, 4, 8, u32_u64},          {SG_S32, SG_S64, 0, 4, 8, u32_u64},
+    {SG_U32, SG_S64, 0, 4, 8, u32_u64},          {SG_S32, SG_U64, 0, 4, 8, u32_u64},
+    {SG_U32, SG_U16, 0, 4, 2, u32_u16},          {SG_S32, SG_U16, 0, 4, 2, u32_u16},
+    {SG_S32, SG_S16, 0, 4, 2, s32_s16},          {SG_U16, SG_U32, 0, 2, 4, u16_u32},
+    {SG_S16, SG_S32, 0, 2, 4, u16_u32},          {SG_U64, SG_U16, 0, 8, 2, u64_u16},
+    {SG_U16, SG_U64, 0, 2, 8, u16_u64},          {SG_S64, SG_S16, 0, 8, 2, s64_s16},
+    {SG_U32, SG_S32, 0, 4, 4, same32},           {SG_S32, SG_U32, 0, 4, 4, same32},
+    {SG_F32, SG_S32, SG_RN, 4, 4, f32_s32},      {SG_F32, SG_U32, SG_RN, 4, 4, f32_u32},
+    {SG_F64, SG_S32, SG_RN, 8, 4, f64_s32},      {SG_F64, SG_U32, SG_RN, 8, 4, f64_u32},
+    {SG_F64, SG_S32, 0, 8, 4, f64_s32},          {SG_F64, SG_U32, 0, 8, 4, f64_u32},
+    {SG_F64, SG_F32, 0, 8, 4, f64_f32},          {SG_F32, SG_F64, SG_RN, 4, 8, f32_f64},
+    {SG_F32, SG_F16, 0, 4, 2, f32_f16},          {SG_F16, SG_F32, SG_RN, 2, 4, f16_f32},
+    {SG_F32, SG_BF16, 0, 4, 2, f32_bf16},        {SG_BF16, SG_F32, SG_RN, 2, 4, bf16_f32},
     {SG_S32, SG_F32, SG_RZI, 4, 4, rzi_s32_f32},
 };
 
@@ -230,8 +278,8 @@ sg_handler SG_ISA_NAME(sg_pick_convert)(const struct sg_insn *insn, const struct
     // Inputs have been flushed already where .ftz asks for it; results that could need it are not fast.
     bool plain = !(insn->flags & ~(uint32_t)SG_F_FTZ) && !((insn->flags & SG_F_FTZ) && insn->type == SG_F32);
     for (size_t i = 0; plain && i < sizeof fast / sizeof *fast; i++)
-        if (fast[i].to == insn->type && fast[i].from == insn->type2 && fast[i].rnd == insn->rnd &&
-            fast[i].sd == sd && fast[i].sa == sa)
+        if (fast[i].to == insn->type && fast[i].from == insn->type2 && fast[i].rnd == insn->rnd && fast[i].sd == sd &&
+            fast[i].sa == sa)
             return fast[i].fn;
     if (insn->rnd == SG_RS || !known(insn->type) || !known(insn->type2) || insn->nsrc > 2) return NULL;
     return any;

@@ -7,10 +7,10 @@
 #include <math.h>
 #include <immintrin.h>
 
-#define FLOAT(T, N, CANON) \
-    BINARY(add_##N, T, T, T, CANON(x + y)) \
-    BINARY(sub_##N, T, T, T, CANON(x - y)) \
-    BINARY(mul_##N, T, T, T, CANON(x * y)) \
+#define FLOAT(T, N, CANON)                                                                                             \
+    BINARY(add_##N, T, T, T, CANON(x + y))                                                                             \
+    BINARY(sub_##N, T, T, T, CANON(x - y))                                                                             \
+    BINARY(mul_##N, T, T, T, CANON(x *y))                                                                              \
     BINARY(div_##N, T, T, T, CANON(x / y))
 static inline double same(double x) {
     return x;
@@ -79,14 +79,16 @@ BINARY(max_f32, float, float, float, max32(x, y))
 BINARY(min_f64, double, double, double, min64(x, y))
 BINARY(max_f64, double, double, double, max64(x, y))
 #define ABS(x) __builtin_fabsf(x)
-#define EXTREME(N) \
-    static inline float N##_nan(float x, float y) { return nan_of(x, y, N##32(x, y)); } \
-    BINARY(N##nan_f32, float, float, float, N##_nan(x, y)) \
-    BINARY(N##xs_f32, float, float, float, signed_like(x, y, N##32(ABS(x), ABS(y)))) \
-    BINARY(N##nanxs_f32, float, float, float, nan_of(x, y, signed_like(x, y, N##32(ABS(x), ABS(y))))) \
-    TERNARY(N##3_f32, float, float, float, float, N##32(N##32(x, y), z)) \
-    TERNARY(N##3abs_f32, float, float, float, float, N##32(N##32(ABS(x), ABS(y)), ABS(z))) \
-    TERNARY(N##3nan_f32, float, float, float, float, N##_nan(N##_nan(x, y), z)) \
+#define EXTREME(N)                                                                                                     \
+    static inline float N##_nan(float x, float y) {                                                                    \
+        return nan_of(x, y, N##32(x, y));                                                                              \
+    }                                                                                                                  \
+    BINARY(N##nan_f32, float, float, float, N##_nan(x, y))                                                             \
+    BINARY(N##xs_f32, float, float, float, signed_like(x, y, N##32(ABS(x), ABS(y))))                                   \
+    BINARY(N##nanxs_f32, float, float, float, nan_of(x, y, signed_like(x, y, N##32(ABS(x), ABS(y)))))                  \
+    TERNARY(N##3_f32, float, float, float, float, N##32(N##32(x, y), z))                                               \
+    TERNARY(N##3abs_f32, float, float, float, float, N##32(N##32(ABS(x), ABS(y)), ABS(z)))                             \
+    TERNARY(N##3nan_f32, float, float, float, float, N##_nan(N##_nan(x, y), z))                                        \
     TERNARY(N##3nanabs_f32, float, float, float, float, N##_nan(N##_nan(ABS(x), ABS(y)), ABS(z)))
 EXTREME(min)
 EXTREME(max)
@@ -97,60 +99,94 @@ static inline bool nan32(uint32_t x) {
 static inline bool nan64(uint64_t x) {
     return (x & ~((uint64_t)1 << 63)) > (uint64_t)0x7ff << 52;
 }
-#define TESTP(name, T, cond) \
-    HANDLER(testp_##name) { \
-        const T *a = VEC(T, a); \
-        uint32_t m = 0; \
-        SG_LANES(i) { \
-            T x = a[i]; \
-            m |= (uint32_t)(cond) << i; \
-        } \
-        PRED(d) = m; \
-        return op + 1; \
+#define TESTP(name, T, cond)                                                                                           \
+    HANDLER(testp_##name) {                                                                                            \
+        const T *a = VEC(T, a);                                                                                        \
+        uint32_t m = 0;                                                                                                \
+        SG_LANES(i) {                                                                                                  \
+            T x = a[i];                                                                                                \
+            m |= (uint32_t)(cond) << i;                                                                                \
+        }                                                                                                              \
+        PRED(d) = m;                                                                                                   \
+        return op + 1;                                                                                                 \
     }
 #define E32 (x >> 23 & 0xff)
 #define E64 (x >> 52 & 0x7ff)
-TESTP(finite_f32, uint32_t, E32 != 0xff) TESTP(finite_f64, uint64_t, E64 != 0x7ff)
+TESTP(finite_f32, uint32_t, E32 != 0xff)
+TESTP(finite_f64, uint64_t, E64 != 0x7ff)
 TESTP(infinite_f32, uint32_t, x << 1 == 0xff000000u)
 TESTP(infinite_f64, uint64_t, x << 1 == (uint64_t)0x7ff << 53)
-TESTP(number_f32, uint32_t, !nan32(x)) TESTP(number_f64, uint64_t, !nan64(x))
-TESTP(nan_f32, uint32_t, nan32(x)) TESTP(nan_f64, uint64_t, nan64(x))
+TESTP(number_f32, uint32_t, !nan32(x))
+TESTP(number_f64, uint64_t, !nan64(x))
+TESTP(nan_f32, uint32_t, nan32(x))
+TESTP(nan_f64, uint64_t, nan64(x))
 // Zeros count as normal here, as the PTX ISA says.
 TESTP(normal_f32, uint32_t, (E32 != 0 || x << 1 == 0) && E32 != 0xff)
 TESTP(normal_f64, uint64_t, (E64 != 0 || x << 1 == 0) && E64 != 0x7ff)
-TESTP(subnormal_f32, uint32_t, E32 == 0 && x << 1) TESTP(subnormal_f64, uint64_t, E64 == 0 && x << 1)
+TESTP(subnormal_f32, uint32_t, E32 == 0 && x << 1)
+TESTP(subnormal_f64, uint64_t, E64 == 0 && x << 1)
 
 // ---- set: 0xffffffff or 1.0 by a comparison; setp's result is in a predicate slot, so done here
 
 static inline bool compare(double x, double y, enum sg_cmp cmp) {
     switch (cmp) {
-    case SG_EQ: return x == y;
-    case SG_NE: return x < y || x > y;
-    case SG_LT: case SG_LO: return x < y;
-    case SG_LE: case SG_LS: return x <= y;
-    case SG_GT: case SG_HI: return x > y;
-    case SG_GE: case SG_HS: return x >= y;
-    case SG_EQU: return !(x < y || x > y);
-    case SG_NEU: return x != y;
-    case SG_LTU: return !(x >= y);
-    case SG_LEU: return !(x > y);
-    case SG_GTU: return !(x <= y);
-    case SG_GEU: return !(x < y);
-    case SG_NUM: return x == x && y == y;
-    case SG_NAN: return x != x || y != y;
-    default: return false;
+    case SG_EQ:
+        return x == y;
+    case SG_NE:
+        return x < y || x > y;
+    case SG_LT:
+    case SG_LO:
+        return x < y;
+    case SG_LE:
+    case SG_LS:
+        return x <= y;
+    case SG_GT:
+    case SG_HI:
+        return x > y;
+    case SG_GE:
+    case SG_HS:
+        return x >= y;
+    case SG_EQU:
+        return !(x < y || x > y);
+    case SG_NEU:
+        return x != y;
+    case SG_LTU:
+        return !(x >= y);
+    case SG_LEU:
+        return !(x > y);
+    case SG_GTU:
+        return !(x <= y);
+    case SG_GEU:
+        return !(x < y);
+    case SG_NUM:
+        return x == x && y == y;
+    case SG_NAN:
+        return x != x || y != y;
+    default:
+        return false;
     }
 }
 static inline bool compare_int(int64_t x, int64_t y, bool sgn, enum sg_cmp cmp) {
     bool less = sgn ? x < y : (uint64_t)x < (uint64_t)y;
     switch (cmp) {
-    case SG_EQ: return x == y;
-    case SG_NE: return x != y;
-    case SG_LT: case SG_LO: return less;
-    case SG_LE: case SG_LS: return less || x == y;
-    case SG_GT: case SG_HI: return !less && x != y;
-    case SG_GE: case SG_HS: return !less;
-    default: return false;
+    case SG_EQ:
+        return x == y;
+    case SG_NE:
+        return x != y;
+    case SG_LT:
+    case SG_LO:
+        return less;
+    case SG_LE:
+    case SG_LS:
+        return less || x == y;
+    case SG_GT:
+    case SG_HI:
+        return !less && x != y;
+    case SG_GE:
+    case SG_HS:
+        return !less;
+    default:
+        return false;
     }
 }
 static bool compare_as(const uint8_t *a, const uint8_t *b, enum sg_type t, enum sg_cmp cmp) {
@@ -159,11 +195,16 @@ static bool compare_as(const uint8_t *a, const uint8_t *b, enum sg_type t, enum 
     memcpy(&x, a, bytes);
     memcpy(&y, b, bytes);
     switch (t) {
-    case SG_F32: return compare(sg_f32((uint32_t)x), sg_f32((uint32_t)y), cmp);
-    case SG_F64: return compare(sg_f64(x), sg_f64(y), cmp);
-    case SG_F16: return compare(sg_from_f16((uint16_t)x), sg_from_f16((uint16_t)y), cmp);
-    case SG_BF16: return compare(sg_from_bf16((uint16_t)x), sg_from_bf16((uint16_t)y), cmp);
-    default: break;
+    case SG_F32:
+        return compare(sg_f32((uint32_t)x), sg_f32((uint32_t)y), cmp);
+    case SG_F64:
+        return compare(sg_f64(x), sg_f64(y), cmp);
+    case SG_F16:
+        return compare(sg_from_f16((uint16_t)x), sg_from_f16((uint16_t)y), cmp);
+    case SG_BF16:
+        return compare(sg_from_bf16((uint16_t)x), sg_from_bf16((uint16_t)y), cmp);
+    default:
+        break;
     }
     unsigned shift = 64 - bytes * 8;
     bool sgn = sg_type_is_signed(t);
@@ -172,19 +213,29 @@ static bool compare_as(const uint8_t *a, const uint8_t *b, enum sg_type t, enum 
 }
 static uint64_t truth(enum sg_type t) {
     switch (t) {
-    case SG_F32: return 0x3f800000;
-    case SG_F16: return 0x3c00;
-    case SG_BF16: return 0x3f80;
-    case SG_U16: case SG_S16: return 0xffff;
-    default: return 0xffffffff;
+    case SG_F32:
+        return 0x3f800000;
+    case SG_F16:
+        return 0x3c00;
+    case SG_BF16:
+        return 0x3f80;
+    case SG_U16:
+    case SG_S16:
+        return 0xffff;
+    default:
+        return 0xffffffff;
     }
 }
 static bool combined(bool t, bool q, enum sg_boolop how) {
     switch (how) {
-    case SG_BOOL_AND: return t & q;
-    case SG_BOOL_OR: return t | q;
-    case SG_BOOL_XOR: return t ^ q;
-    default: return t;
+    case SG_BOOL_AND:
+        return t & q;
+    case SG_BOOL_OR:
+        return t | q;
+    case SG_BOOL_XOR:
+        return t ^ q;
+    default:
+        return t;
     }
 }
 
@@ -200,8 +251,8 @@ HANDLER(set_any) {
     SG_LANES(i) {
         uint64_t r = 0;
         for (int h = 0; h <= pair; h++) {
-            bool t = compare_as(w->R + op->a + (unsigned)i * sb + h * 2,
-                                w->R + op->b + (unsigned)i * sb + h * 2, from, (enum sg_cmp)op->imm);
+            bool t = compare_as(w->R + op->a + (unsigned)i * sb + h * 2, w->R + op->b + (unsigned)i * sb + h * 2, from,
+                                (enum sg_cmp)op->imm);
             if (combined(t, p >> i & 1, form->detail)) r |= truth(to) << h * 16;
         }
         memcpy(w->R + op->d + (unsigned)i * db, &r, db);
@@ -212,7 +263,7 @@ HANDLER(set_any) {
 // ---- before and after ---------------------------------------------------------------------------
 
 UNARY(flush_f32, uint32_t, uint32_t, x & 0x7f800000 ? x : x & 0x80000000u)
-UNARY(flush_f64, uint64_t, uint64_t, x & (uint64_t)0x7ff << 52 ? x : x & (uint64_t)1 << 63)
+UNARY(flush_f64, uint64_t, uint64_t, x &(uint64_t)0x7ff << 52 ? x : x & (uint64_t)1 << 63)
 UNARY(sat_f32, float, float, x > 0 ? x < 1 ? x : 1.0f : 0.0f)
 UNARY(sat_f64, double, double, x > 0 ? x < 1 ? x : 1.0 : 0.0)
 UNARY(relu_f32, float, float, x != x ? x : x > 0 ? x : 0.0f)
@@ -224,15 +275,18 @@ HANDLER(set_rounding) {
     return op + 1;
 }
 
-#define PAIR64(f) {f##_f32, f##_f64}
+#define PAIR64(f)                                                                                                      \
+    { f##_f32, f##_f64 }
 static const sg_handler rows[SG_OP_COUNT][2] = {
-    [SG_OP_ADD] = PAIR64(add), [SG_OP_SUB] = PAIR64(sub), [SG_OP_MUL] = PAIR64(mul),
-    [SG_OP_MAD] = PAIR64(fma), [SG_OP_FMA] = PAIR64(fma), [SG_OP_NEG] = PAIR64(neg),
-    [SG_OP_ABS] = PAIR64(abs), [SG_OP_MIN] = PAIR64(min), [SG_OP_MAX] = PAIR64(max),
+    [SG_OP_ADD] = PAIR64(add),           [SG_OP_SUB] = PAIR64(sub), [SG_OP_MUL] = PAIR64(mul),
+    [SG_OP_MAD] = PAIR64(fma),           [SG_OP_FMA] = PAIR64(fma), [SG_OP_NEG] = PAIR64(neg),
+    [SG_OP_ABS] = PAIR64(abs),           [SG_OP_MIN] = PAIR64(min), [SG_OP_MAX] = PAIR64(max),
     [SG_OP_COPYSIGN] = PAIR64(copysign),
 };
 static const sg_handler exact[SG_OP_COUNT][2] = {
-    [SG_OP_DIV] = PAIR64(div), [SG_OP_RCP] = PAIR64(rcp), [SG_OP_SQRT] = PAIR64(sqrt),
+    [SG_OP_DIV] = PAIR64(div),
+    [SG_OP_RCP] = PAIR64(rcp),
+    [SG_OP_SQRT] = PAIR64(sqrt),
 };
 static const sg_handler tests[][2] = {
     [SG_TESTP_FINITE] = PAIR64(testp_finite), [SG_TESTP_INFINITE] = PAIR64(testp_infinite),

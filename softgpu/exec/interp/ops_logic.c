@@ -17,10 +17,10 @@ static inline u32 find_high(u64 x, unsigned width, bool sgn, bool shiftamt) {
     u32 at = 63u - (u32)__builtin_clzll(x);
     return shiftamt ? width - 1 - at : at;
 }
-UNARY(bfind_u32, u32, u32, find_high(x, 32, false, op->form.flags & SG_F_SHIFTAMT))
-UNARY(bfind_s32, u32, u32, find_high(x, 32, true, op->form.flags & SG_F_SHIFTAMT))
-UNARY(bfind_u64, u32, u64, find_high(x, 64, false, op->form.flags & SG_F_SHIFTAMT))
-UNARY(bfind_s64, u32, u64, find_high(x, 64, true, op->form.flags & SG_F_SHIFTAMT))
+UNARY(bfind_u32, u32, u32, find_high(x, 32, false, op->form.flags &SG_F_SHIFTAMT))
+UNARY(bfind_s32, u32, u32, find_high(x, 32, true, op->form.flags &SG_F_SHIFTAMT))
+UNARY(bfind_u64, u32, u64, find_high(x, 64, false, op->form.flags &SG_F_SHIFTAMT))
+UNARY(bfind_s64, u32, u64, find_high(x, 64, true, op->form.flags &SG_F_SHIFTAMT))
 
 static inline u32 reverse32(u32 x) {
     x = __builtin_bswap32(x);
@@ -64,7 +64,7 @@ static inline u32 bit_mask(u32 pos, u32 len, bool clamp) {
     u64 ones = len >= 32 ? 0xffffffffu : ((u64)1 << len) - 1;
     return pos >= 32 ? 0 : (u32)(ones << pos);
 }
-BINARY(bmsk, u32, u32, u32, bit_mask(x, y, op->form.flags & SG_F_CLAMP))
+BINARY(bmsk, u32, u32, u32, bit_mask(x, y, op->form.flags &SG_F_CLAMP))
 
 static inline u32 extend(u32 x, u32 n, bool clamp, bool sgn) {
     if (!clamp) n &= 31;
@@ -73,16 +73,16 @@ static inline u32 extend(u32 x, u32 n, bool clamp, bool sgn) {
     u32 mask = ((u32)1 << n) - 1;
     return sgn && (x >> (n - 1) & 1) ? x | ~mask : x & mask;
 }
-BINARY(szext_u, u32, u32, u32, extend(x, y, op->form.flags & SG_F_CLAMP, false))
-BINARY(szext_s, u32, u32, u32, extend(x, y, op->form.flags & SG_F_CLAMP, true))
+BINARY(szext_u, u32, u32, u32, extend(x, y, op->form.flags &SG_F_CLAMP, false))
+BINARY(szext_s, u32, u32, u32, extend(x, y, op->form.flags &SG_F_CLAMP, true))
 
 static inline u32 funnel(u32 lo, u32 hi, u32 n, bool left, bool clamp) {
     n = clamp ? n > 32 ? 32 : n : n & 31;
     u64 v = (u64)hi << 32 | lo;
     return left ? (u32)(v << n >> 32) : (u32)(v >> n);
 }
-TERNARY(shf_l, u32, u32, u32, u32, funnel(x, y, z, true, op->form.flags & SG_F_CLAMP))
-TERNARY(shf_r, u32, u32, u32, u32, funnel(x, y, z, false, op->form.flags & SG_F_CLAMP))
+TERNARY(shf_l, u32, u32, u32, u32, funnel(x, y, z, true, op->form.flags &SG_F_CLAMP))
+TERNARY(shf_r, u32, u32, u32, u32, funnel(x, y, z, false, op->form.flags &SG_F_CLAMP))
 
 static inline u32 permute(u32 a, u32 b, u32 sel) {
     u64 bytes = (u64)b << 32 | a;
@@ -97,16 +97,12 @@ static inline u32 permute(u32 a, u32 b, u32 sel) {
 }
 // Selectors of the modes, by the low two bits of c: four nibbles each.
 static const uint16_t selectors[][4] = {
-    [SG_PRMT_F4E] = {0x3210, 0x4321, 0x5432, 0x6543},
-    [SG_PRMT_B4E] = {0x5670, 0x6701, 0x7012, 0x0123},
-    [SG_PRMT_RC8] = {0x0000, 0x1111, 0x2222, 0x3333},
-    [SG_PRMT_ECL] = {0x3210, 0x3211, 0x3222, 0x3333},
-    [SG_PRMT_ECR] = {0x0000, 0x1110, 0x2210, 0x3210},
-    [SG_PRMT_RC16] = {0x1010, 0x3232, 0x1010, 0x3232},
+    [SG_PRMT_F4E] = {0x3210, 0x4321, 0x5432, 0x6543}, [SG_PRMT_B4E] = {0x5670, 0x6701, 0x7012, 0x0123},
+    [SG_PRMT_RC8] = {0x0000, 0x1111, 0x2222, 0x3333}, [SG_PRMT_ECL] = {0x3210, 0x3211, 0x3222, 0x3333},
+    [SG_PRMT_ECR] = {0x0000, 0x1110, 0x2210, 0x3210}, [SG_PRMT_RC16] = {0x1010, 0x3232, 0x1010, 0x3232},
 };
 TERNARY(prmt, u32, u32, u32, u32, permute(x, y, z))
-TERNARY(prmt_mode, u32, u32, u32, u32,
-        permute(x, y, selectors[op->form.mode][z & 3]))
+TERNARY(prmt_mode, u32, u32, u32, u32, permute(x, y, selectors[op->form.mode][z & 3]))
 
 // The lanes whose result is not zero.
 static inline u32 logic3(struct warp *w, const struct op *op) {
@@ -114,7 +110,8 @@ static inline u32 logic3(struct warp *w, const struct op *op) {
     const u32 *a = VEC(u32, a), *b = VEC(u32, b), *c = VEC(u32, c);
     u32 lut = (u32)op->imm, any = 0, r[SG_WARP];
     u32 t[8];
-    for (int k = 0; k < 8; k++) t[k] = lut >> k & 1 ? UINT32_MAX : 0;
+    for (int k = 0; k < 8; k++)
+        t[k] = lut >> k & 1 ? UINT32_MAX : 0;
     SG_LANES(i) {
         u32 x = a[i], y = b[i], z = c[i];
         u32 lo = ~x & ((~y & ((~z & t[0]) | (z & t[1]))) | (y & ((~z & t[2]) | (z & t[3]))));
@@ -178,22 +175,29 @@ HANDLER(dot2) {
     return op + 1;
 }
 
-#define PREDS(name, expr) \
-    HANDLER(pred_##name) { \
-        u32 x = PRED(a), y = PRED(b); \
-        (void)y; \
-        PRED(d) = (expr); \
-        return op + 1; \
+#define PREDS(name, expr)                                                                                              \
+    HANDLER(pred_##name) {                                                                                             \
+        u32 x = PRED(a), y = PRED(b);                                                                                  \
+        (void)y;                                                                                                       \
+        PRED(d) = (expr);                                                                                              \
+        return op + 1;                                                                                                 \
     }
-PREDS(and, x & y) PREDS(or, x | y) PREDS(xor, x ^ y) PREDS(not, ~x)
+PREDS(and, x &y)
+PREDS(or, x | y)
+PREDS(xor, x ^ y) PREDS(not, ~x)
 
-static sg_handler pick_pred(const struct sg_insn *insn) {
+    static sg_handler pick_pred(const struct sg_insn *insn) {
     switch (insn->op) {
-    case SG_OP_AND: return pred_and;
-    case SG_OP_OR: return pred_or;
-    case SG_OP_XOR: return pred_xor;
-    case SG_OP_NOT: return pred_not;
-    default: return NULL;
+    case SG_OP_AND:
+        return pred_and;
+    case SG_OP_OR:
+        return pred_or;
+    case SG_OP_XOR:
+        return pred_xor;
+    case SG_OP_NOT:
+        return pred_not;
+    default:
+        return NULL;
     }
 }
 
@@ -202,20 +206,35 @@ sg_handler SG_ISA_NAME(sg_pick_logic)(const struct sg_insn *insn, const struct s
     if (insn->type == SG_PRED) return pick_pred(insn);
     bool big = sg_type_bytes(insn->type) == 8, sgn = sg_type_is_signed(insn->type);
     switch (insn->op) {
-    case SG_OP_POPC: return big ? popc_64 : popc_32;
-    case SG_OP_CLZ: return big ? clz_64 : clz_32;
-    case SG_OP_BREV: return big ? brev_64 : brev_32;
-    case SG_OP_BFIND: return big ? sgn ? bfind_s64 : bfind_u64 : sgn ? bfind_s32 : bfind_u32;
-    case SG_OP_BFE: return big ? sgn ? bfe_s64 : bfe_u64 : sgn ? bfe_s32 : bfe_u32;
-    case SG_OP_BFI: return big ? bfi_64 : bfi_32;
-    case SG_OP_BMSK: return bmsk;
-    case SG_OP_SZEXT: return sgn ? szext_s : szext_u;
-    case SG_OP_SHF: return insn->mode == SG_SHF_L ? shf_l : shf_r;
-    case SG_OP_PRMT: return insn->mode == SG_MODE_NONE ? prmt : prmt_mode;
-    case SG_OP_LOP3: return insn->mode == SG_LOP3_OR ? lop3_or : insn->mode == SG_LOP3_AND ? lop3_and : lop3;
-    case SG_OP_FNS: return fns;
-    case SG_OP_DP4A: return dot4;
-    case SG_OP_DP2A: return dot2;
-    default: return NULL;
+    case SG_OP_POPC:
+        return big ? popc_64 : popc_32;
+    case SG_OP_CLZ:
+        return big ? clz_64 : clz_32;
+    case SG_OP_BREV:
+        return big ? brev_64 : brev_32;
+    case SG_OP_BFIND:
+        return big ? sgn ? bfind_s64 : bfind_u64 : sgn ? bfind_s32 : bfind_u32;
+    case SG_OP_BFE:
+        return big ? sgn ? bfe_s64 : bfe_u64 : sgn ? bfe_s32 : bfe_u32;
+    case SG_OP_BFI:
+        return big ? bfi_64 : bfi_32;
+    case SG_OP_BMSK:
+        return bmsk;
+    case SG_OP_SZEXT:
+        return sgn ? szext_s : szext_u;
+    case SG_OP_SHF:
+        return insn->mode == SG_SHF_L ? shf_l : shf_r;
+    case SG_OP_PRMT:
+        return insn->mode == SG_MODE_NONE ? prmt : prmt_mode;
+    case SG_OP_LOP3:
+        return insn->mode == SG_LOP3_OR ? lop3_or : insn->mode == SG_LOP3_AND ? lop3_and : lop3;
+    case SG_OP_FNS:
+        return fns;
+    case SG_OP_DP4A:
+        return dot4;
+    case SG_OP_DP2A:
+        return dot2;
+    default:
+        return NULL;
     }
 }

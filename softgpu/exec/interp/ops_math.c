@@ -26,12 +26,19 @@ sg_handler SG_ISA_NAME(sg_pick_math)(const struct sg_insn *insn, const struct sg
     }
     if (insn->type != SG_F32) return NULL;
     switch (insn->op) {
-    case SG_OP_EX2: return ex2;
-    case SG_OP_LG2: return lg2;
-    case SG_OP_SIN: return sin_;
-    case SG_OP_COS: return cos_;
-    case SG_OP_TANH: return tanh_;
-    case SG_OP_RSQRT: return rsqrt_;
-    default: return NULL;
+    case SG_OP_EX2:
+        return ex2;
+    case SG_OP_LG2:
+        return lg2;
+    case SG_OP_SIN:
+        return sin_;
+    case SG_OP_COS:
+        return cos_;
+    case SG_OP_TANH:
+        return tanh_;
+    case SG_OP_RSQRT:
+        return rsqrt_;
+    default:
+        return NULL;
     }
 }

@@ -30,14 +30,14 @@ static inline float from_e4m3(u32 v) {
     return (v & 0x7f) == 0x7f ? sg_f32(0x7fffffff) : f;
 }
 
-#define WIDEN(T, expr) \
-    { \
-        const T *from = reg; \
-        for (unsigned i = 0; i < n; i++) { \
-            T x = from[i]; \
-            to[i] = (expr); \
-        } \
-        break; \
+#define WIDEN(T, expr)                                                                                                 \
+    {                                                                                                                  \
+        const T *from = reg;                                                                                           \
+        for (unsigned i = 0; i < n; i++) {                                                                             \
+            T x = from[i];                                                                                             \
+            to[i] = (expr);                                                                                            \
+        }                                                                                                              \
+        break;                                                                                                         \
     }
 #define NIBBLE(i) (bytes[(i) / 2] >> (i) % 2 * 4 & 15)
 
@@ -45,24 +45,38 @@ static inline float from_e4m3(u32 v) {
 static void widen(double *restrict to, const void *reg, unsigned n, enum sg_type type) {
     const u8 *bytes = reg;
     switch (type) {
-    case SG_F64: memcpy(to, reg, n * sizeof *to); break;
-    case SG_F32: WIDEN(float, x)
-    case SG_TF32: WIDEN(u32, sg_f32(x & 0xffffe000))
-    case SG_BF16: WIDEN(u16, sg_from_bf16(x))
-    case SG_F16: WIDEN(u16, from_half(x))
-    case SG_E4M3: WIDEN(u8, from_e4m3(x))
-    case SG_E5M2: WIDEN(u8, from_e5m2(x))
-    case SG_S32: WIDEN(int32_t, x)
-    case SG_S8: WIDEN(int8_t, x)
-    case SG_U8: WIDEN(u8, x)
+    case SG_F64:
+        memcpy(to, reg, n * sizeof *to);
+        break;
+    case SG_F32:
+        WIDEN(float, x)
+    case SG_TF32:
+        WIDEN(u32, sg_f32(x & 0xffffe000))
+    case SG_BF16:
+        WIDEN(u16, sg_from_bf16(x))
+    case SG_F16:
+        WIDEN(u16, from_half(x))
+    case SG_E4M3:
+        WIDEN(u8, from_e4m3(x))
+    case SG_E5M2:
+        WIDEN(u8, from_e5m2(x))
+    case SG_S32:
+        WIDEN(int32_t, x)
+    case SG_S8:
+        WIDEN(int8_t, x)
+    case SG_U8:
+        WIDEN(u8, x)
     case SG_S4:
-        for (unsigned i = 0; i < n; i++) to[i] = (int)(NIBBLE(i) ^ 8) - 8;
+        for (unsigned i = 0; i < n; i++)
+            to[i] = (int)(NIBBLE(i) ^ 8) - 8;
         break;
     case SG_U4:
-        for (unsigned i = 0; i < n; i++) to[i] = NIBBLE(i);
+        for (unsigned i = 0; i < n; i++)
+            to[i] = NIBBLE(i);
         break;
     default:
-        for (unsigned i = 0; i < n; i++) to[i] = bytes[i / 8] >> i % 8 & 1;
+        for (unsigned i = 0; i < n; i++)
+            to[i] = bytes[i / 8] >> i % 8 & 1;
     }
 }
 
@@ -80,15 +94,20 @@ static int32_t integer_of(double v, bool clamp) {
 
 static void narrow(void *reg, const double *restrict from, unsigned n, enum sg_type type, bool clamp) {
     switch (type) {
-    case SG_F64: memcpy(reg, from, n * sizeof *from); break;
+    case SG_F64:
+        memcpy(reg, from, n * sizeof *from);
+        break;
     case SG_F32:
-        for (unsigned i = 0; i < n; i++) ((float *)reg)[i] = sg_canon((float)from[i]);
+        for (unsigned i = 0; i < n; i++)
+            ((float *)reg)[i] = sg_canon((float)from[i]);
         break;
     case SG_F16:
-        for (unsigned i = 0; i < n; i++) ((u16 *)reg)[i] = half_of(from[i]);
+        for (unsigned i = 0; i < n; i++)
+            ((u16 *)reg)[i] = half_of(from[i]);
         break;
     default:
-        for (unsigned i = 0; i < n; i++) ((int32_t *)reg)[i] = integer_of(from[i], clamp);
+        for (unsigned i = 0; i < n; i++)
+            ((int32_t *)reg)[i] = integer_of(from[i], clamp);
     }
 }
 
@@ -100,13 +119,15 @@ static void place_a(double *a, const double *from, const struct sg_fragment *f, 
     unsigned bands = f->rows / 8, run = 4 * f->per;
     double *to = a + reg % bands * 8 * f->cols + reg / bands * run;
     for (unsigned g = 0; g < 8; g++)
-        for (unsigned i = 0; i < run; i++) to[g * f->cols + i] = from[g * run + i];
+        for (unsigned i = 0; i < run; i++)
+            to[g * f->cols + i] = from[g * run + i];
 }
 
 static void place_b(double *b, const double *from, const struct sg_fragment *f, unsigned reg) {
     unsigned run = 4 * f->per;
     for (unsigned i = 0; i < run; i++)
-        for (unsigned g = 0; g < 8; g++) b[(reg * run + i) * 8 + g] = from[g * run + i];
+        for (unsigned g = 0; g < 8; g++)
+            b[(reg * run + i) * 8 + g] = from[g * run + i];
 }
 
 // A pair is in one register of halves, else in two.
@@ -130,10 +151,13 @@ static void gather(struct warp *w, const struct op *op, const u32 *list, enum sg
     double elements[SG_WARP * 32];
     for (unsigned r = 0; r < f.registers; r++) {
         widen(elements, w->R + list[r], n, f.type);
-        if (part == SG_PART_A) place_a(to, elements, &f, r);
-        else if (part == SG_PART_B) place_b(to, elements, &f, r);
+        if (part == SG_PART_A)
+            place_a(to, elements, &f, r);
+        else if (part == SG_PART_B)
+            place_b(to, elements, &f, r);
         else
-            for (unsigned i = 0; i < n; i++) *sum_at(to, &f, r, i) = elements[i];
+            for (unsigned i = 0; i < n; i++)
+                *sum_at(to, &f, r, i) = elements[i];
     }
 }
 
@@ -144,7 +168,8 @@ static void scatter(struct warp *w, const struct op *op, const u32 *list, double
     for (unsigned r = 0; r < f.registers; r++) {
         double elements[SG_WARP * 2];
         u8 reg[SG_WARP * 8], *to = w->R + list[r];
-        for (unsigned i = 0; i < n && !ordered; i++) elements[i] = *sum_at(from, &f, r, i);
+        for (unsigned i = 0; i < n && !ordered; i++)
+            elements[i] = *sum_at(from, &f, r, i);
         const double *values = ordered ? from + r * n : elements;
         if (w->exec == UINT32_MAX) {
             narrow(to, values, n, f.type, clamp);
@@ -157,32 +182,42 @@ static void scatter(struct warp *w, const struct op *op, const u32 *list, double
 
 // ---- products ---------------------------------------------------------------------------------
 
-static inline __attribute__((always_inline)) void multiply_rows(struct matrices *x, unsigned m, unsigned n,
-                                                                unsigned k, bool fused) {
+static inline __attribute__((always_inline)) void multiply_rows(struct matrices *x, unsigned m, unsigned n, unsigned k,
+                                                                bool fused) {
     for (unsigned i = 0; i < m; i++) {
         double row[32];
-        for (unsigned j = 0; j < n; j++) row[j] = x->sum[i * n + j];
+        for (unsigned j = 0; j < n; j++)
+            row[j] = x->sum[i * n + j];
         for (unsigned p = 0; p < k; p++) {
             double v = x->a[i * k + p];
             const double *b = x->b + p * n;
-            for (unsigned j = 0; j < n; j++) row[j] = fused ? fma(v, b[j], row[j]) : row[j] + v * b[j];
+            for (unsigned j = 0; j < n; j++)
+                row[j] = fused ? fma(v, b[j], row[j]) : row[j] + v * b[j];
         }
-        for (unsigned j = 0; j < n; j++) x->sum[i * n + j] = row[j];
+        for (unsigned j = 0; j < n; j++)
+            x->sum[i * n + j] = row[j];
     }
 }
 
 static void multiply(struct matrices *x, unsigned m, unsigned n, unsigned k, bool fused) {
-    if (fused) multiply_rows(x, m, 8, k, true);
-    else if (n == 8) multiply_rows(x, m, 8, k, false);
-    else if (n == 16) multiply_rows(x, m, 16, k, false);
-    else multiply_rows(x, m, 32, k, false);
+    if (fused)
+        multiply_rows(x, m, 8, k, true);
+    else if (n == 8)
+        multiply_rows(x, m, 8, k, false);
+    else if (n == 16)
+        multiply_rows(x, m, 16, k, false);
+    else
+        multiply_rows(x, m, 32, k, false);
 }
 
 // x xor y = (x - 1/2) (1 - 2 y) + 1/2 for bits.
 static void prepare_xor(struct matrices *x, unsigned m, unsigned n, unsigned k) {
-    for (unsigned i = 0; i < m * k; i++) x->a[i] -= 0.5;
-    for (unsigned i = 0; i < k * n; i++) x->b[i] = 1 - 2 * x->b[i];
-    for (unsigned i = 0; i < m * n; i++) x->sum[i] += k * 0.5;
+    for (unsigned i = 0; i < m * k; i++)
+        x->a[i] -= 0.5;
+    for (unsigned i = 0; i < k * n; i++)
+        x->b[i] = 1 - 2 * x->b[i];
+    for (unsigned i = 0; i < m * n; i++)
+        x->sum[i] += k * 0.5;
 }
 
 HANDLER(multiply_matrices) {

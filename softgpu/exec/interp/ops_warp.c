@@ -12,10 +12,21 @@ HANDLER(shfl) {
         int most = (i & seg) | (clamp & ~seg), least = i & seg, j;
         bool inside;
         switch (mode) {
-        case SG_SHFL_UP: j = i - n; inside = j >= most; break;
-        case SG_SHFL_DOWN: j = i + n; inside = j <= most; break;
-        case SG_SHFL_BFLY: j = i ^ n; inside = j <= most; break;
-        default: j = least | (n & ~seg); inside = j <= most;
+        case SG_SHFL_UP:
+            j = i - n;
+            inside = j >= most;
+            break;
+        case SG_SHFL_DOWN:
+            j = i + n;
+            inside = j <= most;
+            break;
+        case SG_SHFL_BFLY:
+            j = i ^ n;
+            inside = j <= most;
+            break;
+        default:
+            j = least | (n & ~seg);
+            inside = j <= most;
         }
         if (!inside) j = i;
         r[i] = w->exec >> (j & 31) & 1 ? a[j & 31] : 0; // lanes that are not there contribute nothing
@@ -28,9 +39,12 @@ HANDLER(shfl) {
 
 static bool voted(enum sg_mode mode, u32 p, u32 active) {
     switch (mode) {
-    case SG_VOTE_ALL: return p == active;
-    case SG_VOTE_ANY: return p != 0;
-    default: return p == active || p == 0;
+    case SG_VOTE_ALL:
+        return p == active;
+    case SG_VOTE_ANY:
+        return p != 0;
+    default:
+        return p == active || p == 0;
     }
 }
 
@@ -38,8 +52,10 @@ static bool voted(enum sg_mode mode, u32 p, u32 active) {
 static const struct op *vote_apart(struct warp *w, const struct op *op, const u32 *masks) {
     u32 p = PRED(a) & w->exec, r = 0;
     SG_ACTIVE(i, w->exec) {
-        if (op->form.mode == SG_VOTE_BALLOT) VEC(u32, d)[i] = p & masks[i];
-        else r |= (u32)voted(op->form.mode, p & masks[i], w->exec & masks[i]) << i;
+        if (op->form.mode == SG_VOTE_BALLOT)
+            VEC(u32, d)[i] = p & masks[i];
+        else
+            r |= (u32)voted(op->form.mode, p & masks[i], w->exec & masks[i]) << i;
     }
     if (op->form.mode != SG_VOTE_BALLOT) PRED(d) = (PRED(d) & ~w->exec) | r;
     return op + 1;
@@ -78,8 +94,10 @@ static u32 next_group(const u32 *masks, u32 rest) {
 static u32 equals(const uint8_t *a, u32 i, unsigned bytes) {
     u32 same = 0;
     uint64_t v = value(a, i, bytes);
-    if (bytes == 4) SG_LANES(k) same |= (u32)(((const u32 *)a)[k] == (u32)v) << k;
-    else SG_LANES(k) same |= (u32)(value(a, (u32)k, bytes) == v) << k;
+    if (bytes == 4)
+        SG_LANES(k) same |= (u32)(((const u32 *)a)[k] == (u32)v) << k;
+    else
+        SG_LANES(k) same |= (u32)(value(a, (u32)k, bytes) == v) << k;
     return same;
 }
 
@@ -120,12 +138,18 @@ static u32 reduce(const struct op *op, u32 x, u32 y) {
     if (op->form.type == SG_F32) return reduce_float(op, x, y);
     bool less = sg_type_is_signed(op->form.type) ? (int32_t)x < (int32_t)y : x < y;
     switch (op->form.detail) {
-    case SG_ATOM_ADD: return x + y;
-    case SG_ATOM_MIN: return less ? x : y;
-    case SG_ATOM_MAX: return less ? y : x;
-    case SG_ATOM_AND: return x & y;
-    case SG_ATOM_OR: return x | y;
-    default: return x ^ y;
+    case SG_ATOM_ADD:
+        return x + y;
+    case SG_ATOM_MIN:
+        return less ? x : y;
+    case SG_ATOM_MAX:
+        return less ? y : x;
+    case SG_ATOM_AND:
+        return x & y;
+    case SG_ATOM_OR:
+        return x | y;
+    default:
+        return x ^ y;
     }
 }
 
@@ -164,12 +188,19 @@ HANDLER(activemask) {
 sg_handler SG_ISA_NAME(sg_pick_warp)(const struct sg_insn *insn, const struct sg_function *fn) {
     (void)fn;
     switch (insn->op) {
-    case SG_OP_SHFL: return shfl;
-    case SG_OP_VOTE: return vote;
-    case SG_OP_MATCH: return match;
-    case SG_OP_REDUX: return redux;
-    case SG_OP_ELECT: return elect;
-    case SG_OP_ACTIVEMASK: return activemask;
-    default: return NULL;
+    case SG_OP_SHFL:
+        return shfl;
+    case SG_OP_VOTE:
+        return vote;
+    case SG_OP_MATCH:
+        return match;
+    case SG_OP_REDUX:
+        return redux;
+    case SG_OP_ELECT:
+        return elect;
+    case SG_OP_ACTIVEMASK:
+        return activemask;
+    default:
+        return NULL;
     }
 }

@@ -11,9 +11,9 @@ struct format {
     bool infinity; // else the largest exponent's codes are numbers but for one NaN (e4m3)
 };
 static const struct format sg_fmt_f16 = {11, -14, 15, true}, sg_fmt_bf16 = {8, -126, 127, true},
-    sg_fmt_f32 = {24, -126, 127, true}, sg_fmt_f64 = {53, -1022, 1023, true},
-    sg_fmt_tf32 = {11, -126, 127, true}, sg_fmt_e4m3 = {4, -6, 8, false},
-    sg_fmt_e5m2 = {3, -14, 15, true};
+                           sg_fmt_f32 = {24, -126, 127, true}, sg_fmt_f64 = {53, -1022, 1023, true},
+                           sg_fmt_tf32 = {11, -126, 127, true}, sg_fmt_e4m3 = {4, -6, 8, false},
+                           sg_fmt_e5m2 = {3, -14, 15, true};
 
 static inline uint64_t sg_largest(const struct format *f) {
     uint64_t exponent = (uint64_t)(f->emax - f->emin + 1) << (f->bits - 1);
@@ -23,8 +23,8 @@ static inline uint64_t sg_largest(const struct format *f) {
 
 // (-1)^negative * mantissa * 2^exponent as the magnitude's bits in the format (no sign bit).
 // Overflow goes to infinity or the largest number by direction; `finite` keeps the largest.
-static inline uint64_t sg_round(bool negative, uint64_t mantissa, int exponent,
-                                const struct format *f, enum sg_rnd rnd, bool finite) {
+static inline uint64_t sg_round(bool negative, uint64_t mantissa, int exponent, const struct format *f, enum sg_rnd rnd,
+                                bool finite) {
     if (!mantissa) return 0;
     int lead = 63 - __builtin_clzll(mantissa), scale = exponent + lead;
     int quantum = (scale < f->emin ? f->emin : scale) - (f->bits - 1); // of the last place
@@ -48,11 +48,20 @@ static inline uint64_t sg_round(bool negative, uint64_t mantissa, int exponent,
     }
     bool up = false;
     switch (rnd) {
-    case SG_RZ: break;
-    case SG_RM: up = negative && rest; break;
-    case SG_RP: up = !negative && rest; break;
-    case SG_RNA: up = rest && rest >= half; break;
-    default: up = rest > half || (rest && rest == half && (kept & 1)); break;
+    case SG_RZ:
+        break;
+    case SG_RM:
+        up = negative && rest;
+        break;
+    case SG_RP:
+        up = !negative && rest;
+        break;
+    case SG_RNA:
+        up = rest && rest >= half;
+        break;
+    default:
+        up = rest > half || (rest && rest == half && (kept & 1));
+        break;
     }
     kept += up;
     uint64_t one = (uint64_t)1 << (f->bits - 1);

@@ -15,8 +15,8 @@ enum {
 
 // ---- faults -----------------------------------------------------------------------------------
 
-_Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind kind, uint32_t lane,
-                        uint64_t address, const char *message) {
+_Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind kind, uint32_t lane, uint64_t address,
+                        const char *message) {
     struct worker *worker = w->blk->worker;
     struct crew *crew = worker->running;
     crew->warp = w;
@@ -54,12 +54,11 @@ void *sg_reach(struct warp *w, uint64_t address, uint64_t bytes) {
     return NULL;
 }
 
-void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address,
-                   uint64_t bytes, uint64_t align) {
+void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address, uint64_t bytes,
+                   uint64_t align) {
     void *p = sg_reach(w, address, bytes);
     if (!p) sg_raise(w, op, SG_FAULT_ADDRESS, lane, address, "address outside the kernel's memory");
-    if (address & (align - 1))
-        sg_raise(w, op, SG_FAULT_MISALIGNED, lane, address, "misaligned address");
+    if (address & (align - 1)) sg_raise(w, op, SG_FAULT_MISALIGNED, lane, address, "misaligned address");
     return p;
 }
 
@@ -114,13 +113,14 @@ static struct layout plan(const struct launch *launch) {
     l.warp = l.frames + l.local + round_up(192, line);
     l.heads = round_up(sizeof(struct warp) * launch->warps, line);
     l.warps = round_up(l.heads + l.warp * launch->warps, SHARED_ALIGN) - l.heads;
-    l.shared = round_up(SG_RESERVED_SHARED_BYTES + launch->shared_bytes + SHARED_UNIT, SHARED_ALIGN > line ? SHARED_ALIGN : line);
+    l.shared = round_up(SG_RESERVED_SHARED_BYTES + launch->shared_bytes + SHARED_UNIT,
+                        SHARED_ALIGN > line ? SHARED_ALIGN : line);
     l.block = round_up(l.heads + l.warps + l.shared, line);
     return l;
 }
 
-static void place_block(struct block *blk, struct worker *worker, struct launch *launch,
-                        const struct layout *l, uint8_t *memory) {
+static void place_block(struct block *blk, struct worker *worker, struct launch *launch, const struct layout *l,
+                        uint8_t *memory) {
     memset(blk, 0, sizeof *blk);
     blk->launch = launch;
     blk->worker = worker;
@@ -185,9 +185,11 @@ static void start_block(struct block *blk, bool fresh) {
     blk->warps_done = 0;
     blk->done = false;
     start_turns(blk);
-    for (int i = 0; i < 16; i++) blk->barriers[i] = (struct barrier){.all = 1};
+    for (int i = 0; i < 16; i++)
+        blk->barriers[i] = (struct barrier){.all = 1};
     const struct program *program = launch->kernel->code;
-    for (uint32_t i = 0; i < blk->nwarps; i++) sg_start_warp(&blk->warps[i], program->main, fresh);
+    for (uint32_t i = 0; i < blk->nwarps; i++)
+        sg_start_warp(&blk->warps[i], program->main, fresh);
 }
 
 // A cluster, which is mostly one block. index: of the first block, if all were counted cluster by cluster.
@@ -220,7 +222,8 @@ static bool rounds_to_nearest(void) {
 
 static void run_warp(struct warp *w) {
     const struct op *op = w->pc ? w->pc : sg_next_turn(w);
-    for (uint32_t left = w->blk->turn; op && (left-- || !rounds_to_nearest());) op = op->fn(w, op);
+    for (uint32_t left = w->blk->turn; op && (left-- || !rounds_to_nearest());)
+        op = op->fn(w, op);
     if (op) w->pc = op;
 }
 
@@ -255,7 +258,8 @@ static bool all_done(const struct block *first) {
 static bool join(struct worker *worker, struct launch *launch, const struct layout *l) {
     struct crew *crew = worker->running;
     uint32_t slot = 0, n = launch->cluster;
-    while (slot < crew->nblocks && !all_done(&crew->blocks[slot])) slot += n;
+    while (slot < crew->nblocks && !all_done(&crew->blocks[slot]))
+        slot += n;
     if (slot == crew->capacity || launch->failed) return false;
     uint64_t index = atomic_fetch_add(&launch->next, n);
     if (index >= launch->nblocks) return false;
@@ -286,11 +290,11 @@ static void run_resident(struct worker *worker, struct launch *launch, const str
             } else if (!ran && launch->cluster == 1) {
                 any = force_one(blk);
                 if (any) continue;
-                sg_raise(&blk->warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0,
-                         "all threads of a block wait at barriers");
+                sg_raise(&blk->warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0, "all threads of a block wait at barriers");
             }
         }
-        for (uint32_t i = 0; !any && i < crew->nblocks; i++) any = force_one(&crew->blocks[i]);
+        for (uint32_t i = 0; !any && i < crew->nblocks; i++)
+            any = force_one(&crew->blocks[i]);
         if (!any)
             sg_raise(&crew->blocks[0].warps[0], NULL, SG_FAULT_DEADLOCK, 0, 0,
                      "all threads of clusters wait at barriers");
@@ -357,14 +361,16 @@ static void locate(const struct worker *worker, struct sg_fault *fault) {
     const struct op *op = crew->raised ? crew->op : w->pc;
     fault->line = op ? op->line : 0;
     memcpy(fault->block, w->blk->ctaid, sizeof fault->block);
-    for (int k = 0; k < 3; k++) fault->thread[k] = w->tid[k][crew->lane];
+    for (int k = 0; k < 3; k++)
+        fault->thread[k] = w->tid[k][crew->lane];
 }
 
 static void finish(struct worker *worker) {
     struct crew *crew = worker->running;
     if (!crew) return;
     for (uint32_t i = 0; i < crew->nblocks; i++)
-        for (uint32_t k = 0; k < crew->blocks[i].nwarps; k++) sg_drop_frames(&crew->blocks[i].warps[k]);
+        for (uint32_t k = 0; k < crew->blocks[i].nwarps; k++)
+            sg_drop_frames(&crew->blocks[i].warps[k]);
     free(crew->blocks);
     free(crew);
 }

@@ -27,7 +27,8 @@ static struct spot locate(struct warp *w, const struct op *op, uint32_t lane, un
     int64_t at[3] = {(int32_t)lane_u32(w, c[0], lane) * unit, flat ? 0 : (int32_t)lane_u32(w, c[1], lane), 0};
     if (form->detail == SG_GEOM_3D) at[2] = (int32_t)lane_u32(w, c[2], lane);
     if (layered) at[2] = lane_u32(w, op->list[AT_COORDS], lane);
-    const int64_t row = (int64_t)l->width * texel, last[3] = {row - bytes, (int64_t)l->height - 1, (int64_t)l->depth - 1};
+    const int64_t row = (int64_t)l->width * texel,
+                  last[3] = {row - bytes, (int64_t)l->height - 1, (int64_t)l->depth - 1};
     for (int k = 0; k < 3; k++) {
         if (at[k] >= 0 && at[k] <= last[k]) continue;
         if (op->d2 == SG_BOUNDS_ZERO) return s;
@@ -63,7 +64,7 @@ const struct op *sg_op_suld(struct warp *w, const struct op *op) {
 static uint32_t packed(const struct sg_texture *t, uint32_t v) {
     static const struct {
         int64_t least, most;
-    } range[] = {{0, UINT8_MAX},        {0, UINT16_MAX},         {0, UINT32_MAX},
+    } range[] = {{0, UINT8_MAX},       {0, UINT16_MAX},        {0, UINT32_MAX},
                  {INT8_MIN, INT8_MAX}, {INT16_MIN, INT16_MAX}, {INT32_MIN, INT32_MAX}};
     if (t->channel == SG_CHANNEL_F16) return sg_to_f16(sg_f32(v));
     if (t->channel == SG_CHANNEL_F32) return v;
@@ -96,19 +97,28 @@ const struct op *sg_op_sust(struct warp *w, const struct op *op) {
     return op + 1;
 }
 
-#define REDUCE(T, S) \
-    static void reduce_##T(void *at, enum sg_atom atom, bool sgn, T v) { \
-        T *p = at, old = __atomic_load_n(p, __ATOMIC_RELAXED), new; \
-        do { \
-            bool less = sgn ? (S)v < (S)old : v < old; \
-            switch (atom) { \
-            case SG_ATOM_ADD: new = old + v; break; \
-            case SG_ATOM_MIN: new = less ? v : old; break; \
-            case SG_ATOM_MAX: new = less ? old : v; break; \
-            case SG_ATOM_AND: new = old & v; break; \
-            default: new = old | v; \
-            } \
-        } while (!__atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)); \
+#define REDUCE(T, S)                                                                                                   \
+    static void reduce_##T(void *at, enum sg_atom atom, bool sgn, T v) {                                               \
+        T *p = at, old = __atomic_load_n(p, __ATOMIC_RELAXED), new;                                                    \
+        do {                                                                                                           \
+            bool less = sgn ? (S)v < (S)old : v < old;                                                                 \
+            switch (atom) {                                                                                            \
+            case SG_ATOM_ADD:                                                                                          \
+                new = old + v;                                                                                         \
+                break;                                                                                                 \
+            case SG_ATOM_MIN:                                                                                          \
+                new = less ? v : old;                                                                                  \
+                break;                                                                                                 \
+            case SG_ATOM_MAX:                                                                                          \
+                new = less ? old : v;                                                                                  \
+                break;                                                                                                 \
+            case SG_ATOM_AND:                                                                                          \
+                new = old &v;                                                                                          \
+                break;                                                                                                 \
+            default:                                                                                                   \
+                new = old | v;                                                                                         \
+            }                                                                                                          \
+        } while (!__atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));               \
     }
 REDUCE(uint32_t, int32_t)
 REDUCE(uint64_t, int64_t)
@@ -124,8 +134,10 @@ const struct op *sg_op_sured(struct warp *w, const struct op *op) {
         bool sgn = form->mode == SG_SURF_P ? s.t->channel == SG_CHANNEL_S32 : sg_type_is_signed(form->type);
         if (!s.p) continue;
         memcpy(&v, w->R + op->list[AT_DST] + i * bytes, bytes);
-        if (bytes == 4) reduce_uint32_t(s.p, op->n, sgn, (uint32_t)v);
-        else reduce_uint64_t(s.p, op->n, sgn, v);
+        if (bytes == 4)
+            reduce_uint32_t(s.p, op->n, sgn, (uint32_t)v);
+        else
+            reduce_uint64_t(s.p, op->n, sgn, v);
     }
     return op + 1;
 }

@@ -16,44 +16,83 @@ static uint64_t global_timer(void) {
 static uint64_t uniform_sreg(const struct warp *w, enum sg_sreg sreg) {
     const struct launch *l = w->blk->launch;
     switch (sreg) {
-    case SG_SREG_NTID_X: case SG_SREG_NTID_Y: case SG_SREG_NTID_Z:
+    case SG_SREG_NTID_X:
+    case SG_SREG_NTID_Y:
+    case SG_SREG_NTID_Z:
         return l->p.block[sreg - SG_SREG_NTID_X];
-    case SG_SREG_CTAID_X: case SG_SREG_CTAID_Y: case SG_SREG_CTAID_Z:
+    case SG_SREG_CTAID_X:
+    case SG_SREG_CTAID_Y:
+    case SG_SREG_CTAID_Z:
         return w->blk->ctaid[sreg - SG_SREG_CTAID_X];
-    case SG_SREG_NCTAID_X: case SG_SREG_NCTAID_Y: case SG_SREG_NCTAID_Z:
+    case SG_SREG_NCTAID_X:
+    case SG_SREG_NCTAID_Y:
+    case SG_SREG_NCTAID_Z:
         return l->p.grid[sreg - SG_SREG_NCTAID_X];
-    case SG_SREG_CLUSTERID_X: case SG_SREG_CLUSTERID_Y: case SG_SREG_CLUSTERID_Z:
+    case SG_SREG_CLUSTERID_X:
+    case SG_SREG_CLUSTERID_Y:
+    case SG_SREG_CLUSTERID_Z:
         return w->blk->ctaid[sreg - SG_SREG_CLUSTERID_X] / l->p.cluster[sreg - SG_SREG_CLUSTERID_X];
-    case SG_SREG_NCLUSTERID_X: case SG_SREG_NCLUSTERID_Y: case SG_SREG_NCLUSTERID_Z:
+    case SG_SREG_NCLUSTERID_X:
+    case SG_SREG_NCLUSTERID_Y:
+    case SG_SREG_NCLUSTERID_Z:
         return l->p.grid[sreg - SG_SREG_NCLUSTERID_X] / l->p.cluster[sreg - SG_SREG_NCLUSTERID_X];
-    case SG_SREG_CLUSTER_CTAID_X: case SG_SREG_CLUSTER_CTAID_Y: case SG_SREG_CLUSTER_CTAID_Z:
+    case SG_SREG_CLUSTER_CTAID_X:
+    case SG_SREG_CLUSTER_CTAID_Y:
+    case SG_SREG_CLUSTER_CTAID_Z:
         return w->blk->ctaid[sreg - SG_SREG_CLUSTER_CTAID_X] % l->p.cluster[sreg - SG_SREG_CLUSTER_CTAID_X];
-    case SG_SREG_CLUSTER_NCTAID_X: case SG_SREG_CLUSTER_NCTAID_Y: case SG_SREG_CLUSTER_NCTAID_Z:
+    case SG_SREG_CLUSTER_NCTAID_X:
+    case SG_SREG_CLUSTER_NCTAID_Y:
+    case SG_SREG_CLUSTER_NCTAID_Z:
         return l->p.cluster[sreg - SG_SREG_CLUSTER_NCTAID_X];
-    case SG_SREG_CLUSTER_CTARANK: return w->blk->rank;
-    case SG_SREG_CLUSTER_NCTARANK: return l->cluster;
-    case SG_SREG_IS_EXPLICIT_CLUSTER: return l->explicit_cluster;
-    case SG_SREG_WARPID: return w->id;
-    case SG_SREG_NWARPID: return l->warps;
-    case SG_SREG_SMID: return w->blk->worker->index;
-    case SG_SREG_NSMID: return l->engine->nworkers;
-    case SG_SREG_GRIDID: return l->grid_id;
-    case SG_SREG_CLOCK: case SG_SREG_CLOCK64: return __rdtsc();
-    case SG_SREG_CLOCK_HI: return __rdtsc() >> 32;
-    case SG_SREG_GLOBALTIMER: case SG_SREG_GLOBALTIMER_LO: return global_timer();
-    case SG_SREG_GLOBALTIMER_HI: return global_timer() >> 32;
-    case SG_SREG_DYNAMIC_SMEM_SIZE: return l->p.dynamic_shared;
-    case SG_SREG_TOTAL_SMEM_SIZE: return l->shared_bytes;
-    case SG_SREG_AGGR_SMEM_SIZE: return l->shared_bytes + SG_RESERVED_SHARED_BYTES;
-    case SG_SREG_RESERVED_SMEM_OFFSET_BEGIN: case SG_SREG_RESERVED_SMEM_OFFSET_0: return 0;
-    case SG_SREG_RESERVED_SMEM_OFFSET_1: return SG_RESERVED_SHARED_BYTES / 2;
+    case SG_SREG_CLUSTER_CTARANK:
+        return w->blk->rank;
+    case SG_SREG_CLUSTER_NCTARANK:
+        return l->cluster;
+    case SG_SREG_IS_EXPLICIT_CLUSTER:
+        return l->explicit_cluster;
+    case SG_SREG_WARPID:
+        return w->id;
+    case SG_SREG_NWARPID:
+        return l->warps;
+    case SG_SREG_SMID:
+        return w->blk->worker->index;
+    case SG_SREG_NSMID:
+        return l->engine->nworkers;
+    case SG_SREG_GRIDID:
+        return l->grid_id;
+    case SG_SREG_CLOCK:
+    case SG_SREG_CLOCK64:
+        return __rdtsc();
+    case SG_SREG_CLOCK_HI:
+        return __rdtsc() >> 32;
+    case SG_SREG_GLOBALTIMER:
+    case SG_SREG_GLOBALTIMER_LO:
+        return global_timer();
+    case SG_SREG_GLOBALTIMER_HI:
+        return global_timer() >> 32;
+    case SG_SREG_DYNAMIC_SMEM_SIZE:
+        return l->p.dynamic_shared;
+    case SG_SREG_TOTAL_SMEM_SIZE:
+        return l->shared_bytes;
+    case SG_SREG_AGGR_SMEM_SIZE:
+        return l->shared_bytes + SG_RESERVED_SHARED_BYTES;
+    case SG_SREG_RESERVED_SMEM_OFFSET_BEGIN:
+    case SG_SREG_RESERVED_SMEM_OFFSET_0:
+        return 0;
+    case SG_SREG_RESERVED_SMEM_OFFSET_1:
+        return SG_RESERVED_SHARED_BYTES / 2;
     case SG_SREG_RESERVED_SMEM_OFFSET_END:
-    case SG_SREG_RESERVED_SMEM_OFFSET_CAP: return SG_RESERVED_SHARED_BYTES;
+    case SG_SREG_RESERVED_SMEM_OFFSET_CAP:
+        return SG_RESERVED_SHARED_BYTES;
     // The grid's workspace, where cooperative groups look for it: upper half first.
-    case SG_SREG_ENVREG1: return (uintptr_t)l->grid_workspace >> 32;
-    case SG_SREG_ENVREG2: return (uint32_t)(uintptr_t)l->grid_workspace;
-    case SG_SREG_WARPSZ: return SG_WARP;
-    default: return 0; // of the lane, or refused when the kernel was decoded
+    case SG_SREG_ENVREG1:
+        return (uintptr_t)l->grid_workspace >> 32;
+    case SG_SREG_ENVREG2:
+        return (uint32_t)(uintptr_t)l->grid_workspace;
+    case SG_SREG_WARPSZ:
+        return SG_WARP;
+    default:
+        return 0; // of the lane, or refused when the kernel was decoded
     }
 }
 
@@ -64,19 +103,27 @@ bool sg_sreg_has_meaning(enum sg_sreg sreg) {
     return sreg < SG_SREG_PM0 || sreg > SG_SREG_PM7;
 }
 
-
 static uint64_t lane_sreg(const struct warp *w, enum sg_sreg sreg, unsigned i, uint64_t uniform) {
     uint32_t bit = 1u << i;
     switch (sreg) {
-    case SG_SREG_TID_X: case SG_SREG_TID_Y: case SG_SREG_TID_Z:
+    case SG_SREG_TID_X:
+    case SG_SREG_TID_Y:
+    case SG_SREG_TID_Z:
         return w->tid[sreg - SG_SREG_TID_X][i];
-    case SG_SREG_LANEID: return i;
-    case SG_SREG_LANEMASK_EQ: return bit;
-    case SG_SREG_LANEMASK_LE: return bit | (bit - 1);
-    case SG_SREG_LANEMASK_LT: return bit - 1;
-    case SG_SREG_LANEMASK_GE: return ~(bit - 1);
-    case SG_SREG_LANEMASK_GT: return ~(bit | (bit - 1));
-    default: return uniform;
+    case SG_SREG_LANEID:
+        return i;
+    case SG_SREG_LANEMASK_EQ:
+        return bit;
+    case SG_SREG_LANEMASK_LE:
+        return bit | (bit - 1);
+    case SG_SREG_LANEMASK_LT:
+        return bit - 1;
+    case SG_SREG_LANEMASK_GE:
+        return ~(bit - 1);
+    case SG_SREG_LANEMASK_GT:
+        return ~(bit | (bit - 1));
+    default:
+        return uniform;
     }
 }
 
@@ -87,7 +134,8 @@ const struct op *sg_op_sreg(struct warp *w, const struct op *op) {
         uint32_t *d = VEC(uint32_t, d);
         if (sreg >= SG_SREG_TID_X && sreg <= SG_SREG_TID_Z)
             memcpy(d, w->tid[sreg - SG_SREG_TID_X], sizeof w->tid[0]);
-        else HOST_LANES(i) d[i] = (uint32_t)lane_sreg(w, sreg, i, uniform);
+        else
+            HOST_LANES(i) d[i] = (uint32_t)lane_sreg(w, sreg, i, uniform);
         return op + 1;
     }
     HOST_LANES(i) {
@@ -156,8 +204,10 @@ HANDLER(cvta) {
     HOST_LANES(i) {
         uint64_t v = 0, size, base = window(w, op, i, &size);
         memcpy(&v, w->R + op->a + i * bytes, bytes);
-        if (clustered) v = to ? to_cluster(w, v) : from_cluster(w, v);
-        else v = to ? v - base : v + base;
+        if (clustered)
+            v = to ? to_cluster(w, v) : from_cluster(w, v);
+        else
+            v = to ? v - base : v + base;
         memcpy(w->R + op->d + i * bytes, &v, bytes);
     }
     return op + 1;
@@ -316,22 +366,39 @@ HANDLER(policy) {
 
 sg_handler sg_pick_system(const struct sg_insn *insn) {
     switch (insn->op) {
-    case SG_OP_CVTA: return cvta;
-    case SG_OP_ISSPACEP: return isspacep;
+    case SG_OP_CVTA:
+        return cvta;
+    case SG_OP_ISSPACEP:
+        return isspacep;
     case SG_OP_MEMBAR:
-    case SG_OP_FENCE: return fence;
+    case SG_OP_FENCE:
+        return fence;
     case SG_OP_TRAP:
-    case SG_OP_BRKPT: return trap;
-    case SG_OP_NANOSLEEP: return doze;
-    case SG_OP_PREFETCH: case SG_OP_PREFETCHU: case SG_OP_APPLYPRIORITY: case SG_OP_DISCARD:
-    case SG_OP_GRIDDEPCONTROL: case SG_OP_PMEVENT: case SG_OP_SETMAXNREG:
+    case SG_OP_BRKPT:
+        return trap;
+    case SG_OP_NANOSLEEP:
+        return doze;
+    case SG_OP_PREFETCH:
+    case SG_OP_PREFETCHU:
+    case SG_OP_APPLYPRIORITY:
+    case SG_OP_DISCARD:
+    case SG_OP_GRIDDEPCONTROL:
+    case SG_OP_PMEVENT:
+    case SG_OP_SETMAXNREG:
         return nothing;
-    case SG_OP_CREATEPOLICY: return policy;
-    case SG_OP_ALLOCA: return alloca_;
-    case SG_OP_STACKSAVE: return stacksave;
-    case SG_OP_STACKRESTORE: return stackrestore;
-    case SG_OP_MAPA: return mapa;
-    case SG_OP_GETCTARANK: return getctarank;
-    default: return NULL;
+    case SG_OP_CREATEPOLICY:
+        return policy;
+    case SG_OP_ALLOCA:
+        return alloca_;
+    case SG_OP_STACKSAVE:
+        return stacksave;
+    case SG_OP_STACKRESTORE:
+        return stackrestore;
+    case SG_OP_MAPA:
+        return mapa;
+    case SG_OP_GETCTARANK:
+        return getctarank;
+    default:
+        return NULL;
     }
 }

@@ -36,10 +36,14 @@ static float from_srgb(float v) {
 
 static float promoted(enum sg_channel channel, uint32_t u) {
     switch (channel) {
-    case SG_CHANNEL_U8: return (float)u / 255.0f;
-    case SG_CHANNEL_U16: return (float)u / 65535.0f;
-    case SG_CHANNEL_S8: return fmaxf((float)(int32_t)u / 127.0f, -1.0f);
-    default: return fmaxf((float)(int32_t)u / 32767.0f, -1.0f);
+    case SG_CHANNEL_U8:
+        return (float)u / 255.0f;
+    case SG_CHANNEL_U16:
+        return (float)u / 65535.0f;
+    case SG_CHANNEL_S8:
+        return fmaxf((float)(int32_t)u / 127.0f, -1.0f);
+    default:
+        return fmaxf((float)(int32_t)u / 32767.0f, -1.0f);
     }
 }
 
@@ -47,26 +51,40 @@ static uint32_t channel_bits(enum sg_channel channel, const uint8_t *p) {
     uint16_t h;
     uint32_t u;
     switch (channel) {
-    case SG_CHANNEL_U8: return *p;
-    case SG_CHANNEL_S8: return (uint32_t)(int8_t)*p;
-    case SG_CHANNEL_U16: memcpy(&h, p, 2); return h;
-    case SG_CHANNEL_S16: memcpy(&h, p, 2); return (uint32_t)(int16_t)h;
-    case SG_CHANNEL_F16: memcpy(&h, p, 2); return sg_u32(sg_from_f16(h));
-    default: memcpy(&u, p, 4); return u;
+    case SG_CHANNEL_U8:
+        return *p;
+    case SG_CHANNEL_S8:
+        return (uint32_t)(int8_t)*p;
+    case SG_CHANNEL_U16:
+        memcpy(&h, p, 2);
+        return h;
+    case SG_CHANNEL_S16:
+        memcpy(&h, p, 2);
+        return (uint32_t)(int16_t)h;
+    case SG_CHANNEL_F16:
+        memcpy(&h, p, 2);
+        return sg_u32(sg_from_f16(h));
+    default:
+        memcpy(&u, p, 4);
+        return u;
     }
 }
 
 // Channels that the texture lacks are 0, alpha 1.
 static union texel unpack(const struct sg_texture *t, const uint8_t *p, bool real) {
     union texel v = {.u = {0}};
-    if (real) v.f[3] = 1;
-    else v.u[3] = 1;
+    if (real)
+        v.f[3] = 1;
+    else
+        v.u[3] = 1;
     unsigned size = sg_channel_bytes(t->channel);
     bool promote = real && t->channel < SG_CHANNEL_F16;
     for (unsigned i = 0; i < t->channels; i++) {
         uint32_t bits = channel_bits(t->channel, p + i * size);
-        if (promote) v.f[i] = promoted(t->channel, bits);
-        else v.u[i] = bits;
+        if (promote)
+            v.f[i] = promoted(t->channel, bits);
+        else
+            v.u[i] = bits;
         if (promote && t->srgb && t->channel == SG_CHANNEL_U8 && i < 3) v.f[i] = from_srgb(v.f[i]);
     }
     return v;
@@ -76,8 +94,10 @@ static union texel border(const struct fetch *f) {
     union texel v;
     for (int i = 0; i < 4; i++) {
         float b = f->t->border[i];
-        if (f->real) v.f[i] = b;
-        else v.u[i] = b < 0 ? (uint32_t)(int32_t)b : (uint32_t)b;
+        if (f->real)
+            v.f[i] = b;
+        else
+            v.u[i] = b < 0 ? (uint32_t)(int32_t)b : (uint32_t)b;
     }
     return v;
 }
@@ -163,14 +183,21 @@ static void face_direction(uint32_t face, float s, float t, float dir[3]) {
     s = 2 * s - 1, t = 2 * t - 1;
     float sign = face & 1 ? -1 : 1;
     switch (face / 2) {
-    case 0: dir[0] = sign, dir[1] = -t, dir[2] = -s * sign; break;
-    case 1: dir[0] = s, dir[1] = sign, dir[2] = t * sign; break;
-    default: dir[0] = s * sign, dir[1] = -t, dir[2] = sign; break;
+    case 0:
+        dir[0] = sign, dir[1] = -t, dir[2] = -s * sign;
+        break;
+    case 1:
+        dir[0] = s, dir[1] = sign, dir[2] = t * sign;
+        break;
+    default:
+        dir[0] = s * sign, dir[1] = -t, dir[2] = sign;
+        break;
     }
 }
 
 // A texel of a cube face; indices one beyond an edge name texels of the neighbouring face.
-static union texel load_seamless(const struct fetch *f, const struct sg_level *l, int64_t x, int64_t y, uint32_t slice) {
+static union texel load_seamless(const struct fetch *f, const struct sg_level *l, int64_t x, int64_t y,
+                                 uint32_t slice) {
     int64_t n = l->width;
     if (x < 0 || y < 0 || x >= n || y >= n) {
         float dir[3], at[2];
@@ -215,11 +242,13 @@ static uint32_t locate(const struct fetch *f, const struct sg_level *l, const fl
         slice = layer * 6 + cube_face(c, on_face);
         if (slice >= slices) slice = slices - 1;
         c = on_face;
-        for (unsigned k = 0; k < 2; k++) x[k] = (double)c[k] * extent[k];
+        for (unsigned k = 0; k < 2; k++)
+            x[k] = (double)c[k] * extent[k];
         return slice;
     }
     if (f->geom == SG_GEOM_A1D || f->geom == SG_GEOM_A2D) slice = f->layer < slices ? f->layer : slices - 1;
-    for (unsigned k = 0; k < dimensions(f->geom); k++) x[k] = in_texels(f, k, c[k], extent[k]);
+    for (unsigned k = 0; k < dimensions(f->geom); k++)
+        x[k] = in_texels(f, k, c[k], extent[k]);
     return slice;
 }
 
@@ -230,7 +259,8 @@ static union texel sample_level(const struct fetch *f, unsigned level, const flo
     unsigned dims = dimensions(f->geom), weight[3] = {0};
     int64_t base[3] = {0}, at[3] = {0};
     bool linear = f->t->filter && f->real && !f->t->linear;
-    for (unsigned k = 0; k < dims; k++) base[k] = linear ? split(x[k], &weight[k]) : (int64_t)floor(x[k]);
+    for (unsigned k = 0; k < dims; k++)
+        base[k] = linear ? split(x[k], &weight[k]) : (int64_t)floor(x[k]);
     if (!linear) return texel_at(f, l, base, slice);
     double sum[4] = {0};
     for (unsigned corner = 0; corner < 1u << dims; corner++) {
@@ -242,10 +272,12 @@ static union texel sample_level(const struct fetch *f, unsigned level, const flo
         }
         if (part == 0) continue;
         union texel v = texel_at(f, l, at, slice);
-        for (int i = 0; i < 4; i++) sum[i] += part * v.f[i];
+        for (int i = 0; i < 4; i++)
+            sum[i] += part * v.f[i];
     }
     union texel v;
-    for (int i = 0; i < 4; i++) v.f[i] = (float)sum[i];
+    for (int i = 0; i < 4; i++)
+        v.f[i] = (float)sum[i];
     return v;
 }
 
@@ -264,7 +296,8 @@ static union texel sample(const struct fetch *f, const float *c) {
     weight &= 255;
     if (!weight) return v;
     union texel next = sample_level(f, lower + 1, c);
-    for (int i = 0; i < 4; i++) v.f[i] = (float)((v.f[i] * (256.0 - weight) + next.f[i] * (double)weight) / 256);
+    for (int i = 0; i < 4; i++)
+        v.f[i] = (float)((v.f[i] * (256.0 - weight) + next.f[i] * (double)weight) / 256);
     return v;
 }
 
@@ -276,7 +309,8 @@ static union texel fetch_texel(const struct fetch *f, const int32_t *c) {
     uint32_t slice = 0;
     int64_t at[3] = {0};
     if (f->geom == SG_GEOM_A1D || f->geom == SG_GEOM_A2D) slice = f->layer < l->depth ? f->layer : l->depth - 1;
-    for (unsigned k = 0; k < dimensions(f->geom); k++) at[k] = (int64_t)c[k] + f->offset[k];
+    for (unsigned k = 0; k < dimensions(f->geom); k++)
+        at[k] = (int64_t)c[k] + f->offset[k];
     if (t->linear && (at[0] < 0 || at[0] >= (int64_t)l->width)) return (union texel){.u = {0}};
     return texel_at(f, l, at, slice);
 }
@@ -291,8 +325,10 @@ static float gradient_lod(const struct fetch *f, const float *g) {
         double sum = 0;
         for (unsigned k = 0; k < dims; k++) {
             double step = g[way * 3 + k];
-            if (is_cube(f->geom)) step *= l->width / 2.0; // a face is two units wide
-            else if (f->t->normalized) step *= extent[k];
+            if (is_cube(f->geom))
+                step *= l->width / 2.0; // a face is two units wide
+            else if (f->t->normalized)
+                step *= extent[k];
             sum += step * step;
         }
         if (sum > longest) longest = sum;
@@ -306,9 +342,9 @@ const struct sg_texture *sg_texture_of(struct warp *w, const struct op *op, uint
     uint64_t handle = ((const uint64_t *)(w->R + op->a))[lane];
     const struct sg_texture *t = sg_texture_find(w->blk->launch->engine, handle);
     if (t && t->kind == kind) return t;
-    const char *why = !t || t->kind != SG_UNBOUND ? kind == SG_TEXTURE ? "no texture object of that value"
-                                                                       : "no surface object of that value"
-                                                  : "a texture or surface reference to which nothing is bound";
+    const char *why = !t || t->kind != SG_UNBOUND
+                          ? kind == SG_TEXTURE ? "no texture object of that value" : "no surface object of that value"
+                          : "a texture or surface reference to which nothing is bound";
     sg_raise(w, op, SG_FAULT_ADDRESS, lane, handle, why);
 }
 
@@ -335,23 +371,27 @@ static void put_texel(struct warp *w, const struct op *op, uint32_t lane, const 
             put(w, op, lane, i, sg_to_f16(v->f[2 * i]) | (uint32_t)sg_to_f16(v->f[2 * i + 1]) << 16);
         break;
     case SG_F16:
-        for (unsigned i = 0; i < 4; i++) put(w, op, lane, i, real ? sg_to_f16(v->f[i]) : (uint16_t)v->u[i]);
+        for (unsigned i = 0; i < 4; i++)
+            put(w, op, lane, i, real ? sg_to_f16(v->f[i]) : (uint16_t)v->u[i]);
         break;
     default:
-        for (unsigned i = 0; i < 4; i++) put(w, op, lane, i, v->u[i]);
+        for (unsigned i = 0; i < 4; i++)
+            put(w, op, lane, i, v->u[i]);
     }
     if (op->list[AT_PRED] != NO_SLOT) *(uint32_t *)(w->R + op->list[AT_PRED]) |= 1u << lane; // resident
 }
 
 // Reads layer, coordinates and offsets; c gets the coordinates' bits.
 static struct fetch begin(struct warp *w, const struct op *op, uint32_t lane, uint32_t c[4]) {
-    struct fetch f = {.w = w, .op = op, .lane = lane, .geom = op->form.detail,
-                      .t = sg_texture_of(w, op, lane, SG_TEXTURE)};
+    struct fetch f = {
+        .w = w, .op = op, .lane = lane, .geom = op->form.detail, .t = sg_texture_of(w, op, lane, SG_TEXTURE)};
     bool layered = f.geom == SG_GEOM_A1D || f.geom == SG_GEOM_A2D || f.geom == SG_GEOM_ACUBE;
     f.real = !is_integer(f.t);
     if (layered) f.layer = lane_u32(w, op->list[AT_COORDS], lane);
-    for (unsigned i = 0; i + layered < 4; i++) c[i] = lane_u32(w, op->list[AT_COORDS + i + layered], lane);
-    for (unsigned i = 0; i < 3; i++) f.offset[i] = (int)lane_u32(w, op->list[AT_OFFSETS + i], lane);
+    for (unsigned i = 0; i + layered < 4; i++)
+        c[i] = lane_u32(w, op->list[AT_COORDS + i + layered], lane);
+    for (unsigned i = 0; i < 3; i++)
+        f.offset[i] = (int)lane_u32(w, op->list[AT_OFFSETS + i], lane);
     return f;
 }
 
@@ -367,7 +407,8 @@ const struct op *sg_op_tex(struct warp *w, const struct op *op) {
             v = fetch_texel(&f, (const int32_t *)c);
         } else {
             float g[6], x[4];
-            for (unsigned k = 0; k < 6; k++) g[k] = sg_f32(lane_u32(w, op->list[AT_LOD + k], i));
+            for (unsigned k = 0; k < 6; k++)
+                g[k] = sg_f32(lane_u32(w, op->list[AT_LOD + k], i));
             if (form->mode == SG_TEX_LEVEL) f.lod = sg_f32(level);
             if (form->mode == SG_TEX_GRAD) f.lod = gradient_lod(&f, g);
             memcpy(x, c, sizeof x);
@@ -410,26 +451,39 @@ static uint32_t data_type(const struct sg_texture *t) {
 }
 
 static uint32_t answer(const struct sg_texture *t, enum sg_query query, uint32_t level) {
-    static const uint8_t modes[] = {[SG_ADDRESS_WRAP] = 0, [SG_ADDRESS_MIRROR] = 1, [SG_ADDRESS_CLAMP] = 3,
-                                    [SG_ADDRESS_BORDER] = 4};
+    static const uint8_t modes[] = {
+        [SG_ADDRESS_WRAP] = 0, [SG_ADDRESS_MIRROR] = 1, [SG_ADDRESS_CLAMP] = 3, [SG_ADDRESS_BORDER] = 4};
     const struct sg_level *l = &t->level[level < t->nlevels ? level : t->nlevels - 1];
     bool slices = t->layered || t->cube;
     switch (query) {
-    case SG_QUERY_WIDTH: return l->width;
-    case SG_QUERY_HEIGHT: return l->height;
-    case SG_QUERY_DEPTH: return slices ? 1 : l->depth;
-    case SG_QUERY_CHANNEL_DATA_TYPE: return data_type(t);
-    case SG_QUERY_CHANNEL_ORDER: return t->channels == 1 ? 0x10b0 : t->channels == 2 ? 0x10b2 : 0x10b5;
-    case SG_QUERY_NORMALIZED_COORDS: return t->normalized;
-    case SG_QUERY_ARRAY_SIZE: return slices ? t->cube ? l->depth / 6 : l->depth : 1;
-    case SG_QUERY_NUM_MIPMAP_LEVELS: return t->nlevels;
-    case SG_QUERY_NUM_SAMPLES: return 1;
-    case SG_QUERY_FORCE_UNNORMALIZED_COORDS: return !t->normalized;
-    case SG_QUERY_FILTER_MODE: return t->filter;
+    case SG_QUERY_WIDTH:
+        return l->width;
+    case SG_QUERY_HEIGHT:
+        return l->height;
+    case SG_QUERY_DEPTH:
+        return slices ? 1 : l->depth;
+    case SG_QUERY_CHANNEL_DATA_TYPE:
+        return data_type(t);
+    case SG_QUERY_CHANNEL_ORDER:
+        return t->channels == 1 ? 0x10b0 : t->channels == 2 ? 0x10b2 : 0x10b5;
+    case SG_QUERY_NORMALIZED_COORDS:
+        return t->normalized;
+    case SG_QUERY_ARRAY_SIZE:
+        return slices ? t->cube ? l->depth / 6 : l->depth : 1;
+    case SG_QUERY_NUM_MIPMAP_LEVELS:
+        return t->nlevels;
+    case SG_QUERY_NUM_SAMPLES:
+        return 1;
+    case SG_QUERY_FORCE_UNNORMALIZED_COORDS:
+        return !t->normalized;
+    case SG_QUERY_FILTER_MODE:
+        return t->filter;
     case SG_QUERY_ADDR_MODE_0:
     case SG_QUERY_ADDR_MODE_1:
-    case SG_QUERY_ADDR_MODE_2: return modes[address_of(t, query - SG_QUERY_ADDR_MODE_0)];
-    default: return 0; // memory layout: rows
+    case SG_QUERY_ADDR_MODE_2:
+        return modes[address_of(t, query - SG_QUERY_ADDR_MODE_0)];
+    default:
+        return 0; // memory layout: rows
     }
 }
 
@@ -447,8 +501,7 @@ const struct op *sg_op_txq(struct warp *w, const struct op *op) {
 const struct op *sg_op_istypep(struct warp *w, const struct op *op) {
     uint32_t *d = (uint32_t *)(w->R + op->list[AT_DST]);
     SG_ACTIVE(i, w->exec) {
-        const struct sg_texture *t =
-            sg_texture_find(w->blk->launch->engine, ((const uint64_t *)(w->R + op->a))[i]);
+        const struct sg_texture *t = sg_texture_find(w->blk->launch->engine, ((const uint64_t *)(w->R + op->a))[i]);
         *d = (*d & ~(1u << i)) | (uint32_t)(t && t->kind == op->n) << i;
     }
     return op + 1;

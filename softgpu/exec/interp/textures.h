@@ -5,19 +5,18 @@
 #include "ops.h"
 
 // The texture or surface whose handle a lane holds in op->a. Raises a fault when it is none.
-const struct sg_texture *sg_texture_of(struct warp *w, const struct op *op, uint32_t lane,
-                                       enum sg_texture_kind kind);
+const struct sg_texture *sg_texture_of(struct warp *w, const struct op *op, uint32_t lane, enum sg_texture_kind kind);
 // Memory of a texel, which must be the kernel's to touch: raises a fault if not.
 void *sg_texel(struct warp *w, const struct op *op, uint32_t lane, uint64_t address, unsigned bytes);
 
 // Where op->list says an instruction's operands are: slots, or NO_SLOT.
 enum {
-    AT_DST,                  // 4 registers
-    AT_DST_BYTES = 4,        // their widths
+    AT_DST,           // 4 registers
+    AT_DST_BYTES = 4, // their widths
     AT_PRED = 8,
-    AT_COORDS,               // 4, layer first
-    AT_LOD = 13,             // level, or 2 gradients of 3
-    AT_OFFSETS = 19,         // 3
+    AT_COORDS,       // 4, layer first
+    AT_LOD = 13,     // level, or 2 gradients of 3
+    AT_OFFSETS = 19, // 3
     AT_COUNT = 22,
 };
 #define NO_SLOT UINT32_MAX

@@ -7,8 +7,8 @@ typedef int64_t s64;
 
 // An operand: a register or some parts of it.
 struct part {
-    uint8_t bits;  // of a part
-    uint8_t named; // how many; 0: the whole register
+    uint8_t bits;   // of a part
+    uint8_t named;  // how many; 0: the whole register
     uint16_t which; // four bits each
     bool is_signed, negated;
 };
@@ -23,8 +23,13 @@ struct video {
 
 static struct part part_of(const struct sg_operand *o) {
     bool halves = o->parts & SG_PARTS_HALVES;
-    return (struct part){.bits = !o->parts ? 32 : halves ? 16 : 8, .named = o->parts & (SG_PARTS_HALVES - 1),
-                         .which = o->parts ? o->n : 0, .is_signed = sg_type_is_signed(o->type), .negated = o->neg};
+    return (struct part){.bits = !o->parts ? 32
+                                 : halves  ? 16
+                                           : 8,
+                         .named = o->parts & (SG_PARTS_HALVES - 1),
+                         .which = o->parts ? o->n : 0,
+                         .is_signed = sg_type_is_signed(o->type),
+                         .negated = o->neg};
 }
 
 void sg_describe_video(struct decoder *d, struct op *op, const struct sg_insn *insn) {
@@ -59,37 +64,56 @@ static s64 clamp(__int128 v, unsigned bits, bool sgn) {
 
 static bool holds(enum sg_cmp cmp, s64 x, s64 y) {
     switch (cmp) {
-    case SG_EQ: return x == y;
-    case SG_NE: return x != y;
-    case SG_LT: return x < y;
-    case SG_LE: return x <= y;
-    case SG_GT: return x > y;
-    default: return x >= y;
+    case SG_EQ:
+        return x == y;
+    case SG_NE:
+        return x != y;
+    case SG_LT:
+        return x < y;
+    case SG_LE:
+        return x <= y;
+    case SG_GT:
+        return x > y;
+    default:
+        return x >= y;
     }
 }
 
 static s64 result(const struct video *v, s64 x, s64 y) {
     s64 distance = v->wraps ? y & 31 : y > 32 ? 32 : y;
     switch (v->variant) {
-    case SG_VIDEO_ADD: return x + y;
-    case SG_VIDEO_SUB: return x - y;
-    case SG_VIDEO_DISTANCE: return x > y ? x - y : y - x;
-    case SG_VIDEO_MIN: return x < y ? x : y;
-    case SG_VIDEO_MAX: return x > y ? x : y;
-    case SG_VIDEO_AVERAGE: return (x + y + (x + y >= 0)) >> 1;
-    case SG_VIDEO_SHL: return (s64)((uint64_t)x << distance);
-    case SG_VIDEO_SHR: return x >> distance;
-    default: return holds(v->cmp, x, y);
+    case SG_VIDEO_ADD:
+        return x + y;
+    case SG_VIDEO_SUB:
+        return x - y;
+    case SG_VIDEO_DISTANCE:
+        return x > y ? x - y : y - x;
+    case SG_VIDEO_MIN:
+        return x < y ? x : y;
+    case SG_VIDEO_MAX:
+        return x > y ? x : y;
+    case SG_VIDEO_AVERAGE:
+        return (x + y + (x + y >= 0)) >> 1;
+    case SG_VIDEO_SHL:
+        return (s64)((uint64_t)x << distance);
+    case SG_VIDEO_SHR:
+        return x >> distance;
+    default:
+        return holds(v->cmp, x, y);
     }
 }
 
 static u32 second_operation(enum sg_atom second, u32 v, u32 c, bool sgn) {
     bool less = sgn ? (int32_t)v < (int32_t)c : v < c;
     switch (second) {
-    case SG_ATOM_ADD: return v + c;
-    case SG_ATOM_MIN: return less ? v : c;
-    case SG_ATOM_MAX: return less ? c : v;
-    default: return v;
+    case SG_ATOM_ADD:
+        return v + c;
+    case SG_ATOM_MIN:
+        return less ? v : c;
+    case SG_ATOM_MAX:
+        return less ? c : v;
+    default:
+        return v;
     }
 }
 
@@ -102,8 +126,10 @@ HANDLER(scalar) {
     SG_LANES(i) {
         s64 r = result(v, first_of(&v->a, a[i]), first_of(&v->b, b[i]));
         if (v->saturates) r = clamp(r, bits, v->d.is_signed);
-        if (v->d.named) d[i] = ((u32)r << at & mask) | (c[i] & ~mask);
-        else d[i] = second_operation(v->second, (u32)r, c[i], v->d.is_signed);
+        if (v->d.named)
+            d[i] = ((u32)r << at & mask) | (c[i] & ~mask);
+        else
+            d[i] = second_operation(v->second, (u32)r, c[i], v->d.is_signed);
     }
     return op + 1;
 }
@@ -115,7 +141,8 @@ HANDLER(parts) {
     const unsigned n = v->parts, bits = 32 / n;
     const unsigned ones = v->a.named ? v->a.which : 0x3210, twos = v->b.named ? v->b.which : n == 4 ? 0x7654 : 0x32;
     unsigned wanted = v->d.named ? 0 : 15;
-    for (unsigned k = 0; k < v->d.named; k++) wanted |= 1u << (v->d.which >> 4 * k & 15);
+    for (unsigned k = 0; k < v->d.named; k++)
+        wanted |= 1u << (v->d.which >> 4 * k & 15);
     SG_LANES(i) {
         const u32 both[2] = {a[i], b[i]};
         u32 sum = c[i], merged = c[i];

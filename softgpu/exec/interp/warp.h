@@ -13,8 +13,7 @@
 #include "engine.h"
 
 #define SG_LANES(i) for (int i = 0; i < SG_WARP; i++)
-#define SG_ACTIVE(i, mask) \
-    for (uint32_t m_ = (mask), i = 0; m_ && (i = (uint32_t)__builtin_ctz(m_), 1); m_ &= m_ - 1)
+#define SG_ACTIVE(i, mask) for (uint32_t m_ = (mask), i = 0; m_ && (i = (uint32_t)__builtin_ctz(m_), 1); m_ &= m_ - 1)
 
 struct op;
 struct warp;
@@ -36,7 +35,7 @@ struct op {
     int64_t imm;
     union {
         const void *ptr;
-        const uint32_t *list;       // more operand offsets
+        const uint32_t *list; // more operand offsets
         const struct call_site *call;
     };
     struct form form;
@@ -60,13 +59,13 @@ struct code {
     struct program *program;
     struct unit *units;
     uint32_t nunits;
-    uint32_t frame_bytes;  // registers and constants
+    uint32_t frame_bytes; // registers and constants
     uint32_t const_start, const_bytes;
-    uint8_t *consts;       // their image
-    uint32_t pend_offset;  // pending masks, then blocked bytes, in the frame
-    uint32_t total_bytes;  // all of it
+    uint8_t *consts;                                  // their image
+    uint32_t pend_offset;                             // pending masks, then blocked bytes, in the frame
+    uint32_t total_bytes;                             // all of it
     uint32_t local_offset, param_offset, stack_bytes; // in the thread's local memory, per frame
-    uint32_t local_align;  // of that part of local memory; at least 16
+    uint32_t local_align;                             // of that part of local memory; at least 16
     uint32_t *reg_slot;
     bool may_spin; // has something that can wait for another thread
     struct op *ops;
@@ -102,20 +101,20 @@ struct frame {
     struct frame *older, *newer; // of the warp's frames, by the time of their making
     const struct code *code;
     const struct call_site *site;
-    uint32_t after;         // the caller's unit behind the call
-    uint32_t live;          // lanes that have neither returned nor exited
-    uint32_t back;          // lanes that have returned and that the caller has not got back yet
-    uint32_t npending;      // units with pending lanes
+    uint32_t after;          // the caller's unit behind the call
+    uint32_t live;           // lanes that have neither returned nor exited
+    uint32_t back;           // lanes that have returned and that the caller has not got back yet
+    uint32_t npending;       // units with pending lanes
     uint32_t repeats, turns; // see sg_next
-    uint32_t nblocked;      // of them, at a barrier or parked at an .aligned operation
-    uint32_t last;          // unit dispatched last
-    size_t chain;           // bytes of this frame and all its callers'
+    uint32_t nblocked;       // of them, at a barrier or parked at an .aligned operation
+    uint32_t last;           // unit dispatched last
+    size_t chain;            // bytes of this frame and all its callers'
     bool from_heap;
-    uint64_t local_base;    // of this frame in each thread's local memory
+    uint64_t local_base; // of this frame in each thread's local memory
     uint64_t local_top;
     uint32_t *pend;
-    uint64_t *ready;        // bit per unit: pending lanes that can run
-    uint8_t *blocked;       // per unit: 1 + barrier it waits for, PARKED, or 0
+    uint64_t *ready;  // bit per unit: pending lanes that can run
+    uint8_t *blocked; // per unit: 1 + barrier it waits for, PARKED, or 0
     uint8_t regs[] __attribute__((aligned(64)));
 };
 enum { PARKED = 0xff };
@@ -135,12 +134,12 @@ struct seat {
 struct meeting {
     uint32_t waiting;
     struct seat seats[SG_WARP];
-    uint32_t result[SG_WARP], holds; // value and predicate, until the lane fetches them
+    uint32_t result[SG_WARP], holds;                // value and predicate, until the lane fetches them
     uint8_t rows[832] __attribute__((aligned(64))); // operands: see meeting.c
 };
 
 struct warp {
-    uint8_t *R; // registers of the current frame
+    uint8_t *R;          // registers of the current frame
     uint32_t mask, exec; // active lanes; those whose guard holds too
     uint32_t live;       // lanes that have not exited
     uint32_t carry;      // condition code flag per lane
@@ -149,17 +148,17 @@ struct warp {
     uint64_t shared_size;
     uint8_t *local;
     uint64_t local_stride; // bytes per lane
-    struct frame *f;      // the one that runs
-    struct frame *newest; // of all
+    struct frame *f;       // the one that runs
+    struct frame *newest;  // of all
     struct block *blk;
     const struct op *pc; // where to resume; NULL: choose a pending unit
     enum warp_state state;
     uint32_t id, initial;
     uint32_t back_edges, pauses;
-    bool force;          // the next .aligned operation goes on with the lanes there are
-    uint8_t waits_for;   // 1 + barrier at which all of the warp waits
+    bool force;             // the next .aligned operation goes on with the lanes there are
+    uint8_t waits_for;      // 1 + barrier at which all of the warp waits
     uint32_t cluster_phase; // at its last arrival at the cluster's barrier
-    uint8_t *memory;     // frames
+    uint8_t *memory;        // frames
     size_t memory_size;
     uint32_t tid[3][SG_WARP];
     uint32_t last_error[SG_WARP]; // cudaGetLastError in a kernel
@@ -222,13 +221,13 @@ struct crew {
 };
 
 // Ends the launch at this lane; does not return.
-_Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind kind, uint32_t lane,
-                        uint64_t address, const char *message);
+_Noreturn void sg_raise(struct warp *w, const struct op *op, enum sg_fault_kind kind, uint32_t lane, uint64_t address,
+                        const char *message);
 
 // The host address behind a device address that is not simply in the arena: shared and local
 // windows, parameters, registered ranges. Raises a fault if there is none, or if misaligned.
-void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address,
-                   uint64_t bytes, uint64_t align);
+void *sg_translate(struct warp *w, const struct op *op, uint32_t lane, uint64_t address, uint64_t bytes,
+                   uint64_t align);
 // The same for an offset into the block's shared memory, or an address of the cluster's.
 void *sg_shared(struct warp *w, const struct op *op, uint32_t lane, uint32_t at, uint64_t bytes, uint64_t align);
 // The same without raising: NULL.

@@ -25,10 +25,10 @@ static const struct {
     const char *name;
     uint64_t set;
 } classes[] = {
-    {"numbers", NUMBERS}, {"in memory", IN_MEMORY}, {"ints", INTS},        {"32-bit ints", INTS32},
-    {"u32", UNSIGNED32},  {"bits", BITS},           {"b128", BITS128},     {"bytes", BYTES},
-    {"floats", FLOATS},   {"halves", HALVES},       {"f32x2", F32_PAIR},   {"16-bit pairs", INT16_PAIRS},
-    {"tf32", TF32},       {"narrow", NARROW},       {"nibbles", NIBBLES},  {"pred", PREDS},
+    {"numbers", NUMBERS}, {"in memory", IN_MEMORY}, {"ints", INTS},       {"32-bit ints", INTS32},
+    {"u32", UNSIGNED32},  {"bits", BITS},           {"b128", BITS128},    {"bytes", BYTES},
+    {"floats", FLOATS},   {"halves", HALVES},       {"f32x2", F32_PAIR},  {"16-bit pairs", INT16_PAIRS},
+    {"tf32", TF32},       {"narrow", NARROW},       {"nibbles", NIBBLES}, {"pred", PREDS},
 };
 
 static void print_classes(uint64_t set) {
@@ -109,22 +109,14 @@ static const struct {
     uint32_t set;
     const char *name, *more; // words that are no list
 } sets[] = {
-    {ROUNDING, "rounding", NULL},
-    {COMPARED, "comparison", NULL},
-    {COMBINED, "combination", NULL},
-    {SPACE, "space", NULL},
-    {TWO_SPACES, "two spaces", NULL},
-    {SEMANTICS, "semantics", NULL},
-    {SCOPE, "scope", NULL},
-    {OPERATION, "operation", NULL},
-    {LENGTH, "length", NULL},
-    {CACHE, "cache", ".L1:... .L2:..."},
-    {SHAPE, "shape", ".m*n*k*"},
-    {LAYOUT, "layout", ".row .col"},
-    {GEOMETRY, "geometry", NULL},
-    {QUERY, "query", NULL},
-    {BOUNDS, "bounds", NULL},
-    {EMPTY, "sync", NULL},
+    {ROUNDING, "rounding", NULL},     {COMPARED, "comparison", NULL},
+    {COMBINED, "combination", NULL},  {SPACE, "space", NULL},
+    {TWO_SPACES, "two spaces", NULL}, {SEMANTICS, "semantics", NULL},
+    {SCOPE, "scope", NULL},           {OPERATION, "operation", NULL},
+    {LENGTH, "length", NULL},         {CACHE, "cache", ".L1:... .L2:..."},
+    {SHAPE, "shape", ".m*n*k*"},      {LAYOUT, "layout", ".row .col"},
+    {GEOMETRY, "geometry", NULL},     {QUERY, "query", NULL},
+    {BOUNDS, "bounds", NULL},         {EMPTY, "sync", NULL},
     {FENCED, "fenced", NULL},
 };
 
@@ -206,7 +198,8 @@ static void print_legend(void) {
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         struct list list = {.between = " "};
         printf("| %s | ", sets[i].name);
-        for (size_t k = 0; sgp_word_of_set(sets[i].set, k); k++) item(&list, ".", sgp_word_of_set(sets[i].set, k), "");
+        for (size_t k = 0; sgp_word_of_set(sets[i].set, k); k++)
+            item(&list, ".", sgp_word_of_set(sets[i].set, k), "");
         if (sets[i].more) item(&list, "", sets[i].more, "");
         printf(" |\n");
     }
@@ -216,8 +209,10 @@ static const char head[] =
     "# The PTX operations that the software GPU knows\n"
     "\n"
     "Generated from [ops.def and modes.def](../softgpu/ptx/ops.def); a test holds it current. %u operations,\n"
-    "below each the words that choose among its modes. What stands in parentheses may be left out. A form that is read\n"
-    "here and that nothing can run (rounding of halves in a direction, the narrowest types) fails its kernel's loading,\n"
+    "below each the words that choose among its modes. What stands in parentheses may be left out. A form that is "
+    "read\n"
+    "here and that nothing can run (rounding of halves in a direction, the narrowest types) fails its kernel's "
+    "loading,\n"
     "and the log names instruction and line.\n"
     "\n"
     "Properties: *pure* operations give results that their operands alone decide; *uniform* ones give the same in all\n"
@@ -226,9 +221,11 @@ static const char head[] =
 
 int main(void) {
     unsigned operations = 0;
-    for (enum sg_op op = SG_OP_NONE + 1; op < SG_OP_COUNT; op++) operations++;
+    for (enum sg_op op = SG_OP_NONE + 1; op < SG_OP_COUNT; op++)
+        operations++;
     printf(head, operations);
     print_legend();
-    for (enum sg_family family = SG_FAMILY_NONE + 1; family < SG_FAMILY_COUNT; family++) print_family(family);
+    for (enum sg_family family = SG_FAMILY_NONE + 1; family < SG_FAMILY_COUNT; family++)
+        print_family(family);
     return 0;
 }

@@ -1,8 +1,7 @@
 /* Stream capture. */
 #include "semantics.h"
 
-void capture_fork_join(void)
-{
+void capture_fork_join(void) {
     CUstream a, b;
     CUevent fork, join;
     CUgraph graph;
@@ -49,8 +48,7 @@ void capture_fork_join(void)
     OK(cuMemFree(y));
 }
 
-void capture_errors(void)
-{
+void capture_errors(void) {
     CUstream s, t;
     CUevent e;
     CUgraph graph = NULL;
@@ -99,8 +97,7 @@ void capture_errors(void)
 }
 
 /* The legacy stream may be asked about, but not used, while a stream that it would wait for is captured. */
-void capture_and_the_legacy_stream(void)
-{
+void capture_and_the_legacy_stream(void) {
     CUstream s;
     CUgraph graph;
     CUgraphExec exec;
@@ -111,7 +108,8 @@ void capture_and_the_legacy_stream(void)
     OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
     OK(run_add(x, 3, s));
     IS(cuStreamIsCapturing(CU_STREAM_LEGACY, &status), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
-    IS(cuStreamGetCaptureInfo(CU_STREAM_LEGACY, &status, &id, NULL, NULL, NULL, NULL), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    IS(cuStreamGetCaptureInfo(CU_STREAM_LEGACY, &status, &id, NULL, NULL, NULL, NULL),
+       CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
     OK(cuStreamIsCapturing(s, &status));
     CHECK(status == CU_STREAM_CAPTURE_STATUS_ACTIVE);
     OK(run_add(x, 4, s));
@@ -139,50 +137,42 @@ static struct {
     CUdeviceptr memory;
 } idle;
 
-static CUresult allocate(void)
-{
+static CUresult allocate(void) {
     CUdeviceptr p;
     CUresult r = cuMemAlloc(&p, 64);
     return r == CUDA_SUCCESS ? cuMemFree(p) : r;
 }
 
-static CUresult allocate_host(void)
-{
+static CUresult allocate_host(void) {
     void *p;
     CUresult r = cuMemHostAlloc(&p, 64, 0);
     return r == CUDA_SUCCESS ? cuMemFreeHost(p) : r;
 }
 
-static CUresult load(void)
-{
+static CUresult load(void) {
     CUmodule m;
     CUresult r = cuModuleLoadData(&m, ptx);
     return r == CUDA_SUCCESS ? cuModuleUnload(m) : r;
 }
 
-static CUresult copy(void)
-{
+static CUresult copy(void) {
     unsigned v = 0;
     return cuMemcpyHtoD(idle.memory, &v, sizeof v);
 }
 
-static CUresult query_event(void)
-{
+static CUresult query_event(void) {
     return cuEventQuery(idle.reached);
 }
 
-static CUresult wait_for_event(void)
-{
+static CUresult wait_for_event(void) {
     return cuEventSynchronize(idle.reached);
 }
 
-static CUresult query_stream(void)
-{
+static CUresult query_stream(void) {
     return cuStreamQuery(idle.beside);
 }
 
-static CUresult wait_for_stream(void)
-{
+static CUresult wait_for_stream(void) {
     return cuStreamSynchronize(idle.beside);
 }
 
@@ -193,8 +183,7 @@ struct attempt {
 };
 
 /* On whichever thread; its mode is as before afterwards. */
-static void *try(void *arg)
-{
+static void *try(void *arg) {
     struct attempt *a = arg;
     CUstreamCaptureMode mode = a->thread_mode;
     a->answer = cuCtxSetCurrent(context);
@@ -206,15 +195,13 @@ static void *try(void *arg)
 }
 
 /* Whether a call that is unsafe is refused, as cuda.h tells of cuThreadExchangeStreamCaptureMode. */
-static bool forbidden(CUstreamCaptureMode capture, CUstreamCaptureMode thread, bool other_thread)
-{
+static bool forbidden(CUstreamCaptureMode capture, CUstreamCaptureMode thread, bool other_thread) {
     if (thread == CU_STREAM_CAPTURE_MODE_RELAXED || capture == CU_STREAM_CAPTURE_MODE_RELAXED) return false;
     if (!other_thread) return true;
     return thread == CU_STREAM_CAPTURE_MODE_GLOBAL && capture == CU_STREAM_CAPTURE_MODE_GLOBAL;
 }
 
-static bool mode_holds(CUstream s, struct attempt a, CUstreamCaptureMode capture, bool other_thread)
-{
+static bool mode_holds(CUstream s, struct attempt a, CUstreamCaptureMode capture, bool other_thread) {
     bool wrong = forbidden(capture, a.thread_mode, other_thread);
     pthread_t thread;
     CUgraph graph = NULL;
@@ -229,8 +216,7 @@ static bool mode_holds(CUstream s, struct attempt a, CUstreamCaptureMode capture
            ended == (wrong ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS);
 }
 
-void capture_modes(void)
-{
+void capture_modes(void) {
     static CUresult (*const calls[])(void) = {allocate,    allocate_host,  load,         copy,
                                               query_event, wait_for_event, query_stream, wait_for_stream};
     CUstream s;
@@ -253,8 +239,7 @@ void capture_modes(void)
 }
 
 /* A wait for the context is one for the captured stream: refused in every mode. */
-void capture_and_waits_for_its_context(void)
-{
+void capture_and_waits_for_its_context(void) {
     CUstream s;
     CUgraph graph;
     OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
@@ -275,9 +260,9 @@ void capture_and_waits_for_its_context(void)
 }
 
 /* Its blocks are no graph's, and what is refused leaves the capture and the block as they were. */
-void capture_with_a_pool_of_host_memory(void)
-{
-    const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_HOST, 0}};
+void capture_with_a_pool_of_host_memory(void) {
+    const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                  .location = {CU_MEM_LOCATION_TYPE_HOST, 0}};
     CUmemoryPool pool;
     CUstream s;
     CUgraph graph;

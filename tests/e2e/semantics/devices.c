@@ -2,15 +2,13 @@
 #include "semantics.h"
 
 /* The kernel of the other device's context; the first one's stays in `add`. */
-static CUresult add_there(CUfunction f, CUdeviceptr x, unsigned v, CUstream s)
-{
+static CUresult add_there(CUfunction f, CUdeviceptr x, unsigned v, CUstream s) {
     unsigned n = N;
     void *params[] = {&x, &v, &n};
     return cuLaunchKernel(f, (N + 127) / 128, 1, 1, 128, 1, 1, 0, s, params, NULL);
 }
 
-void several_devices(void)
-{
+void several_devices(void) {
     CUcontext here, there;
     CUmodule other_module;
     CUfunction other_add;
@@ -26,7 +24,8 @@ void several_devices(void)
     CHECK(can == 1);
     OK(cuDeviceGetP2PAttribute(&can, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, device, second));
     CHECK(can == 1);
-    IS(cuDeviceGetP2PAttribute(&can, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, device, device), CUDA_ERROR_INVALID_DEVICE);
+    IS(cuDeviceGetP2PAttribute(&can, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, device, device),
+       CUDA_ERROR_INVALID_DEVICE);
     IS(cuDeviceCanAccessPeer(&can, device, 4711), CUDA_ERROR_INVALID_DEVICE);
     x = zeros();
     OK(cuStreamCreate(&s0, CU_STREAM_NON_BLOCKING));
@@ -100,8 +99,7 @@ void several_devices(void)
 }
 
 /* A stream of one device takes no kernel of the other's, a graph does. */
-void graph_of_two_devices(void)
-{
+void graph_of_two_devices(void) {
     CUcontext there;
     CUmodule other_module;
     CUfunction other_add;

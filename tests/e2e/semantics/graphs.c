@@ -1,14 +1,18 @@
 /* Graphs made by hand, their memory, user objects. */
 #include "semantics.h"
 
-CUDA_KERNEL_NODE_PARAMS add_params(void **params)
-{
-    return (CUDA_KERNEL_NODE_PARAMS){.func = add, .gridDimX = (N + 127) / 128, .gridDimY = 1, .gridDimZ = 1,
-                                     .blockDimX = 128, .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
+CUDA_KERNEL_NODE_PARAMS add_params(void **params) {
+    return (CUDA_KERNEL_NODE_PARAMS){.func = add,
+                                     .gridDimX = (N + 127) / 128,
+                                     .gridDimY = 1,
+                                     .gridDimZ = 1,
+                                     .blockDimX = 128,
+                                     .blockDimY = 1,
+                                     .blockDimZ = 1,
+                                     .kernelParams = params};
 }
 
-void graph_of_all_kinds(void)
-{
+void graph_of_all_kinds(void) {
     CUgraph graph, child;
     CUgraphNode clear, kernel, inside, inner, copy, host, empty, nodes[8];
     CUgraphExec exec;
@@ -29,8 +33,13 @@ void graph_of_all_kinds(void)
     OK(cuGraphAddChildGraphNode(&inside, graph, &kernel, 1, child));
     OK(cuGraphDestroy(child)); /* a copy lives on in the node */
     OK(cuGraphAddEmptyNode(&empty, graph, &inside, 1));
-    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = x, .dstMemoryType = CU_MEMORYTYPE_HOST,
-                       .dstHost = out, .WidthInBytes = sizeof out, .Height = 1, .Depth = 1};
+    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .srcDevice = x,
+                       .dstMemoryType = CU_MEMORYTYPE_HOST,
+                       .dstHost = out,
+                       .WidthInBytes = sizeof out,
+                       .Height = 1,
+                       .Depth = 1};
     OK(cuGraphAddMemcpyNode(&copy, graph, &empty, 1, &m, context));
     CUDA_HOST_NODE_PARAMS h = {look, &note};
     OK(cuGraphAddHostNode(&host, graph, &copy, 1, &h));
@@ -82,8 +91,7 @@ void graph_of_all_kinds(void)
 }
 
 /* As XLA does: each launch with another child of the same shape, which is gone by then. */
-void graph_with_other_children(void)
-{
+void graph_with_other_children(void) {
     CUgraph graph, child;
     CUgraphNode clear, inside, inner[2];
     CUgraphExec exec;
@@ -123,8 +131,7 @@ void graph_with_other_children(void)
     OK(cuMemFree(x));
 }
 
-void graph_copies_what_its_host_function_wrote(void)
-{
+void graph_copies_what_its_host_function_wrote(void) {
     CUgraph graph;
     CUgraphNode host, copy;
     CUgraphExec exec;
@@ -133,8 +140,13 @@ void graph_copies_what_its_host_function_wrote(void)
     OK(cuGraphCreate(&graph, 0));
     CUDA_HOST_NODE_PARAMS h = {fill_later, memory};
     OK(cuGraphAddHostNode(&host, graph, NULL, 0, &h));
-    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = memory, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                       .dstDevice = x, .WidthInBytes = N * 4, .Height = 1, .Depth = 1};
+    CUDA_MEMCPY3D m = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                       .srcHost = memory,
+                       .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = x,
+                       .WidthInBytes = N * 4,
+                       .Height = 1,
+                       .Depth = 1};
     OK(cuGraphAddMemcpyNode(&copy, graph, &host, 1, &m, context));
     OK(cuGraphInstantiate(&exec, graph, 0));
     OK(cuGraphLaunch(exec, NULL));
@@ -146,8 +158,7 @@ void graph_copies_what_its_host_function_wrote(void)
     free(memory);
 }
 
-void graph_memory(void)
-{
+void graph_memory(void) {
     CUgraph graph;
     CUgraphNode alloc, clear, release;
     CUgraphExec exec;
@@ -180,13 +191,11 @@ void graph_memory(void)
     OK(cuGraphDestroy(graph));
 }
 
-static void destroyed(void *arg)
-{
+static void destroyed(void *arg) {
     ++*(unsigned *)arg;
 }
 
-void user_objects(void)
-{
+void user_objects(void) {
     CUuserObject object;
     CUgraph graph, copy;
     unsigned times = 0;
@@ -203,8 +212,7 @@ void user_objects(void)
 }
 
 /* A graph's picture, as text; "" when there is none. The caller's to free. */
-static char *picture(CUgraph graph, unsigned flags)
-{
+static char *picture(CUgraph graph, unsigned flags) {
     char path[] = "/tmp/hawser-dot-XXXXXX", *text = calloc(1, 8192);
     int fd = mkstemp(path);
     if (cuGraphDebugDotPrint(graph, path, flags) == CUDA_SUCCESS && pread(fd, text, 8191, 0) < 0) text[0] = 0;
@@ -213,8 +221,7 @@ static char *picture(CUgraph graph, unsigned flags)
     return text;
 }
 
-void graph_pictures(void)
-{
+void graph_pictures(void) {
     CUgraph graph;
     CUgraphNode first, second;
     CUdeviceptr x = zeros();
@@ -228,9 +235,10 @@ void graph_pictures(void)
     char *plain = picture(graph, 0), *handles = picture(graph, CU_GRAPH_DEBUG_DOT_FLAGS_HANDLES),
          *all = picture(graph, CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE), handle[32];
     snprintf(handle, sizeof handle, "handle %p", (void *)second);
-    bool right = strstr(plain, "digraph") && strstr(plain, "KERNEL\\nadd") && strstr(plain, "MEMSET") && strstr(plain, "->") &&
-                 !strstr(plain, "handle") && strstr(handles, handle) && !strstr(handles, "bytes of parameters") &&
-                 strstr(all, handle) && strstr(all, "bytes of parameters") && strstr(all, "elements of 4 bytes");
+    bool right = strstr(plain, "digraph") && strstr(plain, "KERNEL\\nadd") && strstr(plain, "MEMSET") &&
+                 strstr(plain, "->") && !strstr(plain, "handle") && strstr(handles, handle) &&
+                 !strstr(handles, "bytes of parameters") && strstr(all, handle) && strstr(all, "bytes of parameters") &&
+                 strstr(all, "elements of 4 bytes");
     free(plain), free(handles), free(all);
     CHECK(right);
     IS(cuGraphDebugDotPrint(graph, NULL, 0), CUDA_ERROR_INVALID_VALUE);

@@ -11,18 +11,16 @@ struct again {
     void *params[3];
 };
 
-static CUresult three_launches(const struct again *a)
-{
+static CUresult three_launches(const struct again *a) {
     CUresult r = CUDA_SUCCESS;
     for (int i = 0; i < 3 && r == CUDA_SUCCESS; i++)
         r = cuGraphLaunch(a->exec, NULL);
     return r ? r : cuCtxSynchronize();
 }
 
-/* cleared, then one kernel, then a child graph with two branches of a kernel each, on other halves, then the copy; beside
- * it a kernel that counts launches in kept. */
-static CUresult make_again(struct again *a)
-{
+/* cleared, then one kernel, then a child graph with two branches of a kernel each, on other halves, then the copy;
+ * beside it a kernel that counts launches in kept. */
+static CUresult make_again(struct again *a) {
     static unsigned one = 1, single = 1, half = N / 2;
     static CUdeviceptr upper;
     CUgraph child;
@@ -30,11 +28,16 @@ static CUresult make_again(struct again *a)
     CUDA_MEMSET_NODE_PARAMS fill = {.dst = a->x, .value = 0, .elementSize = 4, .width = N, .height = 1};
     CUDA_KERNEL_NODE_PARAMS k = add_params(a->params), count = k, lower_half = k, upper_half = k;
     void *counting[] = {&a->kept, &one, &single}, *below[] = {&a->x, &a->v, &half}, *above[] = {&upper, &a->v, &half};
-    CUDA_MEM_ALLOC_NODE_PARAMS m = {.poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                                  .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}},
-                                    .bytesize = 4096};
-    CUDA_MEMCPY3D c = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = a->x, .dstMemoryType = CU_MEMORYTYPE_HOST,
-                       .dstHost = a->pinned, .WidthInBytes = N * 4, .Height = 1, .Depth = 1};
+    CUDA_MEM_ALLOC_NODE_PARAMS m = {
+        .poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}},
+        .bytesize = 4096};
+    CUDA_MEMCPY3D c = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .srcDevice = a->x,
+                       .dstMemoryType = CU_MEMORYTYPE_HOST,
+                       .dstHost = a->pinned,
+                       .WidthInBytes = N * 4,
+                       .Height = 1,
+                       .Depth = 1};
     upper = a->x + N / 2 * 4;
     count.kernelParams = counting;
     lower_half.kernelParams = below;
@@ -57,8 +60,7 @@ static CUresult make_again(struct again *a)
     return r ? r : cuGraphInstantiate(&a->exec, a->graph, 0);
 }
 
-void graph_launched_again(void)
-{
+void graph_launched_again(void) {
     struct again a = {.x = zeros(), .kept = zeros(), .v = 2, .n = N};
     a.params[0] = &a.x;
     a.params[1] = &a.v;
@@ -109,9 +111,9 @@ void graph_launched_again(void)
     OK(cuMemFree(a.kept));
 }
 
-/* A fill and a kernel after it: what a stream could do as well. Each change is seen by the next launch, and those after. */
-void graph_in_a_row(void)
-{
+/* A fill and a kernel after it: what a stream could do as well. Each change is seen by the next launch, and those
+ * after. */
+void graph_in_a_row(void) {
     CUgraph graph;
     CUgraphNode clear, node;
     CUgraphExec exec;
@@ -152,16 +154,14 @@ static CUmodule conditions;
 static CUfunction count_down;
 static CUdeviceptr counter;
 
-static void begin_conditions(CUgraph *graph)
-{
+static void begin_conditions(CUgraph *graph) {
     OK(cuModuleLoadData(&conditions, condition_ptx));
     OK(cuModuleGetFunction(&count_down, conditions, "count_down"));
     OK(cuMemAlloc(&counter, 4));
     OK(cuGraphCreate(graph, 0));
 }
 
-static void end_conditions(CUgraph graph, CUgraphExec exec, CUdeviceptr x)
-{
+static void end_conditions(CUgraph graph, CUgraphExec exec, CUdeviceptr x) {
     OK(cuGraphExecDestroy(exec));
     OK(cuGraphDestroy(graph));
     OK(cuModuleUnload(conditions));
@@ -171,8 +171,7 @@ static void end_conditions(CUgraph graph, CUgraphExec exec, CUdeviceptr x)
 
 /* A node whose bodies are graphs of the program's to fill. */
 static CUresult add_condition(CUgraph graph, CUgraphConditionalHandle handle, CUgraphConditionalNodeType type,
-                              unsigned size, const CUgraphNode *after, CUgraphNode *node, CUgraph *bodies)
-{
+                              unsigned size, const CUgraphNode *after, CUgraphNode *node, CUgraph *bodies) {
     CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
                            .conditional = {.handle = handle, .type = type, .size = size, .ctx = context}};
     CUresult r = cuGraphAddNode(node, graph, after, NULL, after != NULL, &p);
@@ -182,24 +181,27 @@ static CUresult add_condition(CUgraph graph, CUgraphConditionalHandle handle, CU
 }
 
 static CUresult add_count_down(CUgraph graph, CUgraphConditionalHandle handle, CUdeviceptr counts,
-                               const CUgraphNode *after, CUgraphNode *node)
-{
+                               const CUgraphNode *after, CUgraphNode *node) {
     void *params[] = {&handle, &counts};
-    CUDA_KERNEL_NODE_PARAMS d = {.func = count_down, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
-                                 .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
+    CUDA_KERNEL_NODE_PARAMS d = {.func = count_down,
+                                 .gridDimX = 1,
+                                 .gridDimY = 1,
+                                 .gridDimZ = 1,
+                                 .blockDimX = 1,
+                                 .blockDimY = 1,
+                                 .blockDimZ = 1,
+                                 .kernelParams = params};
     return cuGraphAddKernelNode(node, graph, after, after != NULL, &d);
 }
 
-static CUresult launch_with(CUgraphExec exec, CUdeviceptr x, unsigned count)
-{
+static CUresult launch_with(CUgraphExec exec, CUdeviceptr x, unsigned count) {
     CUresult r = cuMemsetD32(x, 0, N);
     if (!r) r = cuMemsetD32(counter, count, 1);
     if (!r) r = cuGraphLaunch(exec, NULL);
     return r ? r : cuCtxSynchronize();
 }
 
-void graph_conditions(void)
-{
+void graph_conditions(void) {
     int version;
     OK(cuDriverGetVersion(&version));
     if (version < 12040) return;
@@ -232,8 +234,7 @@ void graph_conditions(void)
 
 /* The counter less one says which body: none but bodies 0 and 2 do anything, and body 2 has an IF with an ELSE inside,
  * with a counter of its own. */
-void graph_conditions_inside_others(void)
-{
+void graph_conditions_inside_others(void) {
     int version;
     OK(cuDriverGetVersion(&version));
     if (version < 12080) return; /* no ELSE, no SWITCH */
@@ -272,13 +273,11 @@ void graph_conditions_inside_others(void)
 }
 
 /* Conditional nodes beside what only the program's process can run: not on a real GPU that is elsewhere. */
-static void count_call(void *times)
-{
+static void count_call(void *times) {
     ++*(unsigned *)times;
 }
 
-void graph_conditions_and_host_functions(void)
-{
+void graph_conditions_and_host_functions(void) {
     if (!software()) return;
     CUgraph graph, body;
     CUgraphNode host, choice, node;

@@ -1,28 +1,24 @@
 /* Host functions and stream callbacks. */
 #include "semantics.h"
 
-void look(void *arg)
-{
+void look(void *arg) {
     struct note *n = arg;
     n->seen = n->data[N - 1];
     n->times++;
 }
 
-void fill_later(void *arg)
-{
+void fill_later(void *arg) {
     usleep(20000);
     for (unsigned i = 0; i < N; i++)
         ((unsigned *)arg)[i] = 5;
 }
 
-static void told(CUstream s, CUresult status, void *arg)
-{
+static void told(CUstream s, CUresult status, void *arg) {
     (void)s;
     *(CUresult *)arg = status;
 }
 
-void host_functions(void)
-{
+void host_functions(void) {
     CUstream s;
     unsigned *pinned;
     CUdeviceptr x = zeros();
@@ -58,79 +54,67 @@ static struct {
     CUgraphExec graph;
 } own;
 
-static CUresult current(void)
-{
+static CUresult current(void) {
     CUcontext c;
     return cuCtxGetCurrent(&c);
 }
 
-static CUresult range(void)
-{
+static CUresult range(void) {
     CUdeviceptr base;
     size_t size;
     return cuMemGetAddressRange(&base, &size, own.memory);
 }
 
-static CUresult allocate(void)
-{
+static CUresult allocate(void) {
     CUdeviceptr p;
     return cuMemAlloc(&p, 64);
 }
 
-static CUresult give_back(void)
-{
+static CUresult give_back(void) {
     return cuMemFree(own.memory);
 }
 
-static CUresult give_back_in_stream(void)
-{
+static CUresult give_back_in_stream(void) {
     return cuMemFreeAsync(own.memory, own.stream);
 }
 
-static CUresult copy(void)
-{
+static CUresult copy(void) {
     unsigned v = 0;
     return cuMemcpyHtoD(own.memory, &v, sizeof v);
 }
 
-static CUresult launch(void)
-{
+static CUresult launch(void) {
     return run_add(own.memory, 1, own.stream);
 }
 
-static CUresult launch_graph(void)
-{
+static CUresult launch_graph(void) {
     return cuGraphLaunch(own.graph, own.stream);
 }
 
-static CUresult query(void)
-{
+static CUresult query(void) {
     return cuStreamQuery(own.stream);
 }
 
-static CUresult wait_for_the_stream(void)
-{
+static CUresult wait_for_the_stream(void) {
     return cuStreamSynchronize(own.stream);
 }
 
-static CUresult wait_for_the_event(void)
-{
+static CUresult wait_for_the_event(void) {
     return cuEventSynchronize(own.event);
 }
 
-static CUresult wait_for_the_context(void)
-{
+static CUresult wait_for_the_context(void) {
     return cuCtxSynchronize();
 }
 
-static CUresult another_callback(void)
-{
+static CUresult another_callback(void) {
     return cuLaunchHostFunc(own.stream, look, NULL);
 }
 
-static CUresult (*const calls[])(void) = {current, range, allocate, give_back, give_back_in_stream, copy, launch,
-                                          launch_graph, query, wait_for_the_stream, wait_for_the_event,
-                                          wait_for_the_context, another_callback};
+static CUresult (*const calls[])(void) = {
+    current,         range,        allocate, give_back,           give_back_in_stream, copy,
+    launch,          launch_graph, query,    wait_for_the_stream, wait_for_the_event,  wait_for_the_context,
+    another_callback};
 #define CALLS (sizeof calls / sizeof *calls)
 
 /* What they answered, in each of the places from which the program is called. */
@@ -139,8 +123,7 @@ struct answers {
     CUresult calls[CALLS], version, name, attribute;
 };
 
-static void ask(void *arg)
-{
+static void ask(void *arg) {
     struct answers *a = arg;
     int value;
     const char *text;
@@ -152,21 +135,18 @@ static void ask(void *arg)
     a->times++;
 }
 
-static void ask_in_callback(CUstream s, CUresult status, void *arg)
-{
+static void ask_in_callback(CUstream s, CUresult status, void *arg) {
     (void)s, (void)status;
     ask(arg);
 }
 
-static bool refused(const struct answers *a)
-{
+static bool refused(const struct answers *a) {
     for (size_t i = 0; i < CALLS; i++)
         if (a->calls[i] != CUDA_ERROR_NOT_PERMITTED) return false;
     return a->times == 1 && a->version == CUDA_SUCCESS && a->name == CUDA_SUCCESS && a->attribute == CUDA_SUCCESS;
 }
 
-void calls_in_callbacks(void)
-{
+void calls_in_callbacks(void) {
     struct answers in_callback = {0}, in_function = {0}, in_node = {0}, in_destructor = {0};
     CUDA_HOST_NODE_PARAMS host = {ask, &in_node};
     CUgraph graph;
@@ -201,8 +181,7 @@ void calls_in_callbacks(void)
 
 static atomic_int begun, let_end;
 
-static void hold(void *arg)
-{
+static void hold(void *arg) {
     (void)arg;
     atomic_store(&begun, 1);
     while (!atomic_load(&let_end))
@@ -210,8 +189,7 @@ static void hold(void *arg)
 }
 
 /* Only the thread that is in the callback is refused. */
-void calls_beside_a_callback(void)
-{
+void calls_beside_a_callback(void) {
     CUstream s, other;
     CUdeviceptr x = zeros();
     OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));

@@ -1,8 +1,7 @@
 /* Host memory that kernels reach: managed, mapped, registered. */
 #include "semantics.h"
 
-void managed_memory(void)
-{
+void managed_memory(void) {
     CUdeviceptr x;
     unsigned managed;
     int last = 0;
@@ -46,8 +45,7 @@ void managed_memory(void)
     IS(cuMemPrefetchAsync(x, N * 4, here, 0, NULL), CUDA_ERROR_INVALID_VALUE);
 }
 
-void mapped_memory(void)
-{
+void mapped_memory(void) {
     unsigned *pinned;
     CUdeviceptr x;
     unsigned flags;
@@ -72,9 +70,8 @@ void mapped_memory(void)
     OK(cuMemFree(y));
 }
 
-void registered_memory(void)
-{
-    unsigned *memory = malloc((N + 8) * 4) , *part = memory + 3; /* not at the begin of a page */
+void registered_memory(void) {
+    unsigned *memory = malloc((N + 8) * 4), *part = memory + 3; /* not at the begin of a page */
     CUdeviceptr x;
     for (unsigned i = 0; i < N; i++)
         part[i] = 30;
@@ -94,8 +91,7 @@ void registered_memory(void)
 }
 
 /* A GPU's pages are of 2 MiB: what reads somewhat beyond an array's end gets away with it. */
-void beyond_the_end(void)
-{
+void beyond_the_end(void) {
     const size_t page = 2 << 20;
     CUdeviceptr x;
     OK(cuMemAlloc(&x, page + 4096));
@@ -106,8 +102,7 @@ void beyond_the_end(void)
     OK(cuMemFree(x));
 }
 
-void managed_variables(void)
-{
+void managed_variables(void) {
     CUdeviceptr x, plain;
     size_t size;
     CUfunction bump;

@@ -1,21 +1,18 @@
 /* Pools of host and of managed memory, and allocations from them in the order of streams. */
 #include "semantics.h"
 
-static CUresult make_pool(CUmemoryPool *pool, CUmemAllocationType type, CUmemLocation at, size_t most)
-{
+static CUresult make_pool(CUmemoryPool *pool, CUmemAllocationType type, CUmemLocation at, size_t most) {
     CUmemPoolProps props = {.allocType = type, .location = at, .maxSize = most};
     return cuMemPoolCreate(pool, &props);
 }
 
-static cuuint64_t figure(CUmemoryPool pool, CUmemPool_attribute a)
-{
+static cuuint64_t figure(CUmemoryPool pool, CUmemPool_attribute a) {
     cuuint64_t v = UINT64_MAX;
     return cuMemPoolGetAttribute(pool, a, &v) == CUDA_SUCCESS ? v : UINT64_MAX;
 }
 
 /* A kernel and the program use the same bytes; freed, they are used again in the same stream. */
-static void lend_and_take_back(CUmemoryPool pool)
-{
+static void lend_and_take_back(CUmemoryPool pool) {
     CUstream s;
     CUdeviceptr x, y;
     OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
@@ -46,8 +43,7 @@ static void lend_and_take_back(CUmemoryPool pool)
 }
 
 /* Into what pieces a pool's limit goes is each driver's own: here, what is kept makes room for what is asked. */
-static void fill_to_the_limit(CUmemoryPool pool, size_t most)
-{
+static void fill_to_the_limit(CUmemoryPool pool, size_t most) {
     CUdeviceptr x;
     cuuint64_t keep = UINT64_MAX;
     OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
@@ -59,8 +55,7 @@ static void fill_to_the_limit(CUmemoryPool pool, size_t most)
     OK(cuMemFree(x));
 }
 
-void host_pools(void)
-{
+void host_pools(void) {
     const CUmemLocation host = {CU_MEM_LOCATION_TYPE_HOST, 0}, here = {CU_MEM_LOCATION_TYPE_DEVICE, device};
     CUmemoryPool pool, other;
     CUdeviceptr x;

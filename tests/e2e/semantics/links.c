@@ -1,11 +1,11 @@
 /* The linker. */
 #include "semantics.h"
 
-void links(void)
-{
-    static char one[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
-                        ".visible .func (.param .b32 r) twice(.param .b32 x)\n{\n    .reg .b32 %r<3>;\n"
-                        "    ld.param.b32 %r1, [x];\n    add.s32 %r2, %r1, %r1;\n    st.param.b32 [r], %r2;\n    ret;\n}\n";
+void links(void) {
+    static char one[] =
+        ".version 7.0\n.target sm_70\n.address_size 64\n"
+        ".visible .func (.param .b32 r) twice(.param .b32 x)\n{\n    .reg .b32 %r<3>;\n"
+        "    ld.param.b32 %r1, [x];\n    add.s32 %r2, %r1, %r1;\n    st.param.b32 [r], %r2;\n    ret;\n}\n";
     static char two[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                         ".extern .func (.param .b32 r) twice(.param .b32 x);\n"
                         ".visible .entry go(.param .u64 p)\n{\n    .reg .b32 %r<3>;\n    .reg .b64 %rd<2>;\n"

@@ -21,43 +21,37 @@ const char ptx[] =
     "    .reg .b32 %r<4>;\n    ld.param.u32 %r1, [by];\n    ld.global.u32 %r2, [managed_value];\n"
     "    add.s32 %r3, %r1, %r2;\n    st.global.u32 [managed_value], %r3;\n    ret;\n}\n";
 
-CUresult run_add(CUdeviceptr x, unsigned v, CUstream s)
-{
+CUresult run_add(CUdeviceptr x, unsigned v, CUstream s) {
     unsigned n = N;
     void *params[] = {&x, &v, &n};
     return cuLaunchKernel(add, (N + 127) / 128, 1, 1, 128, 1, 1, 0, s, params, NULL);
 }
 
-bool all_are(const unsigned *x, unsigned v)
-{
+bool all_are(const unsigned *x, unsigned v) {
     for (unsigned i = 0; i < N; i++)
         if (x[i] != v) return false;
     return true;
 }
 
-bool device_is(CUdeviceptr x, unsigned v)
-{
+bool device_is(CUdeviceptr x, unsigned v) {
     unsigned host[N];
     return cuMemcpyDtoH(host, x, sizeof host) == CUDA_SUCCESS && all_are(host, v);
 }
 
 /* A fill of device memory is under way when it returns, and streams that do not wait for the default one would overtake
  * it. */
-CUdeviceptr zeros(void)
-{
+CUdeviceptr zeros(void) {
     CUdeviceptr x = 0;
     if (cuMemAlloc(&x, N * 4) != CUDA_SUCCESS || cuMemsetD32(x, 0, N) != CUDA_SUCCESS) return 0;
     return cuCtxSynchronize() == CUDA_SUCCESS ? x : 0;
 }
 
-bool software(void)
-{
+bool software(void) {
     char name[64] = "";
     return cuDeviceGetName(name, sizeof name, device) == CUDA_SUCCESS && !strncmp(name, "hawser", 6);
 }
 
-static bool start(void)
-{
+static bool start(void) {
     if (cuInit(0) || cuDeviceGet(&device, 0) || cuDevicePrimaryCtxRetain(&context, device) ||
         cuCtxSetCurrent(context) || cuModuleLoadData(&module, ptx) || cuModuleGetFunction(&add, module, "add")) {
         printf("cannot start\n");
@@ -66,8 +60,7 @@ static bool start(void)
     return true;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
 #define ROW(name, function, by_name) {name, function, by_name},
     static const struct subtest tests[] = {SUBTESTS(ROW)};
     if (!start()) return 1;

@@ -1,4 +1,5 @@
-/* Asynchronous notifications. The run sets the device's budget to half of its memory or less (HAWSER_SOFTGPU_BUDGET). */
+/* Asynchronous notifications. The run sets the device's budget to half of its memory or less (HAWSER_SOFTGPU_BUDGET).
+ */
 #include "semantics.h"
 
 #include <time.h>
@@ -10,8 +11,7 @@ struct heard {
     _Atomic CUresult within; /* what registering in a callback answers */
 };
 
-static void hear(CUasyncNotificationInfo *info, void *data, CUasyncCallbackHandle handle)
-{
+static void hear(CUasyncNotificationInfo *info, void *data, CUasyncCallbackHandle handle) {
     struct heard *h = data;
     CUasyncCallbackHandle another;
     h->handle = handle;
@@ -21,15 +21,13 @@ static void hear(CUasyncNotificationInfo *info, void *data, CUasyncCallbackHandl
 }
 
 /* Whether it is told so often within ten seconds. */
-static bool comes(const struct heard *h, unsigned times)
-{
+static bool comes(const struct heard *h, unsigned times) {
     for (int i = 0; i < 10000 && h->times < times; i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     return h->times == times;
 }
 
-void notifications(void)
-{
+void notifications(void) {
     struct heard first = {0}, second = {0};
     CUasyncCallbackHandle a, b, none;
     CUdeviceptr within, over, more;

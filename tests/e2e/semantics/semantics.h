@@ -27,7 +27,7 @@
 
 extern CUcontext context;
 extern CUdevice device;
-extern const char ptx[];  /* with the kernels and variables of "module" */
+extern const char ptx[]; /* with the kernels and variables of "module" */
 extern CUmodule module;
 extern CUfunction add; /* x[i] += v for i < n */
 
@@ -56,51 +56,51 @@ int ipc_child(char **texts);
 int pool_child(int fd, const char *text);
 
 /* The name, the function, whether it runs only when it is named. */
-#define SUBTESTS(X) \
-    X("copies are there for other streams", copies_are_there_for_other_streams, false) \
-    X("host functions", host_functions, false) \
-    X("capture: fork and join", capture_fork_join, false) \
-    X("capture: errors", capture_errors, false) \
-    X("calls in callbacks", calls_in_callbacks, false) \
-    X("calls beside a callback", calls_beside_a_callback, false) \
-    X("capture and the legacy stream", capture_and_the_legacy_stream, false) \
-    X("capture modes", capture_modes, false) \
-    X("capture and waits for its context", capture_and_waits_for_its_context, false) \
-    X("capture with a pool of host memory", capture_with_a_pool_of_host_memory, false) \
-    X("host pools", host_pools, false) \
-    X("graph pictures", graph_pictures, false) \
-    X("graph of all kinds", graph_of_all_kinds, false) \
-    X("graph with other children", graph_with_other_children, false) \
-    X("graph copies what its host function wrote", graph_copies_what_its_host_function_wrote, false) \
-    X("graph memory", graph_memory, false) \
-    X("graph conditions", graph_conditions, false) \
-    X("graph conditions inside others", graph_conditions_inside_others, false) \
-    X("graph conditions and host functions", graph_conditions_and_host_functions, false) \
-    X("graph launched again", graph_launched_again, false) \
-    X("graph in a row", graph_in_a_row, false) \
-    X("user objects", user_objects, false) \
-    X("managed memory", managed_memory, false) \
-    X("mapped memory", mapped_memory, false) \
-    X("registered memory", registered_memory, false) \
-    X("managed variables", managed_variables, false) \
-    X("beyond the end", beyond_the_end, false) \
-    X("virtual memory", virtual_memory, false) \
-    X("memory as a descriptor", memory_as_a_descriptor, false) \
-    X("several devices", several_devices, true) \
-    X("graph of two devices", graph_of_two_devices, true) \
-    X("notifications", notifications, true) \
-    X("other processes", other_processes, false) \
-    X("descriptors that are closed", descriptors_that_are_closed, true) \
-    X("pools of other processes", pools_of_other_processes, false) \
-    X("links", links, false) \
-    X("textures", textures, false) \
-    X("texture of memory", texture_of_memory, false) \
-    X("surfaces", surfaces, false) \
-    X("stream values", stream_values, false) \
-    X("events without a context", events_without_a_context, false) \
-    X("pools", pools, false) \
-    X("pools keep memory", pools_keep_memory, false) \
-    X("composed functions", composed_functions, false) \
+#define SUBTESTS(X)                                                                                                    \
+    X("copies are there for other streams", copies_are_there_for_other_streams, false)                                 \
+    X("host functions", host_functions, false)                                                                         \
+    X("capture: fork and join", capture_fork_join, false)                                                              \
+    X("capture: errors", capture_errors, false)                                                                        \
+    X("calls in callbacks", calls_in_callbacks, false)                                                                 \
+    X("calls beside a callback", calls_beside_a_callback, false)                                                       \
+    X("capture and the legacy stream", capture_and_the_legacy_stream, false)                                           \
+    X("capture modes", capture_modes, false)                                                                           \
+    X("capture and waits for its context", capture_and_waits_for_its_context, false)                                   \
+    X("capture with a pool of host memory", capture_with_a_pool_of_host_memory, false)                                 \
+    X("host pools", host_pools, false)                                                                                 \
+    X("graph pictures", graph_pictures, false)                                                                         \
+    X("graph of all kinds", graph_of_all_kinds, false)                                                                 \
+    X("graph with other children", graph_with_other_children, false)                                                   \
+    X("graph copies what its host function wrote", graph_copies_what_its_host_function_wrote, false)                   \
+    X("graph memory", graph_memory, false)                                                                             \
+    X("graph conditions", graph_conditions, false)                                                                     \
+    X("graph conditions inside others", graph_conditions_inside_others, false)                                         \
+    X("graph conditions and host functions", graph_conditions_and_host_functions, false)                               \
+    X("graph launched again", graph_launched_again, false)                                                             \
+    X("graph in a row", graph_in_a_row, false)                                                                         \
+    X("user objects", user_objects, false)                                                                             \
+    X("managed memory", managed_memory, false)                                                                         \
+    X("mapped memory", mapped_memory, false)                                                                           \
+    X("registered memory", registered_memory, false)                                                                   \
+    X("managed variables", managed_variables, false)                                                                   \
+    X("beyond the end", beyond_the_end, false)                                                                         \
+    X("virtual memory", virtual_memory, false)                                                                         \
+    X("memory as a descriptor", memory_as_a_descriptor, false)                                                         \
+    X("several devices", several_devices, true)                                                                        \
+    X("graph of two devices", graph_of_two_devices, true)                                                              \
+    X("notifications", notifications, true)                                                                            \
+    X("other processes", other_processes, false)                                                                       \
+    X("descriptors that are closed", descriptors_that_are_closed, true)                                                \
+    X("pools of other processes", pools_of_other_processes, false)                                                     \
+    X("links", links, false)                                                                                           \
+    X("textures", textures, false)                                                                                     \
+    X("texture of memory", texture_of_memory, false)                                                                   \
+    X("surfaces", surfaces, false)                                                                                     \
+    X("stream values", stream_values, false)                                                                           \
+    X("events without a context", events_without_a_context, false)                                                     \
+    X("pools", pools, false)                                                                                           \
+    X("pools keep memory", pools_keep_memory, false)                                                                   \
+    X("composed functions", composed_functions, false)                                                                 \
     X("attributes and states", attributes_and_states, false)
 
 #define DECLARED(name, function, by_name) void function(void);

@@ -1,8 +1,7 @@
 /* Virtual memory, and memory and events of other processes. */
 #include "semantics.h"
 
-void virtual_memory(void)
-{
+void virtual_memory(void) {
     CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                 .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemAccessDesc access = {.location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
@@ -44,26 +43,24 @@ void virtual_memory(void)
 }
 
 /* Maps a piece of physical memory at a new address; 0 when that fails. */
-static CUdeviceptr map_whole(CUmemGenericAllocationHandle memory, size_t size)
-{
+static CUdeviceptr map_whole(CUmemGenericAllocationHandle memory, size_t size) {
     CUdeviceptr at = 0;
     CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device},
                               .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
-    bool ok = cuMemAddressReserve(&at, size, 0, 0, 0) == CUDA_SUCCESS && cuMemMap(at, size, 0, memory, 0) == CUDA_SUCCESS &&
-              cuMemSetAccess(at, size, &access, 1) == CUDA_SUCCESS;
+    bool ok = cuMemAddressReserve(&at, size, 0, 0, 0) == CUDA_SUCCESS &&
+              cuMemMap(at, size, 0, memory, 0) == CUDA_SUCCESS && cuMemSetAccess(at, size, &access, 1) == CUDA_SUCCESS;
     return ok ? at : 0;
 }
 
-static void unmap_whole(CUdeviceptr at, size_t size)
-{
+static void unmap_whole(CUdeviceptr at, size_t size) {
     OK(cuMemUnmap(at, size));
     OK(cuMemAddressFree(at, size));
 }
 
 /* Memory as a descriptor: for this process, and for a child that inherits it. */
-void memory_as_a_descriptor(void)
-{
-    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
+void memory_as_a_descriptor(void) {
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemGenericAllocationHandle plain, memory, again;
     size_t size;
     int fd = -1, status, other[2], supported;
@@ -75,8 +72,10 @@ void memory_as_a_descriptor(void)
     OK(cuMemRelease(plain));
     prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
     OK(cuMemCreate(&memory, size, &prop, 0));
-    IS(cuMemExportToShareableHandle(NULL, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0), CUDA_ERROR_INVALID_VALUE);
-    IS(cuMemExportToShareableHandle(&fd, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 1), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemExportToShareableHandle(NULL, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0),
+       CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemExportToShareableHandle(&fd, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 1),
+       CUDA_ERROR_INVALID_VALUE);
     OK(cuMemExportToShareableHandle(&fd, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
     CUdeviceptr a = map_whole(memory, size);
     OK(cuMemsetD32(a, 50, N));
@@ -85,8 +84,8 @@ void memory_as_a_descriptor(void)
     CUdeviceptr b = map_whole(again, size);
     CHECK(a != b && device_is(b, 50));
     CHECK(pipe(other) == 0);
-    CHECK(cuMemImportFromShareableHandle(&plain, (void *)(intptr_t)other[0], CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) !=
-          CUDA_SUCCESS);
+    CHECK(cuMemImportFromShareableHandle(&plain, (void *)(intptr_t)other[0],
+                                         CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != CUDA_SUCCESS);
     IS(cuMemImportFromShareableHandle(NULL, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR),
        CUDA_ERROR_INVALID_VALUE);
     close(other[0]), close(other[1]);
@@ -107,10 +106,10 @@ void memory_as_a_descriptor(void)
     OK(cuMemRelease(again));
 }
 
-int descriptor_child(int fd)
-{
+int descriptor_child(int fd) {
     CUmemGenericAllocationHandle memory;
-    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     size_t size;
     if (cuMemImportFromShareableHandle(&memory, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != 0)
         return 2;
@@ -121,14 +120,12 @@ int descriptor_child(int fd)
     return cuMemRelease(memory) == CUDA_SUCCESS ? 0 : 5;
 }
 
-static void to_text(const void *bytes, size_t size, char *text)
-{
+static void to_text(const void *bytes, size_t size, char *text) {
     for (size_t i = 0; i < size; i++)
         sprintf(text + 2 * i, "%02x", ((const unsigned char *)bytes)[i]);
 }
 
-static bool from_text(const char *text, void *bytes, size_t size)
-{
+static bool from_text(const char *text, void *bytes, size_t size) {
     for (size_t i = 0; i < size; i++) {
         unsigned byte;
         if (sscanf(text + 2 * i, "%2x", &byte) != 1) return false;
@@ -139,8 +136,7 @@ static bool from_text(const char *text, void *bytes, size_t size)
 
 /* The child, an exec'd copy of this program, adds 1 to memory that it opens, when this process's event says so, and
  * records an event of which this process knows. */
-void other_processes(void)
-{
+void other_processes(void) {
     CUipcMemHandle handle;
     CUipcEventHandle ready_handle, done_handle;
     CUdeviceptr x = zeros();
@@ -185,8 +181,7 @@ void other_processes(void)
     OK(cuStreamDestroy(s));
 }
 
-int ipc_child(char **texts)
-{
+int ipc_child(char **texts) {
     CUipcMemHandle handle;
     CUipcEventHandle ready_handle, done_handle;
     CUevent ready, done;
@@ -207,9 +202,9 @@ int ipc_child(char **texts)
 }
 
 /* A pool's memory in a child, which has inherited the pool's descriptor, adds 1 there and gives it back. */
-void pools_of_other_processes(void)
-{
-    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
+void pools_of_other_processes(void) {
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemoryPool plain, pool, imported;
     CUmemPoolPtrExportData data;
     CUdeviceptr x, not_shared, own;
@@ -231,7 +226,8 @@ void pools_of_other_processes(void)
     OK(cuMemsetD32(x, 50, N));
     OK(cuMemPoolExportPointer(&data, x));
     IS(cuMemPoolImportPointer(&own, pool, &data), CUDA_ERROR_INVALID_VALUE); /* not an imported pool */
-    OK(cuMemPoolImportFromShareableHandle(&imported, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+    OK(cuMemPoolImportFromShareableHandle(&imported, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                                          0));
     IS(cuMemAllocFromPoolAsync(&own, N * 4, imported, NULL), CUDA_ERROR_INVALID_VALUE);
     OK(cuMemPoolDestroy(imported));
     to_text(&data, sizeof data, text);
@@ -257,22 +253,22 @@ void pools_of_other_processes(void)
     OK(cuMemPoolDestroy(plain));
 }
 
-int pool_child(int fd, const char *text)
-{
+int pool_child(int fd, const char *text) {
     CUmemPoolPtrExportData data;
     CUmemoryPool pool;
     CUdeviceptr x;
     if (!from_text(text, &data, sizeof data)) return 2;
-    if (cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0) != 0)
+    if (cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0) !=
+        0)
         return 3;
     if (cuMemPoolImportPointer(&x, pool, &data) != CUDA_SUCCESS) return 4;
     if (!device_is(x, 50) || run_add(x, 1, NULL) != CUDA_SUCCESS || cuMemFreeAsync(x, NULL) != CUDA_SUCCESS) return 5;
     return cuCtxSynchronize() == CUDA_SUCCESS && cuMemPoolDestroy(pool) == CUDA_SUCCESS ? 0 : 6;
 }
 
-/* Many descriptors, one after the other, of which the process and its host may each have a few hundred open at a time. */
-void descriptors_that_are_closed(void)
-{
+/* Many descriptors, one after the other, of which the process and its host may each have a few hundred open at a time.
+ */
+void descriptors_that_are_closed(void) {
     CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                 .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device},
                                 .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR};

@@ -3,8 +3,7 @@
 
 #include <unistd.h>
 
-void stream_values(void)
-{
+void stream_values(void) {
     CUstream a, b;
     CUdeviceptr flag = zeros(), x = zeros();
     OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
@@ -22,8 +21,7 @@ void stream_values(void)
     OK(cuMemFree(x));
 }
 
-void pools(void)
-{
+void pools(void) {
     CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
                             .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     CUmemoryPool pool, default_pool, now;
@@ -53,8 +51,7 @@ void pools(void)
 }
 
 /* A thread without a current context may wait for another's work, as CatBoost does. */
-void events_without_a_context(void)
-{
+void events_without_a_context(void) {
     CUcontext mine, none, its;
     CUdevice device;
     CUdeviceptr x, y;
@@ -102,16 +99,14 @@ void events_without_a_context(void)
     OK(cuMemFree(x));
 }
 
-/* As cuFFT has it with its tables: what a function has copied is there for streams that do not wait for the default one,
- * also where that one is busy. */
-static void CUDA_CB dawdle(void *unused)
-{
+/* As cuFFT has it with its tables: what a function has copied is there for streams that do not wait for the default
+ * one, also where that one is busy. */
+static void CUDA_CB dawdle(void *unused) {
     (void)unused;
     usleep(30000);
 }
 
-static void copied_for(unsigned flags, CUdeviceptr x)
-{
+static void copied_for(unsigned flags, CUdeviceptr x) {
     unsigned in[N], out[N], v = 1, n = N;
     CUstream s;
     void *params[] = {&x, &v, &n};
@@ -130,8 +125,7 @@ static void copied_for(unsigned flags, CUdeviceptr x)
 }
 
 /* Also those of another context; and a context that is gone is no cause for another's streams to fail. */
-static void copied_for_context(CUdeviceptr x)
-{
+static void copied_for_context(CUdeviceptr x) {
     unsigned in[N], out[N];
     CUcontext here, other;
     CUdeviceptr y;
@@ -154,8 +148,7 @@ static void copied_for_context(CUdeviceptr x)
     CHECK(all_are(out, 6));
 }
 
-void copies_are_there_for_other_streams(void)
-{
+void copies_are_there_for_other_streams(void) {
     CUdeviceptr x = zeros();
     copied_for(CU_STREAM_NON_BLOCKING, x);
     copied_for(CU_STREAM_DEFAULT, x);
@@ -163,16 +156,14 @@ void copies_are_there_for_other_streams(void)
     OK(cuMemFree(x));
 }
 
-static cuuint64_t reserved(CUmemoryPool pool)
-{
+static cuuint64_t reserved(CUmemoryPool pool) {
     cuuint64_t bytes;
     CUresult r = cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &bytes);
     return r == CUDA_SUCCESS ? bytes : UINT64_MAX / 2; /* neither little nor all */
 }
 
 /* What is freed stays the pool's: in stream order at once, for the device at the next synchronization. */
-void pools_keep_memory(void)
-{
+void pools_keep_memory(void) {
     CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
                             .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
     size_t free_before, free_after, total, size = 64 << 20;
@@ -229,14 +220,12 @@ void pools_keep_memory(void)
     CHECK(free_after + size > free_before);
 }
 
-static size_t no_shared(int size)
-{
+static size_t no_shared(int size) {
     (void)size;
     return 0;
 }
 
-void composed_functions(void)
-{
+void composed_functions(void) {
     CUstream s;
     CUdeviceptr x = zeros(), y = zeros();
     OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
@@ -273,8 +262,7 @@ void composed_functions(void)
     OK(cuMemFree(y));
 }
 
-void attributes_and_states(void)
-{
+void attributes_and_states(void) {
     CUstream a, b;
     CUstreamAttrValue value = {.syncPolicy = CU_SYNC_POLICY_YIELD}, got;
     CUprocessState state;

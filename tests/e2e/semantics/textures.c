@@ -26,21 +26,19 @@ static const char texture_ptx[] =
     "    add.s32 %r5, %r4, -4;\n    suld.b.2d.b32.zero {%r6}, [%rd1, {%r5, %r2}];\n    bar.sync 0;\n"
     "    add.s32 %r7, %r3, %r6;\n    sust.b.2d.b32.trap [%rd1, {%r4, %r2}], {%r7};\n    ret;\n}\n";
 
-static CUmodule texture_module(void)
-{
+static CUmodule texture_module(void) {
     static CUmodule loaded;
     if (!loaded && cuModuleLoadData(&loaded, texture_ptx) != CUDA_SUCCESS) loaded = NULL;
     return loaded;
 }
 
-static bool near(float a, float b)
-{
+static bool near(float a, float b) {
     return a - b < 1e-5f && b - a < 1e-5f;
 }
 
 /* A texture of 4 x 2 floats, value 10 y + x, sampled at some points. */
-static bool sampled(CUarray array, const CUDA_TEXTURE_DESC *how, const float (*xy)[2], const float *expected, unsigned n)
-{
+static bool sampled(CUarray array, const CUDA_TEXTURE_DESC *how, const float (*xy)[2], const float *expected,
+                    unsigned n) {
     CUDA_RESOURCE_DESC from = {.resType = CU_RESOURCE_TYPE_ARRAY, .res.array.hArray = array};
     CUtexObject texture;
     CUfunction f;
@@ -61,8 +59,7 @@ static bool sampled(CUarray array, const CUDA_TEXTURE_DESC *how, const float (*x
     return true;
 }
 
-void textures(void)
-{
+void textures(void) {
     CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 4, .Height = 2, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1}, told;
     CUarray array;
     float texels[2][4], back[2][4] = {{0}};
@@ -73,11 +70,22 @@ void textures(void)
     OK(cuArray3DCreate(&array, &d));
     OK(cuArray3DGetDescriptor(&told, array));
     CHECK(!memcmp(&told, &d, sizeof d));
-    CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = texels, .srcPitch = 16,
-                        .dstMemoryType = CU_MEMORYTYPE_ARRAY, .dstArray = array, .WidthInBytes = 16, .Height = 2};
+    CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = texels,
+                        .srcPitch = 16,
+                        .dstMemoryType = CU_MEMORYTYPE_ARRAY,
+                        .dstArray = array,
+                        .WidthInBytes = 16,
+                        .Height = 2};
     OK(cuMemcpy2D(&in));
-    CUDA_MEMCPY2D out = {.srcMemoryType = CU_MEMORYTYPE_ARRAY, .srcArray = array, .srcXInBytes = 4, .srcY = 1,
-                         .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = back, .dstPitch = 16, .WidthInBytes = 8,
+    CUDA_MEMCPY2D out = {.srcMemoryType = CU_MEMORYTYPE_ARRAY,
+                         .srcArray = array,
+                         .srcXInBytes = 4,
+                         .srcY = 1,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = back,
+                         .dstPitch = 16,
+                         .WidthInBytes = 8,
                          .Height = 1};
     OK(cuMemcpy2D(&out));
     CHECK(back[0][0] == 11 && back[0][1] == 12);
@@ -118,8 +126,7 @@ void textures(void)
     IS(cuArray3DCreate(&array, &d), CUDA_ERROR_INVALID_VALUE);
 }
 
-void texture_of_memory(void)
-{
+void texture_of_memory(void) {
     CUdeviceptr x, y;
     CUtexObject texture;
     CUfunction f;
@@ -148,9 +155,11 @@ void texture_of_memory(void)
     OK(cuMemFree(y));
 }
 
-void surfaces(void)
-{
-    CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 8, .Height = 4, .Format = CU_AD_FORMAT_UNSIGNED_INT32, .NumChannels = 1,
+void surfaces(void) {
+    CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 8,
+                                 .Height = 4,
+                                 .Format = CU_AD_FORMAT_UNSIGNED_INT32,
+                                 .NumChannels = 1,
                                  .Flags = CUDA_ARRAY3D_SURFACE_LDST};
     CUarray array, plain;
     CUsurfObject surface;

@@ -11,11 +11,14 @@ CUresult cuMemRelease(CUmemGenericAllocationHandle handle);
 CUresult cuTexRefGetAddress_v2(CUdeviceptr *pdptr, CUtexref hTexRef);
 CUresult cuMemGetInfo_v2(size_t *free, size_t *total);
 CUresult cuModuleGetTexRef(CUtexref *pTexRef, CUmodule hmod, const char *name);
-CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop, unsigned long long flags);
-CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *paramArray, unsigned int flags);
+CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop,
+                     unsigned long long flags);
+CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *paramArray,
+                               unsigned int flags);
 CUresult cuTexRefGetBorderColor(float *pBorderColor, CUtexref hTexRef);
 CUresult cuIpcOpenEventHandle(CUevent *phEvent, CUipcEventHandle handle);
-CUresult cuTensorMapEncode(CUtensorMap *tensorMap, unsigned int rank, void *globalAddress, const unsigned long long *strides);
+CUresult cuTensorMapEncode(CUtensorMap *tensorMap, unsigned int rank, void *globalAddress,
+                           const unsigned long long *strides);
 CUresult cuCapabilities(unsigned int *capabilities, const int *operations, unsigned int count);
 CUresult cuLaunchKernel(CUfunction f, CUstream hStream);
 CUresult cuMemFree_v2(CUdeviceptr dptr);

@@ -9,8 +9,7 @@
 
 #include "hawser.h"
 
-Test(beside, is_relative_to_this_program)
-{
+Test(beside, is_relative_to_this_program) {
     char path[PATH_MAX], self[PATH_MAX] = "";
     cr_assert(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     cr_assert(hawser_beside("file", path));
@@ -20,8 +19,7 @@ Test(beside, is_relative_to_this_program)
 }
 
 /* No hawserd lies beside this test: the start fails, says so, and leaves no folder behind. */
-Test(private_server, a_start_that_fails_is_told)
-{
+Test(private_server, a_start_that_fails_is_told) {
     struct private_options o = {0};
     struct private_server s;
     char folder[] = "/tmp/hawser-cli-XXXXXX";
@@ -32,8 +30,7 @@ Test(private_server, a_start_that_fails_is_told)
     cr_expect_eq(rmdir(folder), 0, "something was left in it");
 }
 
-Test(private_server, lies_in_the_first_folder_that_will_do)
-{
+Test(private_server, lies_in_the_first_folder_that_will_do) {
     char folder[] = "/tmp/hawser-cli-XXXXXX", too_long[200] = "/tmp";
     cr_assert(mkdtemp(folder));
     while (strlen(too_long) < 120)
@@ -51,15 +48,13 @@ Test(private_server, lies_in_the_first_folder_that_will_do)
     rmdir(folder);
 }
 
-Test(preloadable, a_path_without_separators_is_itself)
-{
+Test(preloadable, a_path_without_separators_is_itself) {
     char out[PATH_MAX];
     cr_assert_eq(hawser_preloadable("/opt/hawser/lib/x.so", out), 0);
     cr_expect_str_eq(out, "/opt/hawser/lib/x.so");
 }
 
-Test(preloadable, another_is_reached_by_a_link_of_ones_own)
-{
+Test(preloadable, another_is_reached_by_a_link_of_ones_own) {
     static const char *const paths[] = {"/tmp/a b/x.so", "/tmp/a:b/x.so", "/tmp/a;b/x.so"};
     char base[] = "/tmp/hawser-cli-XXXXXX", own[64], out[PATH_MAX], again[PATH_MAX], target[PATH_MAX];
     cr_assert(mkdtemp(base));

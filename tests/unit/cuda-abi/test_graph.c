@@ -13,9 +13,8 @@ static unsigned char ran[MOST + 1]; /* values in the order in which they were se
 static unsigned n_ran;
 static CUstream ran_in;
 
-CUresult hawser_direct_cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned char value, size_t width, size_t height,
-                                         CUstream stream)
-{
+CUresult hawser_direct_cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned char value, size_t width,
+                                         size_t height, CUstream stream) {
     (void)dst, (void)pitch, (void)width, (void)height;
     cr_assert_lt(n_ran, MOST + 1);
     ran[n_ran++] = value;
@@ -23,69 +22,59 @@ CUresult hawser_direct_cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned
     return value == 0xff ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-CUresult cuStreamGetFlags(CUstream stream, unsigned *flags)
-{
+CUresult cuStreamGetFlags(CUstream stream, unsigned *flags) {
     (void)stream;
     *flags = 0;
     return CUDA_SUCCESS;
 }
 
-static void start(void)
-{
+static void start(void) {
     current = (CUcontext)&graph; /* any will do */
     cr_assert_eq(cuGraphCreate(&graph, 0), CUDA_SUCCESS);
 }
 
 TestSuite(graph, .init = start);
 
-static CUDA_MEMSET_NODE_PARAMS sets(unsigned value)
-{
+static CUDA_MEMSET_NODE_PARAMS sets(unsigned value) {
     return (CUDA_MEMSET_NODE_PARAMS){.dst = 0x1000, .value = value, .elementSize = 1, .width = 1, .height = 1};
 }
 
-static CUgraphNode add(unsigned value, const CUgraphNode *after, size_t n)
-{
+static CUgraphNode add(unsigned value, const CUgraphNode *after, size_t n) {
     CUDA_MEMSET_NODE_PARAMS p = sets(value);
     CUgraphNode made = NULL;
     cr_assert_eq(cuGraphAddMemsetNode(&made, graph, after, n, &p, current), CUDA_SUCCESS);
     return made;
 }
 
-static void chain(unsigned n)
-{
+static void chain(unsigned n) {
     for (unsigned i = 0; i < n; i++)
         node[i] = add(i, &node[i ? i - 1 : 0], i != 0);
 }
 
-static CUgraphExec instantiate(void)
-{
+static CUgraphExec instantiate(void) {
     CUgraphExec e = NULL;
     cr_assert_eq(cuGraphInstantiateWithFlags(&e, graph, 0), CUDA_SUCCESS);
     return e;
 }
 
-static CUresult launch(CUgraphExec e)
-{
+static CUresult launch(CUgraphExec e) {
     n_ran = 0;
     return cuGraphLaunch(e, (CUstream)0x55);
 }
 
-static size_t nodes_of(CUgraph g)
-{
+static size_t nodes_of(CUgraph g) {
     size_t n = 0;
     cr_assert_eq(cuGraphGetNodes(g, NULL, &n), CUDA_SUCCESS);
     return n;
 }
 
-static size_t edges_of(CUgraph g)
-{
+static size_t edges_of(CUgraph g) {
     size_t n = 0;
     cr_assert_eq(cuGraphGetEdges(g, NULL, NULL, &n), CUDA_SUCCESS);
     return n;
 }
 
-Test(graph, a_launch_runs_every_node_once_in_its_stream)
-{
+Test(graph, a_launch_runs_every_node_once_in_its_stream) {
     chain(5);
     cr_assert_eq(launch(instantiate()), CUDA_SUCCESS);
     cr_assert_eq(n_ran, 5);
@@ -95,8 +84,7 @@ Test(graph, a_launch_runs_every_node_once_in_its_stream)
 }
 
 /* Graphs by chance: an edge goes from any node to any that is later in a shuffled order. */
-Test(graph, each_node_runs_after_those_that_it_depends_on)
-{
+Test(graph, each_node_runs_after_those_that_it_depends_on) {
     bool edge[MOST][MOST];
     unsigned order[MOST], at[MOST];
     srand(1);
@@ -128,16 +116,14 @@ Test(graph, each_node_runs_after_those_that_it_depends_on)
     }
 }
 
-Test(graph, an_edge_that_would_close_a_cycle_is_refused)
-{
+Test(graph, an_edge_that_would_close_a_cycle_is_refused) {
     chain(3);
     cr_expect_eq(cuGraphAddDependencies(graph, &node[2], &node[0], 1), CUDA_ERROR_INVALID_VALUE);
     cr_expect_eq(cuGraphAddDependencies(graph, &node[1], &node[1], 1), CUDA_ERROR_INVALID_VALUE);
     cr_expect_eq(edges_of(graph), 2);
 }
 
-Test(graph, the_first_error_ends_the_launch)
-{
+Test(graph, the_first_error_ends_the_launch) {
     chain(2);
     node[2] = add(0xff, &node[1], 1);
     add(7, &node[2], 1);
@@ -145,8 +131,7 @@ Test(graph, the_first_error_ends_the_launch)
     cr_expect_eq(n_ran, 3);
 }
 
-Test(graph, an_executable_graph_is_a_copy)
-{
+Test(graph, an_executable_graph_is_a_copy) {
     chain(3);
     CUgraphExec e = instantiate();
     CUDA_MEMSET_NODE_PARAMS p = sets(40);
@@ -165,8 +150,7 @@ Test(graph, an_executable_graph_is_a_copy)
     cr_expect_eq(n_ran, 3);
 }
 
-Test(graph, a_disabled_node_is_passed_over_and_those_behind_it_run)
-{
+Test(graph, a_disabled_node_is_passed_over_and_those_behind_it_run) {
     unsigned enabled = 7;
     chain(3);
     CUgraphExec e = instantiate();
@@ -180,8 +164,7 @@ Test(graph, a_disabled_node_is_passed_over_and_those_behind_it_run)
     cr_expect_eq(n_ran, 3);
 }
 
-Test(graph, a_clones_nodes_are_found_by_those_they_were_made_from)
-{
+Test(graph, a_clones_nodes_are_found_by_those_they_were_made_from) {
     CUgraph clone;
     CUgraphNode found;
     CUDA_MEMSET_NODE_PARAMS p;
@@ -197,8 +180,7 @@ Test(graph, a_clones_nodes_are_found_by_those_they_were_made_from)
     cr_expect_eq(nodes_of(clone), 3);
 }
 
-Test(graph, with_a_node_its_edges_go)
-{
+Test(graph, with_a_node_its_edges_go) {
     chain(3);
     cr_expect_eq(edges_of(graph), 2);
     cr_assert_eq(cuGraphDestroyNode(node[1]), CUDA_SUCCESS);
@@ -207,8 +189,7 @@ Test(graph, with_a_node_its_edges_go)
     cr_expect_eq(n_ran, 2);
 }
 
-Test(graph, an_edge_is_there_once_and_goes_when_it_is_removed)
-{
+Test(graph, an_edge_is_there_once_and_goes_when_it_is_removed) {
     chain(2);
     cr_expect_eq(cuGraphAddDependencies(graph, &node[0], &node[1], 1), CUDA_ERROR_INVALID_VALUE);
     cr_expect_eq(edges_of(graph), 1);
@@ -216,8 +197,7 @@ Test(graph, an_edge_is_there_once_and_goes_when_it_is_removed)
     cr_expect_eq(edges_of(graph), 0);
 }
 
-Test(graph, a_child_graph_runs_where_its_node_stands)
-{
+Test(graph, a_child_graph_runs_where_its_node_stands) {
     CUgraph outer;
     CUgraphNode child, first, last;
     CUDA_MEMSET_NODE_PARAMS p;
@@ -236,8 +216,7 @@ Test(graph, a_child_graph_runs_where_its_node_stands)
     cr_expect(ran[0] == 10 && ran[1] == 0 && ran[2] == 1 && ran[3] == 11);
 }
 
-Test(graph, an_update_takes_parameters_from_a_graph_of_the_same_form_only)
-{
+Test(graph, an_update_takes_parameters_from_a_graph_of_the_same_form_only) {
     CUgraphExecUpdateResultInfo info = {0};
     chain(3);
     CUgraphExec e = instantiate();
@@ -253,8 +232,7 @@ Test(graph, an_update_takes_parameters_from_a_graph_of_the_same_form_only)
     cr_expect_eq(n_ran, 3);
 }
 
-Test(graph, handles_that_are_gone_or_foreign_are_refused)
-{
+Test(graph, handles_that_are_gone_or_foreign_are_refused) {
     size_t n;
     CUDA_MEMSET_NODE_PARAMS p;
     chain(2);

@@ -19,35 +19,30 @@ struct wrapper {
     const void *const *more;
 };
 
-Test(image, null_is_an_invalid_value_and_other_bytes_are_no_image)
-{
+Test(image, null_is_an_invalid_value_and_other_bytes_are_no_image) {
     cr_expect(hawser_image_measure(NULL, &image) == CUDA_ERROR_INVALID_VALUE);
     cr_expect(hawser_image_measure("", &image) == CUDA_ERROR_INVALID_IMAGE);
     cr_expect(hawser_image_measure("junk", &image) == CUDA_ERROR_INVALID_IMAGE);
     cr_expect(image.kind == HAWSER_IMAGE_INVALID);
 }
 
-Test(image, ptx_may_begin_with_blank_lines)
-{
+Test(image, ptx_may_begin_with_blank_lines) {
     cr_assert(hawser_image_measure("\n\n .version 9.0\n", &image) == CUDA_SUCCESS);
     cr_expect(image.kind == HAWSER_IMAGE_PTX && image.part[0].size == 16);
 }
 
-Test(image, a_bare_fat_binary_is_its_header_and_its_entries)
-{
+Test(image, a_bare_fat_binary_is_its_header_and_its_entries) {
     cr_assert(hawser_image_measure(&large, &image) == CUDA_SUCCESS);
     cr_expect(image.kind == HAWSER_IMAGE_FATBIN && image.part[0].size == 4112);
 }
 
-Test(image, a_fat_binary_of_an_unbelievable_size_is_refused)
-{
+Test(image, a_fat_binary_of_an_unbelievable_size_is_refused) {
     struct fatbin f = large;
     f.size = UINT64_MAX;
     cr_expect(hawser_image_measure(&f, &image) == CUDA_ERROR_INVALID_IMAGE);
 }
 
-Test(image, a_version_2_wrapper_has_its_pre_link_parts)
-{
+Test(image, a_version_2_wrapper_has_its_pre_link_parts) {
     const void *more[] = {&large, &small, NULL};
     struct wrapper w = {0x466243b1, 2, &small, more};
     cr_assert(hawser_image_measure(&w, &image) == CUDA_SUCCESS);
@@ -58,8 +53,7 @@ Test(image, a_version_2_wrapper_has_its_pre_link_parts)
     cr_assert(hawser_image_measure(&w, &image) == CUDA_SUCCESS && image.n_parts == 1);
 }
 
-Test(image, an_elf_ends_where_its_last_section_with_bytes_does)
-{
+Test(image, an_elf_ends_where_its_last_section_with_bytes_does) {
     struct {
         Elf64_Ehdr e;
         Elf64_Shdr s[2];

@@ -3,7 +3,8 @@
 #include <criterion/criterion.h>
 
 /* Stated here by hand; nothing of it comes from the generator. */
-#define ROW(name, version, flags, symbol) {name, version, flags, (void *)symbol}
+#define ROW(name, version, flags, symbol)                                                                              \
+    { name, version, flags, (void *)symbol }
 static const struct {
     const char *name;
     int version;
@@ -48,15 +49,12 @@ static const struct {
     ROW("cuGraphInstantiate", 12000, 0, cuGraphInstantiateWithFlags),
 };
 
-Test(lookup, a_version_selects_the_revision_of_that_version)
-{
+Test(lookup, a_version_selects_the_revision_of_that_version) {
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
         void *found = NULL;
         CUdriverProcAddressQueryResult status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-        CUresult r = cuGetProcAddress_v2(facts[i].name, &found, facts[i].version, facts[i].flags,
-                                         &status);
-        cr_expect(r == CUDA_SUCCESS && status == CU_GET_PROC_ADDRESS_SUCCESS &&
-                      found == facts[i].symbol,
+        CUresult r = cuGetProcAddress_v2(facts[i].name, &found, facts[i].version, facts[i].flags, &status);
+        cr_expect(r == CUDA_SUCCESS && status == CU_GET_PROC_ADDRESS_SUCCESS && found == facts[i].symbol,
                   "%s at %d, flags %d", facts[i].name, facts[i].version, (int)facts[i].flags);
     }
 }
@@ -74,12 +72,12 @@ static const struct {
             {"cuNoSuchFunction", 12000, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND},
             {"", 12000, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND}};
 
-Test(lookup, the_second_revision_succeeds_and_tells_by_status_and_null)
-{
+Test(lookup, the_second_revision_succeeds_and_tells_by_status_and_null) {
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         void *found = &found;
         CUdriverProcAddressQueryResult status = (CUdriverProcAddressQueryResult)9;
-        cr_expect(cuGetProcAddress_v2(told[i].name, &found, told[i].version, 0, &status) == CUDA_SUCCESS, "%s", told[i].name);
+        cr_expect(cuGetProcAddress_v2(told[i].name, &found, told[i].version, 0, &status) == CUDA_SUCCESS, "%s",
+                  told[i].name);
         cr_expect(status == told[i].status && !found == (status != CU_GET_PROC_ADDRESS_SUCCESS), "%s", told[i].name);
         found = &found;
         cr_expect(cuGetProcAddress_v2(told[i].name, &found, told[i].version, 0, NULL) == CUDA_SUCCESS);
@@ -87,8 +85,7 @@ Test(lookup, the_second_revision_succeeds_and_tells_by_status_and_null)
     }
 }
 
-Test(lookup, the_first_revision_fails_and_leaves_the_pointer_alone)
-{
+Test(lookup, the_first_revision_fails_and_leaves_the_pointer_alone) {
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         bool there = told[i].status == CU_GET_PROC_ADDRESS_SUCCESS;
         void *found = &found;
@@ -98,8 +95,7 @@ Test(lookup, the_first_revision_fails_and_leaves_the_pointer_alone)
     }
 }
 
-Test(errors, names_and_strings_are_given_for_known_codes_only)
-{
+Test(errors, names_and_strings_are_given_for_known_codes_only) {
     const char *s = NULL;
     cr_assert(cuGetErrorName(CUDA_ERROR_OUT_OF_MEMORY, &s) == CUDA_SUCCESS);
     cr_expect_str_eq(s, "CUDA_ERROR_OUT_OF_MEMORY");
@@ -109,24 +105,21 @@ Test(errors, names_and_strings_are_given_for_known_codes_only)
     cr_expect(cuGetErrorName(CUDA_SUCCESS, NULL) == CUDA_ERROR_INVALID_VALUE);
 }
 
-Test(variants, a_null_stream_becomes_the_threads_own)
-{
+Test(variants, a_null_stream_becomes_the_threads_own) {
     cuMemsetD8Async_ptsz(0, 0, 0, NULL);
     cr_expect(seen_stream == CU_STREAM_PER_THREAD);
     cuMemsetD8Async_ptsz(0, 0, 0, CU_STREAM_LEGACY);
     cr_expect(seen_stream == CU_STREAM_LEGACY);
 }
 
-Test(variants, a_call_without_a_stream_has_the_threads_own_while_it_lasts)
-{
+Test(variants, a_call_without_a_stream_has_the_threads_own_while_it_lasts) {
     cuMemcpy_ptds(0, 0, 0);
     cr_expect(seen_default_stream == CU_STREAM_PER_THREAD);
     cuMemcpy(0, 0, 0);
     cr_expect(seen_default_stream == CU_STREAM_LEGACY);
 }
 
-Test(stubs, what_nobody_defines_is_not_supported_and_logged_once)
-{
+Test(stubs, what_nobody_defines_is_not_supported_and_logged_once) {
     cr_expect(cuCtxResetPersistingL2Cache() == CUDA_ERROR_NOT_SUPPORTED);
     cr_expect(cuCtxResetPersistingL2Cache() == CUDA_ERROR_NOT_SUPPORTED);
     cr_expect(logged == 1);

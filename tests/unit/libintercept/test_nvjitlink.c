@@ -9,8 +9,7 @@
 static char created_with[256];
 static int asked; /* for functions of release 12.4 */
 
-static int fake_create(void **handle, uint32_t n, const char **options)
-{
+static int fake_create(void **handle, uint32_t n, const char **options) {
     created_with[0] = 0;
     for (uint32_t i = 0; i < n; i++) {
         strcat(created_with, options[i]);
@@ -21,19 +20,16 @@ static int fake_create(void **handle, uint32_t n, const char **options)
     return 0;
 }
 
-static int fake_destroy(void **handle)
-{
+static int fake_destroy(void **handle) {
     *handle = NULL;
     return 0;
 }
 
-static int fake_other(void)
-{
+static int fake_other(void) {
     return 6;
 }
 
-static void *fake_dlsym(void *handle, const char *name)
-{
+static void *fake_dlsym(void *handle, const char *name) {
     (void)handle;
     asked += strstr(name, "_12_4") != NULL;
     if (strstr(name, "nvJitLinkCreate")) return (void *)fake_create;
@@ -47,8 +43,7 @@ int nvJitLinkDestroy(void **handle);
 int nvJitLinkAddData(void *handle, int type, const void *data, size_t size, const char *name);
 int __nvJitLinkAddData_12_4(void *handle, int type, const void *data, size_t size, const char *name);
 
-Test(nvjitlink, architectures_become_ones_that_it_knows_and_lto_gives_ptx)
-{
+Test(nvjitlink, architectures_become_ones_that_it_knows_and_lto_gives_ptx) {
     static const struct {
         const char *options[3], *expected;
         uint32_t n;
@@ -67,8 +62,7 @@ Test(nvjitlink, architectures_become_ones_that_it_knows_and_lto_gives_ptx)
     }
 }
 
-Test(nvjitlink, a_release_s_functions_are_its_own)
-{
+Test(nvjitlink, a_release_s_functions_are_its_own) {
     const char *options[] = {"-arch=sm_90"};
     void *h;
     hawser_real_dlsym = fake_dlsym;
@@ -77,15 +71,14 @@ Test(nvjitlink, a_release_s_functions_are_its_own)
     cr_assert_eq(nvJitLinkDestroy(&h), 0);
 }
 
-Test(nvjitlink, its_names_are_answered_by_dlsym)
-{
+Test(nvjitlink, its_names_are_answered_by_dlsym) {
     void *some = &created_with;
     hawser_real_dlsym = fake_dlsym;
     cr_expect_eq(hawser_find_symbol(some, "nvJitLinkCreate"), (void *)nvJitLinkCreate);
     cr_expect_eq(hawser_find_symbol(some, "__nvJitLinkCreate_12_4"), (void *)__nvJitLinkCreate_12_4);
     cr_expect_eq(hawser_find_symbol(some, "__nvJitLinkAddData_13_0"), (void *)nvJitLinkAddData);
     const char *others[] = {"nvJitLinkVersion", "__nvJitLinkCreate_99_0", "__nvJitLinkAddData_99_0", "__nvJitLinkAPI",
-                            "nvJitLink", "nvJitLinkGetLinkedLTOIR"};
+                            "nvJitLink",        "nvJitLinkGetLinkedLTOIR"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         cr_expect_null(hawser_find_symbol(some, others[i]), "%s", others[i]);
 }

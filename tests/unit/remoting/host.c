@@ -19,8 +19,7 @@ static _Atomic(size_t) short_size;
 static _Atomic(unsigned) short_after;
 
 /* By the linker's --wrap. */
-void *__wrap_malloc(size_t size)
-{
+void *__wrap_malloc(size_t size) {
     if (size && size == short_size && short_after-- == 0) {
         short_size = 0;
         return NULL;
@@ -28,38 +27,33 @@ void *__wrap_malloc(size_t size)
     return __real_malloc(size);
 }
 
-void host_memory_short(size_t size, unsigned others)
-{
+void host_memory_short(size_t size, unsigned others) {
     short_after = others;
     short_size = size;
 }
 
 /* ---- messages ---- */
 
-static struct hawser_frame pack(const Hawser__ToGuest *m, uint8_t *buf, size_t room)
-{
+static struct hawser_frame pack(const Hawser__ToGuest *m, uint8_t *buf, size_t room) {
     size_t size = hawser__to_guest__get_packed_size(m);
     cr_assert_leq(size, room);
     hawser__to_guest__pack(m, buf);
     return (struct hawser_frame){.data = buf, .size = size};
 }
 
-int host_send(struct hawser_listener *l, const struct hawser_peer *to, const Hawser__ToGuest *m)
-{
+int host_send(struct hawser_listener *l, const struct hawser_peer *to, const Hawser__ToGuest *m) {
     uint8_t buf[4096];
     struct hawser_frame f = pack(m, buf, sizeof buf);
     return l->ops->send(l, to, &f, 1);
 }
 
-static Hawser__ToHost *unpack(struct hawser_message *m)
-{
+static Hawser__ToHost *unpack(struct hawser_message *m) {
     Hawser__ToHost *h = hawser__to_host__unpack(NULL, m->frame[0].size, m->frame[0].data);
     hawser_message_clear(m);
     return h;
 }
 
-Hawser__ToHost *host_receive(struct hawser_listener *l, struct hawser_peer *from)
-{
+Hawser__ToHost *host_receive(struct hawser_listener *l, struct hawser_peer *from) {
     struct hawser_message m;
     int status;
     while ((status = l->ops->recv(l, from, &m)) == HAWSER_LANE_TIMEOUT) {
@@ -69,8 +63,7 @@ Hawser__ToHost *host_receive(struct hawser_listener *l, struct hawser_peer *from
     return status == HAWSER_LANE_OK ? unpack(&m) : NULL;
 }
 
-struct hawser_listener *host_listen(const char *endpoint, char *bound, size_t size)
-{
+struct hawser_listener *host_listen(const char *endpoint, char *bound, size_t size) {
     char err[200];
     const struct hawser_listen_options options = {0};
     struct hawser_listener *l = hawser_lane_listen(endpoint, &options, bound, size, err, sizeof err);
@@ -85,8 +78,7 @@ struct opening {
     struct hawser_listener *broker, *worker;
 };
 
-static void *let_in(void *arg)
-{
+static void *let_in(void *arg) {
     struct opening *o = arg;
     struct hawser_peer guest;
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
@@ -108,8 +100,7 @@ static void *let_in(void *arg)
     return NULL;
 }
 
-void host_open(struct host *h)
-{
+void host_open(struct host *h) {
     char endpoint[64], bound[HAWSER_PEER_MAX + 64], err[300] = "";
     Hawser__Opened *told;
     pthread_t t;
@@ -129,14 +120,12 @@ void host_open(struct host *h)
 
 /* ---- a session ---- */
 
-Hawser__ToHost *host_hear(struct host *h)
-{
+Hawser__ToHost *host_hear(struct host *h) {
     struct hawser_message m;
     return hawser_lane_recv(h->lane, &m, PATIENCE_MS) == HAWSER_LANE_OK ? unpack(&m) : NULL;
 }
 
-void host_say(struct host *h, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n)
-{
+void host_say(struct host *h, const Hawser__ToGuest *m, struct hawser_frame *frames, unsigned n) {
     static uint8_t buf[32 << 10];
     struct hawser_frame all[HAWSER_MAX_FRAMES] = {pack(m, buf, sizeof buf)};
     for (unsigned i = 0; i < n; i++)
@@ -144,8 +133,7 @@ void host_say(struct host *h, const Hawser__ToGuest *m, struct hawser_frame *fra
     cr_assert_eq(hawser_lane_send(h->lane, all, 1 + n), HAWSER_LANE_OK);
 }
 
-void host_answer(struct host *h, uint64_t seq, int32_t result, size_t size)
-{
+void host_answer(struct host *h, uint64_t seq, int32_t result, size_t size) {
     static uint8_t bytes[16 << 10], out[sizeof bytes + 32];
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Reply reply = HAWSER__REPLY__INIT, body = HAWSER__REPLY__INIT, *list[] = {&reply};
@@ -160,8 +148,7 @@ void host_answer(struct host *h, uint64_t seq, int32_t result, size_t size)
     host_say(h, &m, NULL, 0);
 }
 
-void host_close(struct host *h)
-{
+void host_close(struct host *h) {
     hawser_lane_close(h->lane);
     h->lane = NULL;
 }

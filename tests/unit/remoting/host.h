@@ -8,9 +8,9 @@
 #include "session.h"
 
 struct host {
-    struct hawser_lane *lane;           /* the worker's */
-    struct hawser_session *session;     /* the guest's */
-    Hawser__Opened opened;              /* what the guest is told; the test fills credits in before */
+    struct hawser_lane *lane;       /* the worker's */
+    struct hawser_session *session; /* the guest's */
+    Hawser__Opened opened;          /* what the guest is told; the test fills credits in before */
     struct hawser_session_events events;
 };
 

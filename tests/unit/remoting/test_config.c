@@ -8,8 +8,7 @@
 
 static char path[64], server[HAWSER_ENDPOINT_MAX], err[512];
 
-static enum hawser_config read_config(const char *text)
-{
+static enum hawser_config read_config(const char *text) {
     snprintf(path, sizeof path, "/tmp/hawser-config-%d", getpid());
     FILE *f = fopen(path, "w");
     cr_assert(f);
@@ -19,41 +18,35 @@ static enum hawser_config read_config(const char *text)
     return hawser_config_server(server, err, sizeof err);
 }
 
-static void clear(void)
-{
+static void clear(void) {
     unsetenv("HAWSER_SERVER");
     strcpy(server, "?");
     strcpy(err, "?");
 }
 
-static void remove_config(void)
-{
+static void remove_config(void) {
     unlink(path);
 }
 
 TestSuite(config, .init = clear, .fini = remove_config);
 
-Test(config, a_line_gives_the_server)
-{
+Test(config, a_line_gives_the_server) {
     cr_assert_eq(read_config("# where the GPU is\n\n  server =  tcp://gpu:7070  # the big one\n"), HAWSER_CONFIG_NAMED);
     cr_assert_str_eq(server, "tcp://gpu:7070");
 }
 
-Test(config, the_environment_comes_before_the_file)
-{
+Test(config, the_environment_comes_before_the_file) {
     setenv("HAWSER_SERVER", "tcp://environment:2", 1);
     cr_assert_eq(read_config("server = tcp://file:1\n"), HAWSER_CONFIG_NAMED);
     cr_assert_str_eq(server, "tcp://environment:2");
 }
 
-Test(config, a_file_of_comments_names_none)
-{
+Test(config, a_file_of_comments_names_none) {
     cr_assert_eq(read_config("# server = tcp://b:2\n\n   \n#"), HAWSER_CONFIG_NONE);
     cr_assert_eq(read_config(""), HAWSER_CONFIG_NONE);
 }
 
-Test(config, what_is_wrong_is_told_with_its_line)
-{
+Test(config, what_is_wrong_is_told_with_its_line) {
     static const struct {
         const char *text, *said;
     } cases[] = {{"\nservre = tcp://a:1\n", ":2: there is no key \"servre\""},
@@ -71,8 +64,7 @@ Test(config, what_is_wrong_is_told_with_its_line)
     }
 }
 
-Test(config, a_line_that_is_too_long_is_told)
-{
+Test(config, a_line_that_is_too_long_is_told) {
     char text[3000] = "server = tcp://a:1 #";
     memset(text + strlen(text), 'x', 2000);
     cr_assert_eq(read_config(text), HAWSER_CONFIG_WRONG);
@@ -83,8 +75,7 @@ Test(config, a_line_that_is_too_long_is_told)
     cr_assert(strstr(err, ":1: "), "%s", err);
 }
 
-Test(config, a_named_file_that_is_missing_or_no_file_is_told)
-{
+Test(config, a_named_file_that_is_missing_or_no_file_is_told) {
     static const char *const names[] = {"/nonexistent/config", "/tmp"};
     for (int i = 0; i < 2; i++) {
         setenv("HAWSER_CONFIG", names[i], 1);
@@ -93,8 +84,7 @@ Test(config, a_named_file_that_is_missing_or_no_file_is_told)
     }
 }
 
-Test(config, a_server_of_the_environment_that_is_too_long_is_told)
-{
+Test(config, a_server_of_the_environment_that_is_too_long_is_told) {
     char text[400] = "";
     memset(text, 'x', sizeof text - 1);
     setenv("HAWSER_SERVER", text, 1);

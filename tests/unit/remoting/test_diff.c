@@ -7,14 +7,12 @@ enum { SIZE = 3 * 4096 + 6 }; /* the last block and its last word are not whole 
 
 static uint8_t memory[SIZE], shadow[SIZE], there[SIZE], there_shadow[SIZE];
 
-static void expect_runs(const struct hawser_diff *d, const uint64_t *runs, size_t n)
-{
+static void expect_runs(const struct hawser_diff *d, const uint64_t *runs, size_t n) {
     cr_assert_eq(d->n_runs, n);
     cr_expect(!n || !memcmp(d->runs, runs, n * sizeof *runs));
 }
 
-Test(diff, nothing_changed_is_no_run)
-{
+Test(diff, nothing_changed_is_no_run) {
     struct hawser_diff d;
     cr_assert(hawser_diff_take(memory, shadow, SIZE, 0, SIZE, &d));
     expect_runs(&d, NULL, 0);
@@ -22,13 +20,12 @@ Test(diff, nothing_changed_is_no_run)
     hawser_diff_free(&d);
 }
 
-Test(diff, words_that_changed_are_runs_that_end_with_their_block)
-{
+Test(diff, words_that_changed_are_runs_that_end_with_their_block) {
     struct hawser_diff d;
-    memory[5] = 1;     /* the word from 4 on */
-    memory[8] = 2;     /* its neighbour */
-    memory[4093] = 3;  /* the last of a block */
-    memory[4096] = 4;  /* the first of the next */
+    memory[5] = 1;    /* the word from 4 on */
+    memory[8] = 2;    /* its neighbour */
+    memory[4093] = 3; /* the last of a block */
+    memory[4096] = 4; /* the first of the next */
     memory[SIZE - 1] = 5;
     cr_assert(hawser_diff_take(memory, shadow, SIZE, 0, SIZE, &d));
     expect_runs(&d, (uint64_t[]){4, 8, 4092, 4, 4096, 4, SIZE - 2, 2}, 8);
@@ -38,8 +35,7 @@ Test(diff, words_that_changed_are_runs_that_end_with_their_block)
     hawser_diff_free(&d);
 }
 
-Test(diff, what_exceeds_the_limit_is_found_when_one_goes_on)
-{
+Test(diff, what_exceeds_the_limit_is_found_when_one_goes_on) {
     struct hawser_diff d;
     memset(memory, 7, SIZE);
     size_t at = 0, found = 0, rounds = 0;
@@ -56,8 +52,7 @@ Test(diff, what_exceeds_the_limit_is_found_when_one_goes_on)
     cr_expect(!memcmp(memory, there, SIZE) && !memcmp(memory, there_shadow, SIZE));
 }
 
-Test(diff, both_sides_keep_their_own_words_of_one_page)
-{
+Test(diff, both_sides_keep_their_own_words_of_one_page) {
     struct hawser_diff mine, theirs;
     memory[0] = 1;
     there[4] = 2;
@@ -71,15 +66,17 @@ Test(diff, both_sides_keep_their_own_words_of_one_page)
     hawser_diff_free(&theirs);
 }
 
-Test(diff, runs_that_do_not_fit_change_nothing)
-{
+Test(diff, runs_that_do_not_fit_change_nothing) {
     static const uint8_t data[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-    static const struct { uint64_t runs[4]; size_t n; } wrong[] = {
-        {{0, 8, 8}, 3},                      /* half a pair */
-        {{0, 8, SIZE + 1, 0}, 4},            /* begins beyond the memory */
-        {{0, 8, SIZE - 4, 8}, 4},            /* ends beyond it */
-        {{0, 8, 100, 9}, 4},                 /* more than there is data */
-        {{0, 8, 8, UINT64_MAX}, 4},          /* would wrap around */
+    static const struct {
+        uint64_t runs[4];
+        size_t n;
+    } wrong[] = {
+        {{0, 8, 8}, 3},             /* half a pair */
+        {{0, 8, SIZE + 1, 0}, 4},   /* begins beyond the memory */
+        {{0, 8, SIZE - 4, 8}, 4},   /* ends beyond it */
+        {{0, 8, 100, 9}, 4},        /* more than there is data */
+        {{0, 8, 8, UINT64_MAX}, 4}, /* would wrap around */
         {{UINT64_MAX - 3, 8}, 2},
     };
     static const uint8_t untouched[SIZE];

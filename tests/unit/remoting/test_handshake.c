@@ -25,14 +25,15 @@ struct played {
     char endpoint[300], err[400];
 };
 
-static void *play(void *arg)
-{
+static void *play(void *arg) {
     struct played *p = arg;
     struct hawser_peer guest;
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     p->hello = host_receive(p->broker, &guest);
-    if (p->refused) m.refused = p->refused;
-    else m.welcome = &p->welcome;
+    if (p->refused)
+        m.refused = p->refused;
+    else
+        m.welcome = &p->welcome;
     if (!p->hello || host_send(p->broker, &guest, &m) != HAWSER_LANE_OK || !p->worker) return NULL;
     p->open = host_receive(p->worker, &guest);
     m = (Hawser__ToGuest)HAWSER__TO_GUEST__INIT;
@@ -42,8 +43,7 @@ static void *play(void *arg)
     return NULL;
 }
 
-static void listen_as(struct played *p, const char *broker, const char *worker)
-{
+static void listen_as(struct played *p, const char *broker, const char *worker) {
     static char named[300];
     hawser_lane_add_scheme(&lane_pair);
     p->broker = host_listen(broker, p->endpoint, sizeof p->endpoint);
@@ -56,8 +56,7 @@ static void listen_as(struct played *p, const char *broker, const char *worker)
 }
 
 /* The guest's lane, or NULL with p->err. */
-static struct hawser_lane *shake_hands(struct played *p, Hawser__Opened **opened)
-{
+static struct hawser_lane *shake_hands(struct played *p, Hawser__Opened **opened) {
     pthread_t t;
     cr_assert_eq(pthread_create(&t, NULL, play, p), 0);
     struct hawser_lane *lane = hawser_handshake(p->endpoint, opened, p->err, sizeof p->err);
@@ -65,15 +64,13 @@ static struct hawser_lane *shake_hands(struct played *p, Hawser__Opened **opened
     return lane;
 }
 
-static struct played in_tcp(void)
-{
+static struct played in_tcp(void) {
     struct played p = {0};
     listen_as(&p, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*");
     return p;
 }
 
-Test(handshake, the_guest_says_who_it_is_and_shows_the_token, .timeout = 60)
-{
+Test(handshake, the_guest_says_who_it_is_and_shows_the_token, .timeout = 60) {
     struct played p = in_tcp();
     Hawser__Opened told = HAWSER__OPENED__INIT, *opened;
     told.driver_version = 13000;
@@ -92,8 +89,7 @@ Test(handshake, the_guest_says_who_it_is_and_shows_the_token, .timeout = 60)
 }
 
 /* A broker of one name has workers that other names may not reach, so only the port counts. */
-Test(handshake, a_worker_is_reached_by_the_brokers_host_and_its_own_port, .timeout = 60)
-{
+Test(handshake, a_worker_is_reached_by_the_brokers_host_and_its_own_port, .timeout = 60) {
     struct played p = in_tcp();
     char named[300];
     Hawser__Opened told = HAWSER__OPENED__INIT, *opened;
@@ -106,16 +102,14 @@ Test(handshake, a_worker_is_reached_by_the_brokers_host_and_its_own_port, .timeo
     hawser_lane_close(lane);
 }
 
-static void fails_with(struct played *p, const char *why)
-{
+static void fails_with(struct played *p, const char *why) {
     Hawser__Opened *opened;
     cr_assert_null(shake_hands(p, &opened));
     cr_expect(strstr(p->err, why), "%s", p->err);
     cr_expect(strstr(p->err, p->endpoint), "%s", p->err);
 }
 
-Test(handshake, the_brokers_refusal_is_told, .timeout = 60)
-{
+Test(handshake, the_brokers_refusal_is_told, .timeout = 60) {
     Hawser__Refused no = HAWSER__REFUSED__INIT;
     no.reason = "too many guests";
     struct played p = {.refused = &no};
@@ -123,24 +117,21 @@ Test(handshake, the_brokers_refusal_is_told, .timeout = 60)
     fails_with(&p, "refused: too many guests");
 }
 
-Test(handshake, another_protocol_is_told_with_both_releases, .timeout = 60)
-{
+Test(handshake, another_protocol_is_told_with_both_releases, .timeout = 60) {
     struct played p = {0};
     listen_as(&p, "tcp://127.0.0.1:*", NULL);
     p.welcome.protocol_major = HAWSER_PROTOCOL_MAJOR + 1;
     fails_with(&p, "speaks protocol 2 (release 7.7), this is protocol 1 (release " HAWSER_VERSION ")");
 }
 
-Test(handshake, a_worker_without_a_port_is_told, .timeout = 60)
-{
+Test(handshake, a_worker_without_a_port_is_told, .timeout = 60) {
     struct played p = {0};
     listen_as(&p, "tcp://127.0.0.1:*", NULL);
     p.welcome.endpoint = "nowhere";
     fails_with(&p, "named the worker \"nowhere\"");
 }
 
-Test(handshake, a_worker_that_nobody_is_is_told, .timeout = 60)
-{
+Test(handshake, a_worker_that_nobody_is_is_told, .timeout = 60) {
     char endpoint[64];
     struct played p = {0};
     snprintf(endpoint, sizeof endpoint, "ipc:///tmp/hawser-handshake-%d", getpid());
@@ -153,8 +144,7 @@ Test(handshake, a_worker_that_nobody_is_is_told, .timeout = 60)
     unlink(endpoint + strlen("ipc://"));
 }
 
-Test(handshake, the_workers_refusal_is_told, .timeout = 60)
-{
+Test(handshake, the_workers_refusal_is_told, .timeout = 60) {
     Hawser__Refused no = HAWSER__REFUSED__INIT;
     struct played p = in_tcp();
     no.reason = "has another guest";
@@ -162,8 +152,7 @@ Test(handshake, the_workers_refusal_is_told, .timeout = 60)
     fails_with(&p, "has another guest");
 }
 
-Test(handshake, a_worker_that_goes_is_told, .timeout = 60)
-{
+Test(handshake, a_worker_that_goes_is_told, .timeout = 60) {
     char endpoint[64];
     struct played p = {0};
     Hawser__Opened *opened;
@@ -178,8 +167,7 @@ Test(handshake, a_worker_that_goes_is_told, .timeout = 60)
 
 /* ---- probes ---- */
 
-Test(handshake, a_probe_asks_no_worker_and_tells_the_kind_of_device, .timeout = 60)
-{
+Test(handshake, a_probe_asks_no_worker_and_tells_the_kind_of_device, .timeout = 60) {
     struct played p = {0};
     bool software = false;
     char err[300];
@@ -192,8 +180,7 @@ Test(handshake, a_probe_asks_no_worker_and_tells_the_kind_of_device, .timeout = 
     cr_expect(software && p.hello->hello->probe);
 }
 
-Test(handshake, a_probe_of_what_nobody_listens_to_names_it, .timeout = 60)
-{
+Test(handshake, a_probe_of_what_nobody_listens_to_names_it, .timeout = 60) {
     char err[300];
     cr_expect_eq(hawser_probe("ipc:///nonexistent/hawser.sock", 0, 1000, NULL, err, sizeof err), -1);
     cr_expect(strstr(err, "ipc:///nonexistent/hawser.sock"), "%s", err);

@@ -17,16 +17,14 @@ struct pair {
     char endpoint[256];
 };
 
-static const char *endpoint_of(enum kind kind)
-{
+static const char *endpoint_of(enum kind kind) {
     static char ipc[64];
     hawser_lane_add_scheme(&lane_pair);
     snprintf(ipc, sizeof ipc, "ipc:///tmp/hawser-lane-%d", getpid());
     return kind == TCP ? "tcp://127.0.0.1:*" : kind == IPC ? ipc : "pair://test";
 }
 
-static void listen_and_connect(struct pair *p, enum kind kind, unsigned max_frames)
-{
+static void listen_and_connect(struct pair *p, enum kind kind, unsigned max_frames) {
     char err[200];
     struct hawser_listen_options options = {.max_frames = max_frames};
     *p = (struct pair){0};
@@ -38,8 +36,7 @@ static void listen_and_connect(struct pair *p, enum kind kind, unsigned max_fram
 }
 
 /* The next message of any peer, within some seconds; the lane's status. */
-static int hear(struct pair *p, struct hawser_message *m)
-{
+static int hear(struct pair *p, struct hawser_message *m) {
     int status;
     while ((status = p->listener->ops->recv(p->listener, &p->peer, m)) == HAWSER_LANE_TIMEOUT) {
         struct pollfd fds[HAWSER_LISTENER_FDS];
@@ -48,15 +45,13 @@ static int hear(struct pair *p, struct hawser_message *m)
     return status;
 }
 
-static void say(struct hawser_lane *lane, const char *text)
-{
+static void say(struct hawser_lane *lane, const char *text) {
     struct hawser_frame f = {.data = (char *)text, .size = strlen(text)};
     cr_assert_eq(hawser_lane_send(lane, &f, 1), HAWSER_LANE_OK);
 }
 
 /* Both sides have a lane. */
-static struct pair make_pair(enum kind kind)
-{
+static struct pair make_pair(enum kind kind) {
     struct pair p;
     struct hawser_message m;
     listen_and_connect(&p, kind, 0);
@@ -68,21 +63,25 @@ static struct pair make_pair(enum kind kind)
     return p;
 }
 
-static void close_pair(struct pair *p)
-{
+static void close_pair(struct pair *p) {
     hawser_lane_close(p->guest);
     hawser_lane_close(p->host);
 }
 
-#define OF_EVERY_LANE(name)                                                                                         \
-    static void name(enum kind kind);                                                                               \
-    Test(lane, name##_over_tcp, .timeout = 60) { name(TCP); }                                                       \
-    Test(lane, name##_over_ipc, .timeout = 60) { name(IPC); }                                                       \
-    Test(lane, name##_over_a_socketpair, .timeout = 60) { name(PAIR); }                                             \
+#define OF_EVERY_LANE(name)                                                                                            \
+    static void name(enum kind kind);                                                                                  \
+    Test(lane, name##_over_tcp, .timeout = 60) {                                                                       \
+        name(TCP);                                                                                                     \
+    }                                                                                                                  \
+    Test(lane, name##_over_ipc, .timeout = 60) {                                                                       \
+        name(IPC);                                                                                                     \
+    }                                                                                                                  \
+    Test(lane, name##_over_a_socketpair, .timeout = 60) {                                                              \
+        name(PAIR);                                                                                                    \
+    }                                                                                                                  \
     static void name(enum kind kind)
 
-OF_EVERY_LANE(frames_arrive_whole)
-{
+OF_EVERY_LANE(frames_arrive_whole) {
     struct pair p = make_pair(kind);
     struct hawser_message m;
     struct hawser_frame f[3] = {{.data = "head", .size = 4}, {.data = "", .size = 0}, {.data = "tail!", .size = 5}};
@@ -100,8 +99,7 @@ OF_EVERY_LANE(frames_arrive_whole)
     close_pair(&p);
 }
 
-OF_EVERY_LANE(a_reserved_frame_is_sent_as_it_was_filled)
-{
+OF_EVERY_LANE(a_reserved_frame_is_sent_as_it_was_filled) {
     struct pair p = make_pair(kind);
     struct hawser_message m;
     struct hawser_frame f, given_up;
@@ -117,8 +115,7 @@ OF_EVERY_LANE(a_reserved_frame_is_sent_as_it_was_filled)
     close_pair(&p);
 }
 
-OF_EVERY_LANE(what_the_guest_sent_before_it_went_is_read)
-{
+OF_EVERY_LANE(what_the_guest_sent_before_it_went_is_read) {
     struct pair p = make_pair(kind);
     struct hawser_message m;
     for (int i = 0; i < 100; i++) {
@@ -135,8 +132,7 @@ OF_EVERY_LANE(what_the_guest_sent_before_it_went_is_read)
     hawser_lane_close(p.host);
 }
 
-OF_EVERY_LANE(a_guest_learns_that_its_host_went)
-{
+OF_EVERY_LANE(a_guest_learns_that_its_host_went) {
     struct pair p = make_pair(kind);
     struct hawser_message m;
     hawser_lane_close(p.host);
@@ -144,8 +140,7 @@ OF_EVERY_LANE(a_guest_learns_that_its_host_went)
     hawser_lane_close(p.guest);
 }
 
-OF_EVERY_LANE(an_oversized_message_is_broken)
-{
+OF_EVERY_LANE(an_oversized_message_is_broken) {
     struct pair p;
     struct hawser_message m;
     struct hawser_frame f[3] = {{.data = "x", .size = 1}, {.data = "x", .size = 1}, {.data = "x", .size = 1}};
@@ -159,8 +154,7 @@ OF_EVERY_LANE(an_oversized_message_is_broken)
     p.listener->ops->close(p.listener);
 }
 
-OF_EVERY_LANE(a_peer_that_is_cut_off_learns_it)
-{
+OF_EVERY_LANE(a_peer_that_is_cut_off_learns_it) {
     struct pair p;
     struct hawser_message m;
     listen_and_connect(&p, kind, 0);
@@ -173,8 +167,7 @@ OF_EVERY_LANE(a_peer_that_is_cut_off_learns_it)
     p.listener->ops->close(p.listener);
 }
 
-OF_EVERY_LANE(a_listener_answers_who_asked)
-{
+OF_EVERY_LANE(a_listener_answers_who_asked) {
     struct pair p;
     struct hawser_message m;
     struct hawser_frame answer = {.data = "yes", .size = 3};
@@ -190,15 +183,13 @@ OF_EVERY_LANE(a_listener_answers_who_asked)
     p.listener->ops->close(p.listener);
 }
 
-static void *wake_later(void *lane)
-{
+static void *wake_later(void *lane) {
     usleep(20000);
     hawser_lane_wake(lane);
     return NULL;
 }
 
-OF_EVERY_LANE(who_waits_can_be_woken)
-{
+OF_EVERY_LANE(who_waits_can_be_woken) {
     struct pair p = make_pair(kind);
     struct hawser_message m;
     pthread_t t;
@@ -208,19 +199,19 @@ OF_EVERY_LANE(who_waits_can_be_woken)
     close_pair(&p);
 }
 
-static void *send_many(void *arg)
-{
+static void *send_many(void *arg) {
     for (int i = 0; i < 2000;) {
         struct hawser_frame f = {.data = &i, .size = sizeof i};
-        if (hawser_lane_send(arg, &f, 1) == HAWSER_LANE_OK) i++;
-        else usleep(100); /* full */
+        if (hawser_lane_send(arg, &f, 1) == HAWSER_LANE_OK)
+            i++;
+        else
+            usleep(100); /* full */
     }
     return NULL;
 }
 
 /* An edge-triggered descriptor must lose nothing while other threads send on the same socket. */
-OF_EVERY_LANE(nothing_is_lost_when_both_sides_send_at_once)
-{
+OF_EVERY_LANE(nothing_is_lost_when_both_sides_send_at_once) {
     struct pair p = make_pair(kind);
     struct hawser_message m;
     pthread_t a, b;
@@ -238,13 +229,13 @@ OF_EVERY_LANE(nothing_is_lost_when_both_sides_send_at_once)
     close_pair(&p);
 }
 
-Test(lane, a_full_lane_takes_nothing_until_there_is_room, .timeout = 60)
-{
+Test(lane, a_full_lane_takes_nothing_until_there_is_room, .timeout = 60) {
     struct pair p = make_pair(PAIR);
     struct hawser_message m;
     unsigned n = 0;
     struct hawser_frame f = {.data = &n, .size = sizeof n};
-    while (hawser_lane_send(p.guest, &f, 1) == HAWSER_LANE_OK) n++;
+    while (hawser_lane_send(p.guest, &f, 1) == HAWSER_LANE_OK)
+        n++;
     cr_assert_eq(hawser_lane_send(p.guest, &f, 1), HAWSER_LANE_FULL);
     for (unsigned i = 0; i < n; i++) {
         cr_assert_eq(hawser_lane_recv(p.host, &m, 5000), HAWSER_LANE_OK);
@@ -255,8 +246,7 @@ Test(lane, a_full_lane_takes_nothing_until_there_is_room, .timeout = 60)
     close_pair(&p);
 }
 
-Test(lane, an_endpoint_of_no_scheme_has_no_lane)
-{
+Test(lane, an_endpoint_of_no_scheme_has_no_lane) {
     char err[200] = "", bound[200];
     struct hawser_listen_options options = {0};
     cr_expect(!hawser_lane_connect("smoke://signals", err, sizeof err));

@@ -21,75 +21,66 @@ static pthread_mutex_t heard_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t heard_change = PTHREAD_COND_INITIALIZER;
 static char heard[200];
 
-static void hears(const char *what)
-{
+static void hears(const char *what) {
     pthread_mutex_lock(&heard_lock);
     snprintf(heard + strlen(heard), sizeof heard - strlen(heard), "%s ", what);
     pthread_cond_broadcast(&heard_change);
     pthread_mutex_unlock(&heard_lock);
 }
 
-static void on_push(void *user, const Hawser__Push *push, const void *data, size_t size)
-{
+static void on_push(void *user, const Hawser__Push *push, const void *data, size_t size) {
     char text[40];
     (void)user;
     snprintf(text, sizeof text, "push:%d:%.*s", (int)push->transfer, (int)size, (const char *)data);
     hears(text);
 }
 
-static void on_output(void *user, int fd, const void *bytes, size_t size)
-{
+static void on_output(void *user, int fd, const void *bytes, size_t size) {
     char text[40];
     (void)user;
     snprintf(text, sizeof text, "output:%d:%.*s", fd, (int)size, (const char *)bytes);
     hears(text);
 }
 
-static void on_host_call(void *user, const Hawser__HostCall *call)
-{
+static void on_host_call(void *user, const Hawser__HostCall *call) {
     (void)user, (void)call;
     hears("host_call");
 }
 
-static void on_timing(void *user, const Hawser__Timing *timing)
-{
+static void on_timing(void *user, const Hawser__Timing *timing) {
     (void)user, (void)timing;
     hears("timing");
 }
 
-static void on_notification(void *user, const Hawser__Notification *notification)
-{
+static void on_notification(void *user, const Hawser__Notification *notification) {
     (void)user, (void)notification;
     hears("notification");
 }
 
-static void on_gone(void *user)
-{
+static void on_gone(void *user) {
     (void)user;
     hears("gone");
 }
 
-static void wait_until_heard(const char *what)
-{
+static void wait_until_heard(const char *what) {
     pthread_mutex_lock(&heard_lock);
     while (!strstr(heard, what))
         pthread_cond_wait(&heard_change, &heard_lock);
     pthread_mutex_unlock(&heard_lock);
 }
 
-static void open_with(uint64_t calls, uint64_t bytes)
-{
+static void open_with(uint64_t calls, uint64_t bytes) {
     hawser__opened__init(&host.opened);
     host.opened.protocol_minor = HAWSER_PROTOCOL_MINOR;
     host.opened.version = "test";
     host.opened.credit_calls = calls;
     host.opened.credit_bytes = bytes;
-    host.events = (struct hawser_session_events){on_push, on_output, on_host_call, on_timing, on_notification, on_gone, NULL};
+    host.events =
+        (struct hawser_session_events){on_push, on_output, on_host_call, on_timing, on_notification, on_gone, NULL};
     host_open(&host);
 }
 
-static void open_wide(void)
-{
+static void open_wide(void) {
     open_with(1 << 20, 1 << 30);
 }
 
@@ -108,18 +99,16 @@ struct guest {
     uint64_t reply_seq;
 };
 
-static int post(unsigned number, size_t size, bool at_once)
-{
+static int post(unsigned number, size_t size, bool at_once) {
     static uint8_t bytes[4096];
     Hawser__Reply args = HAWSER__REPLY__INIT; /* any message will do */
     args.seq = number;
     args.out = (ProtobufCBinaryData){size, bytes};
-    return hawser_session_post(host.session, (struct hawser_caller){.thread = 1, .at_once = at_once}, FUNCTION, &args.base,
-                               NULL, 0);
+    return hawser_session_post(host.session, (struct hawser_caller){.thread = 1, .at_once = at_once}, FUNCTION,
+                               &args.base, NULL, 0);
 }
 
-static void *posts(void *arg)
-{
+static void *posts(void *arg) {
     struct guest *g = arg;
     for (unsigned i = 0; i < g->posts && g->rc == 0; i++) {
         g->rc = post(i, g->size, g->at_once);
@@ -128,14 +117,13 @@ static void *posts(void *arg)
     return NULL;
 }
 
-static void *calls(void *arg)
-{
+static void *calls(void *arg) {
     struct guest *g = arg;
     Hawser__Reply args = HAWSER__REPLY__INIT;
     ProtobufCMessage *reply = NULL;
     args.seq = g->number;
-    g->rc = hawser_session_call(host.session, (struct hawser_caller){.thread = g->number}, FUNCTION, &args.base, NULL, 0,
-                                &hawser__reply__descriptor, &g->result, &reply);
+    g->rc = hawser_session_call(host.session, (struct hawser_caller){.thread = g->number}, FUNCTION, &args.base, NULL,
+                                0, &hawser__reply__descriptor, &g->result, &reply);
     if (!reply) return NULL;
     g->reply_seq = ((Hawser__Reply *)reply)->seq;
     g->reply_size = ((Hawser__Reply *)reply)->out.len;
@@ -143,13 +131,11 @@ static void *calls(void *arg)
     return NULL;
 }
 
-static void start(struct guest *g, void *(*what)(void *))
-{
+static void start(struct guest *g, void *(*what)(void *)) {
     cr_assert_eq(pthread_create(&g->thread, NULL, what, g), 0);
 }
 
-static void join(struct guest *g)
-{
+static void join(struct guest *g) {
     pthread_join(g->thread, NULL);
 }
 
@@ -161,8 +147,7 @@ static unsigned queued, looked_at;
 static uint64_t bytes_come;
 
 /* Takes in one message. */
-static void listen_once(void)
-{
+static void listen_once(void) {
     Hawser__ToHost *m = host_hear(&host);
     cr_assert(m, "nothing came");
     for (size_t i = 0; i < m->n_calls; i++) {
@@ -177,16 +162,14 @@ static void listen_once(void)
 }
 
 /* The next call's number for the answer, and which of the test's it is. */
-static uint64_t hear_call(uint64_t *number)
-{
+static uint64_t hear_call(uint64_t *number) {
     while (looked_at == queued)
         listen_once();
     *number = queue[looked_at].number;
     return queue[looked_at++].seq;
 }
 
-static void tell_taken(uint64_t taken_calls, uint64_t taken_bytes)
-{
+static void tell_taken(uint64_t taken_calls, uint64_t taken_bytes) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     m.taken_calls = taken_calls;
     m.taken_bytes = taken_bytes;
@@ -195,8 +178,7 @@ static void tell_taken(uint64_t taken_calls, uint64_t taken_bytes)
 
 /* ---- posts and calls ---- */
 
-Test(session, posts_and_calls_come_in_the_order_in_which_they_were_made, .timeout = 60)
-{
+Test(session, posts_and_calls_come_in_the_order_in_which_they_were_made, .timeout = 60) {
     struct guest g = {.number = 100};
     uint64_t number;
     open_wide();
@@ -214,8 +196,7 @@ Test(session, posts_and_calls_come_in_the_order_in_which_they_were_made, .timeou
     cr_expect(g.rc == 0 && g.result == 3 && g.reply_seq == seq && g.reply_size == 50);
 }
 
-Test(session, a_lone_post_is_sent_without_a_call, .timeout = 60)
-{
+Test(session, a_lone_post_is_sent_without_a_call, .timeout = 60) {
     uint64_t number;
     open_wide();
     cr_assert_eq(post(5, 10, false), 0);
@@ -223,8 +204,7 @@ Test(session, a_lone_post_is_sent_without_a_call, .timeout = 60)
     cr_expect_eq(number, 5);
 }
 
-Test(session, answers_in_another_order_reach_the_threads_that_asked, .timeout = 60)
-{
+Test(session, answers_in_another_order_reach_the_threads_that_asked, .timeout = 60) {
     struct guest g[MANY];
     uint64_t seq[MANY], number;
     open_wide();
@@ -241,13 +221,13 @@ Test(session, answers_in_another_order_reach_the_threads_that_asked, .timeout = 
             host_answer(&host, seq[i], (int32_t)(100 + i), i * 7);
         for (unsigned i = 0; i < MANY; i++) {
             join(&g[i]);
-            cr_assert(g[i].rc == 0 && g[i].result == (int32_t)(100 + i) && g[i].reply_seq == seq[i] && g[i].reply_size == i * 7);
+            cr_assert(g[i].rc == 0 && g[i].result == (int32_t)(100 + i) && g[i].reply_seq == seq[i] &&
+                      g[i].reply_size == i * 7);
         }
     }
 }
 
-Test(session, an_answer_that_nobody_waits_for_is_passed_over, .timeout = 60)
-{
+Test(session, an_answer_that_nobody_waits_for_is_passed_over, .timeout = 60) {
     struct guest g = {.number = 1};
     uint64_t number;
     open_wide();
@@ -260,8 +240,7 @@ Test(session, an_answer_that_nobody_waits_for_is_passed_over, .timeout = 60)
 
 /* ---- credits ---- */
 
-Test(session, posts_wait_while_the_credit_of_calls_is_used_up, .timeout = 60)
-{
+Test(session, posts_wait_while_the_credit_of_calls_is_used_up, .timeout = 60) {
     enum { CREDIT = 4, POSTS = 40 };
     struct guest g = {.posts = POSTS};
     uint64_t number;
@@ -278,8 +257,7 @@ Test(session, posts_wait_while_the_credit_of_calls_is_used_up, .timeout = 60)
     cr_expect(g.rc == 0 && g.made == POSTS);
 }
 
-Test(session, posts_wait_while_the_credit_of_bytes_is_used_up, .timeout = 60)
-{
+Test(session, posts_wait_while_the_credit_of_bytes_is_used_up, .timeout = 60) {
     enum { CREDIT = 1000, POSTS = 40, SIZE = 300 };
     struct guest g = {.posts = POSTS, .size = SIZE};
     uint64_t number, before = 0;
@@ -298,8 +276,7 @@ Test(session, posts_wait_while_the_credit_of_bytes_is_used_up, .timeout = 60)
     cr_expect(g.rc == 0 && g.made == POSTS);
 }
 
-Test(session, calls_and_what_is_at_once_go_while_posts_wait_for_credit, .timeout = 60)
-{
+Test(session, calls_and_what_is_at_once_go_while_posts_wait_for_credit, .timeout = 60) {
     struct guest poster = {.posts = 3}, caller = {.number = 50};
     uint64_t number;
     open_with(2, 1 << 30);
@@ -323,16 +300,14 @@ Test(session, calls_and_what_is_at_once_go_while_posts_wait_for_credit, .timeout
 
 /* ---- the lane is full ---- */
 
-static void let_it_be_refused(unsigned times)
-{
+static void let_it_be_refused(unsigned times) {
     const struct timespec pause = {.tv_nsec = 100000};
     unsigned before = lane_pair_refused;
     while (lane_pair_refused < before + times)
         nanosleep(&pause, NULL);
 }
 
-Test(session, posts_go_when_a_full_lane_has_room, .timeout = 60)
-{
+Test(session, posts_go_when_a_full_lane_has_room, .timeout = 60) {
     uint64_t number;
     open_wide();
     lane_pair_full = true;
@@ -346,8 +321,7 @@ Test(session, posts_go_when_a_full_lane_has_room, .timeout = 60)
     }
 }
 
-Test(session, a_lone_call_goes_when_a_full_lane_has_room, .timeout = 60)
-{
+Test(session, a_lone_call_goes_when_a_full_lane_has_room, .timeout = 60) {
     struct guest g = {.number = 1};
     uint64_t number;
     open_wide();
@@ -362,14 +336,12 @@ Test(session, a_lone_call_goes_when_a_full_lane_has_room, .timeout = 60)
 
 static _Atomic(unsigned) freed;
 
-static void count_freed(void *data, void *hint)
-{
+static void count_freed(void *data, void *hint) {
     (void)data, (void)hint;
     freed++;
 }
 
-static void *posts_with_a_frame(void *arg)
-{
+static void *posts_with_a_frame(void *arg) {
     struct guest *g = arg;
     Hawser__Reply args = HAWSER__REPLY__INIT;
     for (unsigned i = 0; i < g->posts && g->rc == 0; i++) {
@@ -381,8 +353,7 @@ static void *posts_with_a_frame(void *arg)
     return NULL;
 }
 
-Test(session, posts_with_frames_wait_for_a_full_lane_and_each_frame_is_given_back_once, .timeout = 60)
-{
+Test(session, posts_with_frames_wait_for_a_full_lane_and_each_frame_is_given_back_once, .timeout = 60) {
     enum { POSTS = 300 };
     struct guest g = {.posts = POSTS};
     uint64_t number;
@@ -402,8 +373,7 @@ Test(session, posts_with_frames_wait_for_a_full_lane_and_each_frame_is_given_bac
 
 /* ---- what the host tells ---- */
 
-Test(session, the_parts_of_a_message_are_told_before_its_answers_and_in_their_order, .timeout = 60)
-{
+Test(session, the_parts_of_a_message_are_told_before_its_answers_and_in_their_order, .timeout = 60) {
     struct guest g = {.number = 1};
     uint64_t number;
     open_wide();
@@ -431,8 +401,7 @@ Test(session, the_parts_of_a_message_are_told_before_its_answers_and_in_their_or
     cr_expect_str_eq(heard, "timing push:1:ab push:2:c output:1:hi output:2:oh host_call notification ");
 }
 
-Test(session, what_comes_while_nobody_calls_is_told, .timeout = 60)
-{
+Test(session, what_comes_while_nobody_calls_is_told, .timeout = 60) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Notification notification = HAWSER__NOTIFICATION__INIT, *notifications[] = {&notification};
     m.notifications = notifications, m.n_notifications = 1;
@@ -443,8 +412,7 @@ Test(session, what_comes_while_nobody_calls_is_told, .timeout = 60)
 
 /* ---- ends ---- */
 
-static void expect_gone(void)
-{
+static void expect_gone(void) {
     struct guest late = {.number = 1};
     wait_until_heard("gone");
     cr_expect_str_eq(heard, "gone ");
@@ -454,8 +422,7 @@ static void expect_gone(void)
     cr_expect_eq(late.rc, -1);
 }
 
-Test(session, a_host_that_goes_ends_every_wait, .timeout = 60)
-{
+Test(session, a_host_that_goes_ends_every_wait, .timeout = 60) {
     struct guest caller[MANY], poster = {.posts = 10};
     uint64_t number;
     open_with(MANY + 2, 1 << 30);
@@ -478,8 +445,7 @@ Test(session, a_host_that_goes_ends_every_wait, .timeout = 60)
     expect_gone();
 }
 
-Test(session, frames_are_given_back_when_the_host_is_gone, .timeout = 60)
-{
+Test(session, frames_are_given_back_when_the_host_is_gone, .timeout = 60) {
     struct guest g = {.posts = 1};
     open_wide();
     host_close(&host);
@@ -488,14 +454,12 @@ Test(session, frames_are_given_back_when_the_host_is_gone, .timeout = 60)
     cr_expect(g.rc == -1 && freed == 1);
 }
 
-static void say_bytes(const void *bytes, size_t size)
-{
+static void say_bytes(const void *bytes, size_t size) {
     struct hawser_frame f = {.data = (void *)bytes, .size = size};
     cr_assert_eq(hawser_lane_send(host.lane, &f, 1), HAWSER_LANE_OK);
 }
 
-Test(session, a_message_that_cannot_be_read_ends_the_session, .timeout = 60)
-{
+Test(session, a_message_that_cannot_be_read_ends_the_session, .timeout = 60) {
     struct guest g = {.number = 1};
     uint64_t number;
     open_wide();
@@ -507,8 +471,7 @@ Test(session, a_message_that_cannot_be_read_ends_the_session, .timeout = 60)
     expect_gone();
 }
 
-Test(session, a_push_without_its_frame_ends_the_session, .timeout = 60)
-{
+Test(session, a_push_without_its_frame_ends_the_session, .timeout = 60) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT;
     Hawser__Push push = HAWSER__PUSH__INIT, *pushes[] = {&push};
     m.pushes = pushes, m.n_pushes = 1;
@@ -519,8 +482,7 @@ Test(session, a_push_without_its_frame_ends_the_session, .timeout = 60)
 
 /* ---- memory ---- */
 
-Test(session, an_answer_that_finds_no_memory_fails_its_call_and_no_other, .timeout = 60)
-{
+Test(session, an_answer_that_finds_no_memory_fails_its_call_and_no_other, .timeout = 60) {
     enum { SIZE = 12345 };
     struct guest g = {.number = 1}, next = {.number = 2};
     uint64_t number;

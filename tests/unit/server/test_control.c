@@ -9,20 +9,17 @@
 
 static int ends[2];
 
-static void open_channel(void)
-{
+static void open_channel(void) {
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 }
 
 TestSuite(control, .init = open_channel);
 
-static Control__ToBroker *receive(void)
-{
+static Control__ToBroker *receive(void) {
     return (Control__ToBroker *)control_receive(ends[1], &control__to_broker__descriptor, false);
 }
 
-static bool send_calls(uint64_t calls)
-{
+static bool send_calls(uint64_t calls) {
     Control__ToBroker m = CONTROL__TO_BROKER__INIT;
     Control__Counts counts = CONTROL__COUNTS__INIT;
     counts.calls = calls;
@@ -30,8 +27,7 @@ static bool send_calls(uint64_t calls)
     return control_send(ends[0], &m.base);
 }
 
-Test(control, messages_stay_apart_and_in_order)
-{
+Test(control, messages_stay_apart_and_in_order) {
     for (uint64_t i = 1; i <= 3; i++)
         cr_assert(send_calls(i));
     for (uint64_t i = 1; i <= 3; i++) {
@@ -45,8 +41,7 @@ Test(control, messages_stay_apart_and_in_order)
     cr_expect_eq(errno, EAGAIN);
 }
 
-Test(control, the_end_is_told_after_the_last_message)
-{
+Test(control, the_end_is_told_after_the_last_message) {
     send_calls(7);
     close(ends[0]);
     Control__ToBroker *m = receive();
@@ -56,24 +51,21 @@ Test(control, the_end_is_told_after_the_last_message)
     cr_expect_neq(errno, EAGAIN);
 }
 
-Test(control, what_makes_no_sense_is_the_end)
-{
+Test(control, what_makes_no_sense_is_the_end) {
     cr_assert_eq(send(ends[0], "\xff\xff\xff", 3, 0), 3);
     errno = EAGAIN;
     cr_expect_null(receive());
     cr_expect_neq(errno, EAGAIN);
 }
 
-Test(control, a_side_that_does_not_read_holds_nobody_up, .timeout = 30)
-{
+Test(control, a_side_that_does_not_read_holds_nobody_up, .timeout = 30) {
     unsigned n = 0;
     while (send_calls(n))
         n++;
     cr_expect_gt(n, 0);
 }
 
-Test(control, a_message_that_is_too_long_is_not_sent)
-{
+Test(control, a_message_that_is_too_long_is_not_sent) {
     char endpoint[8192];
     Control__ToBroker m = CONTROL__TO_BROKER__INIT;
     Control__Ready ready = CONTROL__READY__INIT;

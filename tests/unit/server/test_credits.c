@@ -7,8 +7,7 @@ static struct credits credits;
 static struct session session = {.minor = HAWSER_PROTOCOL_MINOR, .credits = &credits};
 static Hawser__Opened opened;
 
-static void start(void)
-{
+static void start(void) {
     hawser__opened__init(&opened);
     credits_grant(&opened);
     cr_assert(opened.credit_calls > 0 && opened.credit_bytes > 0);
@@ -17,8 +16,7 @@ static void start(void)
 TestSuite(credits, .init = start);
 
 /* A message of so many calls, the first of which has args of that size. */
-static bool come(size_t n, size_t args, size_t bulk)
-{
+static bool come(size_t n, size_t args, size_t bulk) {
     enum { MOST = 5000 };
     static Hawser__Call call[MOST], *calls[MOST];
     Hawser__ToHost h = HAWSER__TO_HOST__INIT;
@@ -34,8 +32,7 @@ static bool come(size_t n, size_t args, size_t bulk)
     return credits_come(&session, &h, &m);
 }
 
-Test(credits, a_guest_that_keeps_to_them_is_served_for_ever)
-{
+Test(credits, a_guest_that_keeps_to_them_is_served_for_ever) {
     const unsigned step = 1000;
     uint64_t under_way = 0;
     for (unsigned i = 0; i < 100; i++) {
@@ -48,8 +45,7 @@ Test(credits, a_guest_that_keeps_to_them_is_served_for_ever)
     }
 }
 
-Test(credits, a_guest_that_exceeds_the_calls_is_not)
-{
+Test(credits, a_guest_that_exceeds_the_calls_is_not) {
     unsigned messages = 0;
     /* Besides the credit there may be calls that are answered, of which a thread has one: far fewer. */
     while (messages < 100 && come(5000, 0, 0))
@@ -58,8 +54,7 @@ Test(credits, a_guest_that_exceeds_the_calls_is_not)
     cr_expect_lt(messages, 100);
 }
 
-Test(credits, a_guest_that_exceeds_the_bytes_is_not)
-{
+Test(credits, a_guest_that_exceeds_the_bytes_is_not) {
     size_t half = opened.credit_bytes / 2;
     cr_expect(come(1, half, 0));
     cr_expect(come(1, 0, half));
@@ -67,8 +62,7 @@ Test(credits, a_guest_that_exceeds_the_bytes_is_not)
     cr_expect(!come(1, 0, 0));
 }
 
-Test(credits, what_has_been_taken_may_come_again)
-{
+Test(credits, what_has_been_taken_may_come_again) {
     size_t all = opened.credit_bytes + HAWSER_MAX_FRAME_SIZE;
     cr_expect(come(1, 0, all));
     credits_take(&session, 0, all);
@@ -77,15 +71,13 @@ Test(credits, what_has_been_taken_may_come_again)
     cr_expect(come(1, all, 0));
 }
 
-Test(credits, guests_from_before_credits_are_not_held_to_them)
-{
+Test(credits, guests_from_before_credits_are_not_held_to_them) {
     session.minor = HAWSER_MINOR_CREDITS - 1;
     for (unsigned i = 0; i < 10; i++)
         cr_expect(come(1, opened.credit_bytes, 0));
 }
 
-Test(credits, the_guest_is_told_of_what_was_taken_in_its_protocols_fields)
-{
+Test(credits, the_guest_is_told_of_what_was_taken_in_its_protocols_fields) {
     Hawser__ToGuest m = HAWSER__TO_GUEST__INIT, older = HAWSER__TO_GUEST__INIT;
     credits_take(&session, 10, 100);
     credits_take(&session, 1, 0);

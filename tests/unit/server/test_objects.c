@@ -6,22 +6,19 @@ static struct session session;
 static struct served call;
 static int streams_made, streams_ended;
 
-static CUresult make_stream(CUstream *out, unsigned flags)
-{
+static CUresult make_stream(CUstream *out, unsigned flags) {
     (void)flags;
     *out = (CUstream)(uintptr_t)(0x1000 + 16 * ++streams_made);
     return CUDA_SUCCESS;
 }
 
-static CUresult end_stream(CUstream s)
-{
+static CUresult end_stream(CUstream s) {
     (void)s;
     streams_ended++;
     return CUDA_SUCCESS;
 }
 
-static void start(void)
-{
+static void start(void) {
     cr_assert(objects_state.begin(&session));
     cr_assert(post_errors_state.begin(&session));
     session.driver.cuStreamCreate = make_stream;
@@ -32,8 +29,7 @@ static void start(void)
 
 TestSuite(objects, .init = start);
 
-Test(objects, an_id_means_what_it_was_bound_to)
-{
+Test(objects, an_id_means_what_it_was_bound_to) {
     void *h;
     int x;
     cr_assert_eq(served_bind(&call, HAWSER_EVENT, 0x200, &x), CUDA_SUCCESS);
@@ -41,8 +37,7 @@ Test(objects, an_id_means_what_it_was_bound_to)
     cr_expect_eq(h, &x);
 }
 
-Test(objects, wrong_kinds_and_unknown_ids_are_refused)
-{
+Test(objects, wrong_kinds_and_unknown_ids_are_refused) {
     void *h;
     int x;
     cr_assert_eq(served_bind(&call, HAWSER_EVENT, 0x200, &x), CUDA_SUCCESS);
@@ -52,8 +47,7 @@ Test(objects, wrong_kinds_and_unknown_ids_are_refused)
     cr_expect_eq(served_handle(&call, HAWSER_CONTEXT, 0x999, &h), CUDA_ERROR_INVALID_CONTEXT);
 }
 
-Test(objects, a_taken_id_is_not_bound_again)
-{
+Test(objects, a_taken_id_is_not_bound_again) {
     int x;
     cr_assert_eq(served_bind(&call, HAWSER_EVENT, 0x200, &x), CUDA_SUCCESS);
     cr_expect_eq(served_bind(&call, HAWSER_EVENT, 0x200, &x), CUDA_ERROR_INVALID_VALUE);
@@ -61,8 +55,7 @@ Test(objects, a_taken_id_is_not_bound_again)
     cr_expect_eq(served_bind(&call, HAWSER_EVENT, 0x200, &x), CUDA_SUCCESS);
 }
 
-Test(objects, many_come_and_go)
-{
+Test(objects, many_come_and_go) {
     void *h;
     for (uint64_t id = 1000; id < 200000; id++) {
         cr_assert_eq(served_bind(&call, HAWSER_EVENT, id, (void *)id), CUDA_SUCCESS);
@@ -75,8 +68,7 @@ Test(objects, many_come_and_go)
     }
 }
 
-Test(objects, a_context_takes_what_was_made_in_it_along)
-{
+Test(objects, a_context_takes_what_was_made_in_it_along) {
     void *h;
     int x;
     served_bind(&call, HAWSER_EVENT, 0x200, &x);
@@ -89,8 +81,7 @@ Test(objects, a_context_takes_what_was_made_in_it_along)
     cr_expect_eq(served_handle(&call, HAWSER_CONTEXT, 0x100, &h), CUDA_SUCCESS);
 }
 
-Test(objects, each_guest_thread_has_its_default_stream)
-{
+Test(objects, each_guest_thread_has_its_default_stream) {
     void *one, *again, *two;
     struct served other = call;
     other.thread = 2;
@@ -105,8 +96,7 @@ Test(objects, each_guest_thread_has_its_default_stream)
     cr_expect_eq(one, CU_STREAM_LEGACY);
 }
 
-Test(objects, the_first_post_error_waits_and_is_told_once)
-{
+Test(objects, the_first_post_error_waits_and_is_told_once) {
     cr_expect_eq(served_take_post_error(&call), CUDA_SUCCESS);
     served_post_failed(&call, CUDA_ERROR_INVALID_HANDLE);
     served_post_failed(&call, CUDA_ERROR_OUT_OF_MEMORY);
@@ -114,8 +104,7 @@ Test(objects, the_first_post_error_waits_and_is_told_once)
     cr_expect_eq(served_take_post_error(&call), CUDA_SUCCESS);
 }
 
-Test(objects, the_error_of_a_post_without_a_context_is_told_to_its_thread)
-{
+Test(objects, the_error_of_a_post_without_a_context_is_told_to_its_thread) {
     struct served without = call, other = call;
     without.context = 0;
     other.thread = 2;
@@ -133,8 +122,7 @@ Test(objects, the_error_of_a_post_without_a_context_is_told_to_its_thread)
     cr_expect_eq(served_take_post_error(&call), CUDA_ERROR_INVALID_CONTEXT);
 }
 
-Test(objects, errors_that_nobody_asked_for_go_with_their_thread_and_context)
-{
+Test(objects, errors_that_nobody_asked_for_go_with_their_thread_and_context) {
     struct served without = call;
     without.context = 0;
     served_post_failed(&without, CUDA_ERROR_INVALID_IMAGE);

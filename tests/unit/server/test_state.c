@@ -14,118 +14,99 @@ static CUresult result; /* of what gives back */
 static unsigned unloaded, destroyed, links_ended, released, freed_addresses;
 static size_t unmapped;
 
-static CUresult alloc(CUdeviceptr *p, size_t size)
-{
+static CUresult alloc(CUdeviceptr *p, size_t size) {
     (void)size;
     *p = next_address;
     return result;
 }
-static CUresult give_back(CUdeviceptr p)
-{
+static CUresult give_back(CUdeviceptr p) {
     (void)p;
     return result;
 }
 static CUresult create(CUmemGenericAllocationHandle *h, size_t size, const CUmemAllocationProp *prop,
-                       unsigned long long flags)
-{
+                       unsigned long long flags) {
     (void)size, (void)prop, (void)flags;
     *h = 0x77;
     return CUDA_SUCCESS;
 }
-static CUresult release(CUmemGenericAllocationHandle h)
-{
+static CUresult release(CUmemGenericAllocationHandle h) {
     released += h == 0x77;
     return CUDA_SUCCESS;
 }
-static CUresult map(CUdeviceptr p, size_t size, size_t offset, CUmemGenericAllocationHandle h, unsigned long long flags)
-{
+static CUresult map(CUdeviceptr p, size_t size, size_t offset, CUmemGenericAllocationHandle h,
+                    unsigned long long flags) {
     (void)p, (void)size, (void)offset, (void)h, (void)flags;
     return CUDA_SUCCESS;
 }
-static CUresult unmap(CUdeviceptr p, size_t size)
-{
+static CUresult unmap(CUdeviceptr p, size_t size) {
     (void)p;
     unmapped += size;
     return CUDA_SUCCESS;
 }
-static CUresult reserve(CUdeviceptr *p, size_t size, size_t align, CUdeviceptr at, unsigned long long flags)
-{
+static CUresult reserve(CUdeviceptr *p, size_t size, size_t align, CUdeviceptr at, unsigned long long flags) {
     (void)size, (void)align, (void)at, (void)flags;
     *p = next_address;
     return CUDA_SUCCESS;
 }
-static CUresult free_addresses(CUdeviceptr p, size_t size)
-{
+static CUresult free_addresses(CUdeviceptr p, size_t size) {
     (void)p, (void)size;
     freed_addresses++;
     return CUDA_SUCCESS;
 }
-static CUresult retain(CUmemGenericAllocationHandle *h, void *p)
-{
+static CUresult retain(CUmemGenericAllocationHandle *h, void *p) {
     (void)p;
     *h = 0x77;
     return CUDA_SUCCESS;
 }
 static CUresult load(CUlibrary *library, const void *code, CUjit_option *o, void **v, unsigned n, CUlibraryOption *lo,
-                     void **lv, unsigned ln)
-{
+                     void **lv, unsigned ln) {
     (void)code, (void)o, (void)v, (void)n, (void)lo, (void)lv, (void)ln;
     *library = (CUlibrary)0x55;
     return CUDA_SUCCESS;
 }
-static CUresult global(CUdeviceptr *p, size_t *size, CUlibrary library, const char *name)
-{
+static CUresult global(CUdeviceptr *p, size_t *size, CUlibrary library, const char *name) {
     (void)library, (void)name;
     *p = 0x9000;
     *size = 48;
     return CUDA_SUCCESS;
 }
-static CUresult unload(CUlibrary library)
-{
+static CUresult unload(CUlibrary library) {
     (void)library;
     unloaded++;
     return CUDA_SUCCESS;
 }
-static CUresult end_link(CUlinkState link)
-{
+static CUresult end_link(CUlinkState link) {
     (void)link;
     links_ended++;
     return CUDA_SUCCESS;
 }
-static CUresult begin_link(unsigned n, CUjit_option *o, void **v, CUlinkState *out)
-{
+static CUresult begin_link(unsigned n, CUjit_option *o, void **v, CUlinkState *out) {
     (void)n, (void)o, (void)v;
     *out = (CUlinkState)0x33;
     return CUDA_SUCCESS;
 }
-static CUresult set_current(CUcontext c)
-{
+static CUresult set_current(CUcontext c) {
     (void)c;
     return CUDA_SUCCESS;
 }
-static CUresult synchronize(void)
-{
+static CUresult synchronize(void) {
     return CUDA_SUCCESS;
 }
-static CUresult device_of(CUdevice *d)
-{
+static CUresult device_of(CUdevice *d) {
     *d = 0;
     return CUDA_SUCCESS;
 }
-static CUresult destroy(CUcontext c)
-{
+static CUresult destroy(CUcontext c) {
     (void)c;
     destroyed++;
     return CUDA_SUCCESS;
 }
 static CUresult stream_state;
-static CUresult query(CUstream s)
-{
+static CUresult query(CUstream s) {
     return s == (CUstream)0x44 ? stream_state : CUDA_SUCCESS;
 }
 
-static void start(void)
-{
+static void start(void) {
     session.driver = (struct cuda_driver){.cuMemAlloc_v2 = alloc,
                                           .cuMemFree_v2 = give_back,
                                           .cuMemCreate = create,
@@ -155,8 +136,7 @@ static void start(void)
 
 TestSuite(state, .init = start);
 
-static char *dump(void)
-{
+static char *dump(void) {
     static char text[4096];
     FILE *out = fmemopen(text, sizeof text, "w");
     session_dump(&session, out);
@@ -164,8 +144,7 @@ static char *dump(void)
     return text;
 }
 
-Test(state, an_allocation_is_in_the_ledger_until_it_is_given_back)
-{
+Test(state, an_allocation_is_in_the_ledger_until_it_is_given_back) {
     CUdeviceptr p;
     cr_assert_eq(session.driver.cuMemAlloc_v2(&p, 1000), CUDA_SUCCESS);
     cr_expect_eq(ledger_in_use(&session), 1000);
@@ -175,8 +154,7 @@ Test(state, an_allocation_is_in_the_ledger_until_it_is_given_back)
     cr_expect_eq(ledger_peak(&session), 1000);
 }
 
-Test(state, what_fails_changes_nothing)
-{
+Test(state, what_fails_changes_nothing) {
     CUdeviceptr p;
     result = CUDA_ERROR_OUT_OF_MEMORY;
     session.driver.cuMemAlloc_v2(&p, 1000);
@@ -191,8 +169,7 @@ Test(state, what_fails_changes_nothing)
     cr_expect_eq(ledger_in_use(&session), 0);
 }
 
-Test(state, many_allocations_are_told_apart)
-{
+Test(state, many_allocations_are_told_apart) {
     CUdeviceptr p;
     for (next_address = 0x10000; next_address < 0x10000 + 5000 * 256; next_address += 256)
         session.driver.cuMemAlloc_v2(&p, 256);
@@ -202,8 +179,7 @@ Test(state, many_allocations_are_told_apart)
     cr_expect_eq(ledger_in_use(&session), 2500 * 256);
 }
 
-Test(state, physical_memory_counts_until_handles_and_mappings_are_gone)
-{
+Test(state, physical_memory_counts_until_handles_and_mappings_are_gone) {
     CUmemGenericAllocationHandle h, again;
     const struct cuda_driver *d = &session.driver;
     d->cuMemCreate(&h, 4096, NULL, 0);
@@ -220,8 +196,7 @@ Test(state, physical_memory_counts_until_handles_and_mappings_are_gone)
     cr_expect_eq(ledger_in_use(&session), 0);
 }
 
-Test(state, an_image_takes_its_variables_along)
-{
+Test(state, an_image_takes_its_variables_along) {
     CUlibrary library;
     CUdeviceptr p;
     size_t size;
@@ -240,8 +215,7 @@ Test(state, an_image_takes_its_variables_along)
     cr_expect_eq(ledger_in_use(&session), 0);
 }
 
-Test(state, a_context_takes_its_memory_and_its_links_along)
-{
+Test(state, a_context_takes_its_memory_and_its_links_along) {
     CUdeviceptr p;
     CUmemGenericAllocationHandle h;
     struct link_create_args args = {0};
@@ -256,8 +230,7 @@ Test(state, a_context_takes_its_memory_and_its_links_along)
     cr_expect(strstr(dump(), "2 things, 4096 bytes of device memory\n"), "%s", dump());
 }
 
-Test(state, a_session_ends_what_belongs_to_no_context)
-{
+Test(state, a_session_ends_what_belongs_to_no_context) {
     CUdeviceptr p;
     session.driver.cuMemAddressReserve(&p, 8192, 0, 0, 0);
     session.driver.cuMemMap(p, 4096, 0, 0x77, 0);
@@ -274,8 +247,7 @@ Test(state, a_session_ends_what_belongs_to_no_context)
     cr_expect_null(session.ledger);
 }
 
-Test(state, a_session_is_idle_when_its_streams_are_and_nothing_is_being_served)
-{
+Test(state, a_session_is_idle_when_its_streams_are_and_nothing_is_being_served) {
     served_bind(&call, HAWSER_STREAM, 0x203, (void *)0x44);
     cr_expect(session_idle(&session));
     stream_state = CUDA_ERROR_NOT_READY;
@@ -285,8 +257,7 @@ Test(state, a_session_is_idle_when_its_streams_are_and_nothing_is_being_served)
     cr_expect_not(session_idle(&session));
 }
 
-Test(state, what_the_session_does_by_itself_is_in_no_account)
-{
+Test(state, what_the_session_does_by_itself_is_in_no_account) {
     CUdeviceptr p;
     session_serves(NULL);
     session.driver.cuMemAlloc_v2(&p, 1000);
@@ -294,8 +265,7 @@ Test(state, what_the_session_does_by_itself_is_in_no_account)
     cr_expect_eq(ledger_in_use(&session), 0);
 }
 
-Test(state, an_object_remembers_what_made_it)
-{
+Test(state, an_object_remembers_what_made_it) {
     Hawser__CuStreamCreate args = HAWSER__CU_STREAM_CREATE__INIT;
     args.phstream = 0x204;
     args.flags = 1;

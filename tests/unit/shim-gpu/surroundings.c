@@ -3,40 +3,33 @@
 
 #include "cuda_abi.h"
 
-CUstream hawser_abi_default_stream(void)
-{
+CUstream hawser_abi_default_stream(void) {
     return CU_STREAM_LEGACY;
 }
 
-CUcontext hawser_current(void)
-{
+CUcontext hawser_current(void) {
     return NULL;
 }
 
-CUresult shim_initialized(void)
-{
+CUresult shim_initialized(void) {
     return CUDA_SUCCESS;
 }
 
-bool hawser_front_device_ok(CUdevice device)
-{
+bool hawser_front_device_ok(CUdevice device) {
     return device == 0;
 }
 
-CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context)
-{
+CUresult shim_enter(struct shim_call *c, uint32_t function, bool need_context) {
     (void)c, (void)function, (void)need_context;
     return CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult shim_call(struct shim_call *c, const ProtobufCMessage *m, struct hawser_frame *frames, unsigned n,
-                   ProtobufCMessage **reply)
-{
+                   ProtobufCMessage **reply) {
     (void)c, (void)m, (void)frames, (void)n, (void)reply;
     return CUDA_ERROR_UNKNOWN;
 }
 
-void shim_free_reply(void *reply)
-{
+void shim_free_reply(void *reply) {
     (void)reply;
 }

@@ -2,8 +2,7 @@
 
 #include "shim.h"
 
-Test(kernel, layout_and_attributes_come_from_the_host)
-{
+Test(kernel, layout_and_attributes_come_from_the_host) {
     Hawser__KernelInfo info = HAWSER__KERNEL_INFO__INIT;
     uint64_t offsets[] = {0, 8, 16}, sizes[] = {8, 4, 12};
     int64_t attributes[] = {256, 48};

@@ -5,16 +5,14 @@
 #include "shim.h"
 #include "trace.h"
 
-Test(trace, a_call_that_is_not_traced_says_so)
-{
+Test(trace, a_call_that_is_not_traced_says_so) {
     struct shim_call c;
     memset(&c, 0x5a, sizeof c); /* as a caller's stack may be */
     shim_trace_start(&c);
     cr_expect_eq(c.who.trace, 0);
 }
 
-Test(trace, a_traced_call_carries_its_number)
-{
+Test(trace, a_traced_call_carries_its_number) {
     struct shim_call c = {.function = HAWSER_FN_TraceFlush};
     hawser_guest_trace_calls()->id = 7;
     shim_trace_start(&c);

@@ -4,8 +4,7 @@
 
 #include "shim.h"
 
-static void push(uint64_t transfer, uint64_t offset, const char *data, bool last, int result)
-{
+static void push(uint64_t transfer, uint64_t offset, const char *data, bool last, int result) {
     Hawser__Push p = HAWSER__PUSH__INIT;
     p.transfer = transfer;
     p.offset = offset;
@@ -14,8 +13,7 @@ static void push(uint64_t transfer, uint64_t offset, const char *data, bool last
     shim_transfer_push(&p, data, strlen(data));
 }
 
-Test(transfer, pushes_fill_rows_and_leave_the_gaps)
-{
+Test(transfer, pushes_fill_rows_and_leave_the_gaps) {
     char memory[] = "................";
     uint64_t id;
     struct shim_transfer *t = shim_transfer_begin(memory, 5, 3, 3, false, &id);
@@ -25,8 +23,7 @@ Test(transfer, pushes_fill_rows_and_leave_the_gaps)
     cr_expect_str_eq(memory, "ABC..DEF..GHI...");
 }
 
-Test(transfer, bytes_beyond_the_transfer_are_dropped)
-{
+Test(transfer, bytes_beyond_the_transfer_are_dropped) {
     char memory[] = "........";
     uint64_t id;
     struct shim_transfer *t = shim_transfer_begin(memory, 4, 4, 1, false, &id);
@@ -37,8 +34,7 @@ Test(transfer, bytes_beyond_the_transfer_are_dropped)
     cr_expect_str_eq(memory, "........");
 }
 
-Test(transfer, an_error_ends_it_and_is_told)
-{
+Test(transfer, an_error_ends_it_and_is_told) {
     char memory[8] = "";
     uint64_t id;
     struct shim_transfer *t = shim_transfer_begin(memory, 4, 4, 1, false, &id);
@@ -46,15 +42,13 @@ Test(transfer, an_error_ends_it_and_is_told)
     cr_expect_eq(shim_transfer_end(t), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
-static void *push_later(void *id)
-{
+static void *push_later(void *id) {
     push(*(uint64_t *)id, 2, "cd", true, 0);
     push(*(uint64_t *)id, 0, "ab", false, 0);
     return NULL;
 }
 
-Test(transfer, settling_waits_for_every_piece_in_any_order, .timeout = 20)
-{
+Test(transfer, settling_waits_for_every_piece_in_any_order, .timeout = 20) {
     static char memory[] = "....";
     static uint64_t id;
     pthread_t t;
@@ -65,8 +59,7 @@ Test(transfer, settling_waits_for_every_piece_in_any_order, .timeout = 20)
     pthread_join(t, NULL);
 }
 
-Test(transfer, settling_elsewhere_does_not_wait, .timeout = 20)
-{
+Test(transfer, settling_elsewhere_does_not_wait, .timeout = 20) {
     char memory[8] = "", other[8];
     uint64_t id;
     cr_assert(shim_transfer_begin(memory, 4, 4, 1, true, &id));

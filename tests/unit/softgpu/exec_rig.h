@@ -46,10 +46,14 @@ static inline void rig_open(struct rig *rig, const char *ptx, unsigned threads) 
     memset(rig, 0, sizeof *rig);
     rig->arena = mmap(NULL, RIG_ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert(rig->arena != MAP_FAILED);
-    struct sg_engine_config config = {
-        .threads = threads, .arena_lo = (uintptr_t)rig->arena,
-        .arena_hi = (uintptr_t)rig->arena + RIG_ARENA, .alloc = rig_alloc, .release = rig_release,
-        .memory_user = rig, .print = rig_print, .print_user = rig};
+    struct sg_engine_config config = {.threads = threads,
+                                      .arena_lo = (uintptr_t)rig->arena,
+                                      .arena_hi = (uintptr_t)rig->arena + RIG_ARENA,
+                                      .alloc = rig_alloc,
+                                      .release = rig_release,
+                                      .memory_user = rig,
+                                      .print = rig_print,
+                                      .print_user = rig};
     rig->engine = sg_engine_create(&config);
     cr_assert(rig->engine);
     struct sg_text text = {ptx, strlen(ptx)};
@@ -72,8 +76,8 @@ static inline enum sg_fault_kind rig_launch(struct rig *rig, const char *name, u
     struct sg_diag diag = {0};
     struct sg_kernel *kernel = sg_instance_kernel(rig->instance, name, &diag);
     cr_assert(kernel, "%s: %s (%s line %u)", name, diag.message, diag.instruction, diag.line);
-    struct sg_launch_params launch = {.grid = {blocks, 1, 1}, .block = {threads, 1, 1},
-                                      .params = params, .param_bytes = bytes};
+    struct sg_launch_params launch = {
+        .grid = {blocks, 1, 1}, .block = {threads, 1, 1}, .params = params, .param_bytes = bytes};
     return sg_launch(rig->engine, kernel, &launch, fault);
 }
 

@@ -28,13 +28,22 @@ static struct cubin make(void) {
                  .e_shentsize = sizeof(Elf64_Shdr),
                  .e_shnum = 5,
                  .e_shstrndx = 3},
-        .section = {[1] = {.sh_name = 1, .sh_type = SHT_STRTAB, .sh_offset = offsetof(struct cubin, symbol_names),
+        .section = {[1] = {.sh_name = 1,
+                           .sh_type = SHT_STRTAB,
+                           .sh_offset = offsetof(struct cubin, symbol_names),
                            .sh_size = sizeof c.symbol_names},
-                    [2] = {.sh_name = 9, .sh_type = SHT_SYMTAB, .sh_offset = offsetof(struct cubin, symbol),
-                           .sh_size = sizeof c.symbol, .sh_link = 1},
-                    [3] = {.sh_name = 17, .sh_type = SHT_STRTAB, .sh_offset = offsetof(struct cubin, names),
+                    [2] = {.sh_name = 9,
+                           .sh_type = SHT_SYMTAB,
+                           .sh_offset = offsetof(struct cubin, symbol),
+                           .sh_size = sizeof c.symbol,
+                           .sh_link = 1},
+                    [3] = {.sh_name = 17,
+                           .sh_type = SHT_STRTAB,
+                           .sh_offset = offsetof(struct cubin, names),
                            .sh_size = sizeof c.names},
-                    [4] = {.sh_name = 27, .sh_type = SHT_LOPROC, .sh_offset = offsetof(struct cubin, note),
+                    [4] = {.sh_name = 27,
+                           .sh_type = SHT_LOPROC,
+                           .sh_offset = offsetof(struct cubin, note),
                            .sh_size = sizeof c.note}},
         .symbol_names = "\0one\0two",
         .symbol = {[1] = {.st_name = 1}, [2] = {.st_name = 5}},
@@ -44,8 +53,7 @@ static struct cubin make(void) {
     return c;
 }
 
-Test(machine, registers_are_told_by_name)
-{
+Test(machine, registers_are_told_by_name) {
     struct cubin c = make();
     struct sg_registers r = {0};
     sg_registers_add(&r, &c, sizeof c);
@@ -58,8 +66,7 @@ Test(machine, registers_are_told_by_name)
 }
 
 // Of a file that is cut off or has wrong numbers, nothing is read that is not there (the sanitizers would tell).
-Test(machine, a_broken_file_harms_nothing)
-{
+Test(machine, a_broken_file_harms_nothing) {
     struct cubin c = make();
     for (size_t size = 0; size < sizeof c; size++) {
         struct sg_registers r = {0};

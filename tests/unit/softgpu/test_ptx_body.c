@@ -1,8 +1,8 @@
 // Instructions, operands, scopes and what is refused.
 #include "ptx_common.h"
 
-#define REGS                                                                                       \
-    ".reg .pred %p<9>; .reg .b16 %h<9>; .reg .b32 %r<9>; .reg .b64 %d<9>; .reg .f32 %f<9>;"        \
+#define REGS                                                                                                           \
+    ".reg .pred %p<9>; .reg .b16 %h<9>; .reg .b32 %r<9>; .reg .b64 %d<9>; .reg .f32 %f<9>;"                            \
     ".reg .f64 %fd<9>; .reg .b128 %q<3>; .reg .b8 %c<3>; .shared .align 8 .b8 sh[64];\n"
 
 Test(ptx_body, forms_of_every_kind_parse) {
@@ -206,16 +206,14 @@ Test(ptx_body, wrong_operands_are_refused) {
         struct sg_diag diag;
         snprintf(body, sizeof body, "%s\n\n%s", REGS, bad[i]);
         enum sg_code code = body_outcome(body, &diag);
-        cr_expect(code == SG_INVALID_PTX || code == SG_UNSUPPORTED_INSTRUCTION, "%s: %d", bad[i],
-                  code);
+        cr_expect(code == SG_INVALID_PTX || code == SG_UNSUPPORTED_INSTRUCTION, "%s: %d", bad[i], code);
         cr_expect_eq(diag.line, 9, "%s: line %u: %s", bad[i], diag.line, diag.message);
     }
 }
 
 Test(ptx_body, unknown_instructions_are_named_with_line_and_kernel) {
     struct sg_diag diag;
-    cr_expect_eq(body_outcome(REGS "\nfrobnicate.sync.u32 %r1, %r2;", &diag),
-                 SG_UNSUPPORTED_INSTRUCTION);
+    cr_expect_eq(body_outcome(REGS "\nfrobnicate.sync.u32 %r1, %r2;", &diag), SG_UNSUPPORTED_INSTRUCTION);
     cr_expect_str_eq(diag.kernel, "k");
     cr_expect_eq(diag.line, 8);
     cr_expect_str_eq(diag.instruction, "frobnicate.sync.u32 %r1, %r2;");
@@ -224,12 +222,12 @@ Test(ptx_body, unknown_instructions_are_named_with_line_and_kernel) {
 }
 
 Test(ptx_body, scopes_hide_registers_and_labels) {
-    struct sg_module *module = load_text(
-        HEADER ".visible .entry k() { .reg .b32 %r<3>; .reg .pred p;\n"
-               " mov.u32 %r1, 1;\n"
-               " { .reg .b64 %r1; mov.u64 %r1, 2; W: setp.eq.u64 p, %r1, 0; @p bra D; bra W; D: }\n"
-               " { W: @p bra D; bra W; D: }\n"
-               " mov.u32 %r2, %r1; ret; }\n");
+    struct sg_module *module =
+        load_text(HEADER ".visible .entry k() { .reg .b32 %r<3>; .reg .pred p;\n"
+                         " mov.u32 %r1, 1;\n"
+                         " { .reg .b64 %r1; mov.u64 %r1, 2; W: setp.eq.u64 p, %r1, 0; @p bra D; bra W; D: }\n"
+                         " { W: @p bra D; bra W; D: }\n"
+                         " mov.u32 %r2, %r1; ret; }\n");
     struct sg_function *k = prepared(module, "k");
     cr_expect_neq(k->insns[0].dst[0].reg, k->insns[1].dst[0].reg);
     cr_expect_eq(k->regs[k->insns[1].dst[0].reg].bytes, 8);
@@ -239,11 +237,10 @@ Test(ptx_body, scopes_hide_registers_and_labels) {
 }
 
 Test(ptx_body, immediates_take_the_type_of_their_instruction) {
-    struct sg_module *module = load_text(
-        HEADER
-        ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %d; .reg .f32 %f; .reg .f64 %g;\n"
-        " mov.s32 %r1, -1; mov.u32 %r1, -1; mov.b64 %d, -1; mov.f32 %f, 0d3FF8000000000000;\n"
-        " mov.f64 %g, 0f3FC00000; mov.b32 %r1, 0f3FC00000; mov.f32 %f, -1.5; }\n");
+    struct sg_module *module =
+        load_text(HEADER ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %d; .reg .f32 %f; .reg .f64 %g;\n"
+                         " mov.s32 %r1, -1; mov.u32 %r1, -1; mov.b64 %d, -1; mov.f32 %f, 0d3FF8000000000000;\n"
+                         " mov.f64 %g, 0f3FC00000; mov.b32 %r1, 0f3FC00000; mov.f32 %f, -1.5; }\n");
     struct sg_function *k = prepared(module, "k");
     static const uint64_t wanted[] = {UINT64_MAX,         0xffffffff, UINT64_MAX, 0x3fc00000,
                                       0x3ff8000000000000, 0x3fc00000, 0xbfc00000};
@@ -253,10 +250,9 @@ Test(ptx_body, immediates_take_the_type_of_their_instruction) {
 }
 
 Test(ptx_body, words_may_stand_apart_from_their_mnemonic) {
-    struct sg_module *module = load_text(
-        HEADER
-        ".visible .entry k() { .reg .b32 %r<3>; add.s32 %r1, %r1, 1; add.s32 .sat %r1, %r1, 1;\n"
-        " add .sat\n.s32 %r1, %r1, 1; add.s32 %r1, %r1, 1; }\n");
+    struct sg_module *module =
+        load_text(HEADER ".visible .entry k() { .reg .b32 %r<3>; add.s32 %r1, %r1, 1; add.s32 .sat %r1, %r1, 1;\n"
+                         " add .sat\n.s32 %r1, %r1, 1; add.s32 %r1, %r1, 1; }\n");
     struct sg_function *k = prepared(module, "k");
     cr_expect_eq(k->insns[0].flags, 0);
     cr_expect_eq(k->insns[1].flags, SG_F_SAT);
@@ -266,18 +262,18 @@ Test(ptx_body, words_may_stand_apart_from_their_mnemonic) {
 }
 
 Test(ptx_body, calls_direct_indirect_and_through_tables) {
-    struct sg_module *module = load_text(
-        HEADER ".func (.param .b32 r) f(.param .b32 x) { .reg .b32 %r; ld.param.b32 %r, [x]; "
-               "st.param.b32 [r], %r; ret; }\n"
-               ".extern .func (.param .b32 r) vprintf(.param .b64 a, .param .b64 b);\n"
-               ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %d<3>; .reg .pred %p;\n"
-               " { .param .b32 p0; .param .b32 q; st.param.b32 [p0], 3; call.uni (q), f, (p0); "
-               "ld.param.b32 %r1, [q]; }\n"
-               " mov.u64 %d1, f;\n"
-               " { .param .b32 p0; .param .b32 q; proto: .callprototype (.param .b32 _) _ (.param "
-               ".b32 _);\n"
-               "   call (q), %d1, (p0), proto; }\n"
-               " ts: .branchtargets A, B; @%p brx.idx %r1, ts; A: mov.u32 %r2, 1; B: ret; }\n");
+    struct sg_module *module =
+        load_text(HEADER ".func (.param .b32 r) f(.param .b32 x) { .reg .b32 %r; ld.param.b32 %r, [x]; "
+                         "st.param.b32 [r], %r; ret; }\n"
+                         ".extern .func (.param .b32 r) vprintf(.param .b64 a, .param .b64 b);\n"
+                         ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %d<3>; .reg .pred %p;\n"
+                         " { .param .b32 p0; .param .b32 q; st.param.b32 [p0], 3; call.uni (q), f, (p0); "
+                         "ld.param.b32 %r1, [q]; }\n"
+                         " mov.u64 %d1, f;\n"
+                         " { .param .b32 p0; .param .b32 q; proto: .callprototype (.param .b32 _) _ (.param "
+                         ".b32 _);\n"
+                         "   call (q), %d1, (p0), proto; }\n"
+                         " ts: .branchtargets A, B; @%p brx.idx %r1, ts; A: mov.u32 %r2, 1; B: ret; }\n");
     struct sg_function *k = prepared(module, "k");
     cr_expect(k->has_indirect_call && k->nclosure == 1);
     cr_expect_eq(k->frame_bytes, 8, "sister scopes share their frame");
@@ -310,9 +306,8 @@ Test(ptx_body, register_parameters_are_registers_of_the_function) {
 }
 
 Test(ptx_body, every_truncation_of_a_body_is_refused_or_parsed) {
-    const char *text =
-        HEADER ".visible .entry k(.param .u64 a) { .reg .b32 %r<3>; .reg .pred %p; // c\n"
-               " { L: ld.param.u32 %r1, [a+4]; setp.ne.s32 %p, %r1, 0x10; @!%p bra L; } \"s\" }";
+    const char *text = HEADER ".visible .entry k(.param .u64 a) { .reg .b32 %r<3>; .reg .pred %p; // c\n"
+                              " { L: ld.param.u32 %r1, [a+4]; setp.ne.s32 %p, %r1, 0x10; @!%p bra L; } \"s\" }";
     char *copy = malloc(strlen(text) + 1);
     for (size_t n = 0; n < strlen(text); n++) {
         memcpy(copy, text, n);

@@ -27,8 +27,8 @@ static void begin(struct image *image) {
     image->size = 16;
 }
 
-static uint8_t *add(struct image *image, unsigned kind, unsigned sm, uint64_t flags,
-                    const void *payload, size_t stored, size_t uncompressed) {
+static uint8_t *add(struct image *image, unsigned kind, unsigned sm, uint64_t flags, const void *payload, size_t stored,
+                    size_t uncompressed) {
     uint8_t *entry = image->bytes + image->size;
     size_t padded = (stored + 7) & ~(size_t)7;
     put(entry, kind, 2);
@@ -46,8 +46,7 @@ static uint8_t *add(struct image *image, unsigned kind, unsigned sm, uint64_t fl
     return entry;
 }
 
-static enum sg_code open_image(const struct image *image, unsigned capability,
-                               struct sg_image *out) {
+static enum sg_code open_image(const struct image *image, unsigned capability, struct sg_image *out) {
     struct sg_diag diag;
     struct sg_text part = {(const char *)image->bytes, image->size};
     return sg_image_open(&part, 1, capability, out, &diag);
@@ -144,10 +143,8 @@ Test(ptx_fatbin, machine_code_alone_has_no_binary) {
     add(&image, 2, 75, PTX_FLAGS, "\177ELF", 4, 0);
     cr_expect_eq(open_image(&image, 130, &out), SG_NO_BINARY_FOR_GPU);
     struct sg_diag diag;
-    cr_expect_eq(sg_image_open(&(struct sg_text){"\177ELF", 4}, 1, 130, &out, &diag),
-                 SG_NO_BINARY_FOR_GPU);
-    cr_expect_eq(sg_image_open(&(struct sg_text){"\1\2\3\4", 4}, 1, 130, &out, &diag),
-                 SG_INVALID_IMAGE);
+    cr_expect_eq(sg_image_open(&(struct sg_text){"\177ELF", 4}, 1, 130, &out, &diag), SG_NO_BINARY_FOR_GPU);
+    cr_expect_eq(sg_image_open(&(struct sg_text){"\1\2\3\4", 4}, 1, 130, &out, &diag), SG_INVALID_IMAGE);
 }
 
 Test(ptx_fatbin, a_wrapper_of_separate_objects_gives_all_their_texts) {

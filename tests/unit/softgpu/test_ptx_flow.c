@@ -18,8 +18,7 @@ static bool in_frontier(const struct sg_block *block, uint32_t x) {
 
 static uint32_t block_of(const struct sg_function *fn, uint32_t insn) {
     for (uint32_t b = 0; b < fn->nblocks; b++)
-        if (insn >= fn->blocks[b].first && insn < fn->blocks[b].first + fn->blocks[b].count)
-            return b;
+        if (insn >= fn->blocks[b].first && insn < fn->blocks[b].first + fn->blocks[b].count) return b;
     cr_assert_fail("instruction %u is in no block", insn);
     return 0;
 }
@@ -44,8 +43,7 @@ static void check_frontiers_by_walking(const struct sg_function *fn, unsigned se
             for (int l = 0; l < LANES; l++) {
                 here[l] = alive[l] && at[l] == lowest;
                 if (alive[l] && !here[l])
-                    cr_assert(in_frontier(block, at[l]), "block %u runs while %u is pending",
-                              lowest, at[l]);
+                    cr_assert(in_frontier(block, at[l]), "block %u runs while %u is pending", lowest, at[l]);
             }
             const struct sg_insn *last = &fn->insns[block->first + block->count - 1];
             bool leaves = last->op == SG_OP_RET || last->op == SG_OP_EXIT;
@@ -68,9 +66,8 @@ static void check_frontiers_by_walking(const struct sg_function *fn, unsigned se
 
 Test(ptx_flow, a_uniform_branch_leaves_no_frontier) {
     struct sg_module *module;
-    struct sg_function *k =
-        flow(&module, "ld.param.u32 %r1, [a]; setp.lt.u32 %p1, %r1, 5;\n"
-                      "@%p1 bra T; mov.u32 %r2, 1; bra J; T: mov.u32 %r2, 2; J: mov.u32 %r3, %r2;");
+    struct sg_function *k = flow(&module, "ld.param.u32 %r1, [a]; setp.lt.u32 %p1, %r1, 5;\n"
+                                          "@%p1 bra T; mov.u32 %r2, 1; bra J; T: mov.u32 %r2, 2; J: mov.u32 %r3, %r2;");
     for (uint32_t b = 0; b < k->nblocks; b++)
         cr_expect_eq(k->blocks[b].nfrontier, 0);
     cr_expect(k->blocks[0].uniform_branch);
@@ -98,9 +95,8 @@ Test(ptx_flow, a_divergent_branch_rejoins_with_an_empty_frontier) {
 Test(ptx_flow, loops_are_contiguous) {
     struct sg_module *module;
     // The loop's tail stands behind the exit in the text.
-    struct sg_function *k =
-        flow(&module, DIVERGE "H: @%p1 bra T; bra X; X: mov.u32 %r3, 1; ret;\n"
-                              "T: add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 50; bra H;");
+    struct sg_function *k = flow(&module, DIVERGE "H: @%p1 bra T; bra X; X: mov.u32 %r3, 1; ret;\n"
+                                                  "T: add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 50; bra H;");
     uint32_t head = block_of(k, 3), tail = block_of(k, 7), exit = block_of(k, 5);
     cr_expect(head < tail && tail < exit, "%u %u %u", head, tail, exit);
     cr_expect(k->blocks[head].loop_head);
@@ -111,12 +107,10 @@ Test(ptx_flow, loops_are_contiguous) {
 
 Test(ptx_flow, irreducible_and_nested_graphs_keep_their_frontiers) {
     static const char *const bodies[] = {
-        DIVERGE
-        "@%p1 bra B; A: @%p2 bra B; bra E; B: @%p1 bra A; @%p2 bra B; E: mov.u32 %r2, 0; ret;",
+        DIVERGE "@%p1 bra B; A: @%p2 bra B; bra E; B: @%p1 bra A; @%p2 bra B; E: mov.u32 %r2, 0; ret;",
         DIVERGE "O: I: @%p1 bra I; @%p2 bra O; @%p1 bra E; M: @%p2 bra O; @%p1 bra M; E: ret;",
         DIVERGE "A: @%p1 bra C; @%p2 exit; B: @%p1 bra D; C: @%p2 bra B; @%p1 ret; D: @%p2 bra A;",
-        DIVERGE
-        "t: .branchtargets A, B, C; A: brx.idx %r1, t; B: @%p1 bra C; bra A; C: @%p2 bra B;",
+        DIVERGE "t: .branchtargets A, B, C; A: brx.idx %r1, t; B: @%p1 bra C; bra A; C: @%p2 bra B;",
     };
     for (unsigned i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct sg_module *module;
@@ -128,9 +122,8 @@ Test(ptx_flow, irreducible_and_nested_graphs_keep_their_frontiers) {
 
 Test(ptx_flow, liveness_minds_guards) {
     struct sg_module *module;
-    struct sg_function *k =
-        flow(&module, DIVERGE "mov.u32 %r2, 1; bra N; N: @%p1 mov.u32 %r2, 2;\n"
-                              "mov.u32 %r3, 5; mov.u32 %r4, %r2; mov.u32 %r4, %r3;");
+    struct sg_function *k = flow(&module, DIVERGE "mov.u32 %r2, 1; bra N; N: @%p1 mov.u32 %r2, 2;\n"
+                                                  "mov.u32 %r3, 5; mov.u32 %r4, %r2; mov.u32 %r4, %r3;");
     const struct sg_block *block = &k->blocks[block_of(k, 5)];
     int32_t r2 = k->insns[3].dst[0].reg, r3 = k->insns[6].dst[0].reg;
     cr_expect(block->live_in[r2 / 64] >> (r2 % 64) & 1, "the guarded move may keep %%r2");
@@ -140,10 +133,9 @@ Test(ptx_flow, liveness_minds_guards) {
 
 Test(ptx_flow, values_that_leave_a_divergent_loop_are_not_uniform) {
     struct sg_module *module;
-    struct sg_function *k =
-        flow(&module, DIVERGE "mov.u32 %r2, 0;\n"
-                              "H: add.u32 %r2, %r2, 1; setp.lt.u32 %p1, %r2, %r1; @%p1 bra H;\n"
-                              "mov.u32 %r3, %r2;");
+    struct sg_function *k = flow(&module, DIVERGE "mov.u32 %r2, 0;\n"
+                                                  "H: add.u32 %r2, %r2, 1; setp.lt.u32 %p1, %r2, %r1; @%p1 bra H;\n"
+                                                  "mov.u32 %r3, %r2;");
     cr_expect_not(k->regs[k->insns[4].dst[0].reg].uniform);
     cr_expect_not(k->regs[k->insns[7].dst[0].reg].uniform);
     sg_module_free(module);
@@ -151,10 +143,11 @@ Test(ptx_flow, values_that_leave_a_divergent_loop_are_not_uniform) {
 
 Test(ptx_flow, what_is_told_of_a_threads_own_memory_is_not_uniform) {
     struct sg_module *module;
-    struct sg_function *k = flow(&module, ".reg .b64 %d<9>; .local .b32 mine;\n"
-                                          "ld.param.u32 %r1, [a]; cvt.u64.u32 %d1, %r1;\n"
-                                          "isspacep.local %p1, %d1; isspacep.global %p2, %d1; cvta.local.u64 %d2, mine;\n"
-                                          "cvta.param.u64 %d3, a; ld.local.u32 %r2, [mine]; ret;");
+    struct sg_function *k =
+        flow(&module, ".reg .b64 %d<9>; .local .b32 mine;\n"
+                      "ld.param.u32 %r1, [a]; cvt.u64.u32 %d1, %r1;\n"
+                      "isspacep.local %p1, %d1; isspacep.global %p2, %d1; cvta.local.u64 %d2, mine;\n"
+                      "cvta.param.u64 %d3, a; ld.local.u32 %r2, [mine]; ret;");
     const bool uniform[] = {true, true, false, true, false, true, false};
     for (size_t i = 0; i < sizeof uniform; i++)
         cr_expect_eq(k->regs[k->insns[i].dst[0].reg].uniform, uniform[i], "instruction %zu", i);

@@ -37,8 +37,7 @@ Test(ptx_lexer, floats_keep_their_bits) {
 }
 
 Test(ptx_lexer, bad_numbers_and_open_comments_are_no_tokens) {
-    static const char *const bad[] = {"0f3F80", "09",       "0xg",    "99999999999999999999",
-                                      "12ab",   "/* open ", "\"open", "#"};
+    static const char *const bad[] = {"0f3F80", "09", "0xg", "99999999999999999999", "12ab", "/* open ", "\"open", "#"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(lex_one(bad[i]).kind, SG_TOK_BAD, "%s", bad[i]);
 }

@@ -2,11 +2,10 @@
 #include "ptx_common.h"
 
 Test(ptx_module, index_gives_parameters_and_limits_without_parsing_bodies) {
-    struct sg_module *module = load_text(
-        HEADER
-        ".visible .entry k(\n .param .u64 .ptr .global .align 16 a,\n .param .align 8 .b8 s[20],\n"
-        " .param .u8 c,\n .param .f64 d)\n.maxntid 128, 2\n.minnctapersm 3\n"
-        "{ this is nonsense; \"}\" }\n");
+    struct sg_module *module =
+        load_text(HEADER ".visible .entry k(\n .param .u64 .ptr .global .align 16 a,\n .param .align 8 .b8 s[20],\n"
+                         " .param .u8 c,\n .param .f64 d)\n.maxntid 128, 2\n.minnctapersm 3\n"
+                         "{ this is nonsense; \"}\" }\n");
     struct sg_function *fn = sg_module_entry(module, "k");
     cr_assert_not_null(fn);
     cr_expect_eq(fn->nparams, 4);
@@ -26,13 +25,12 @@ Test(ptx_module, index_gives_parameters_and_limits_without_parsing_bodies) {
 }
 
 Test(ptx_module, initializers_and_relocations) {
-    struct sg_module *module =
-        load_text(HEADER ".visible .global .align 4 .u32 x = 7;\n"
-                         ".global .align 1 .b8 str[4] = {104, 105, 0};\n"
-                         ".visible .global .u64 t[] = {generic(str)+1, x, 0};\n"
-                         ".visible .const .f32 m[2][3] = {{0f3F800000, 2.0}, {-1.0}};\n"
-                         ".global .u8 p[2] = {0xff(x), 0xff00(x)};\n"
-                         ".visible .global .align 8 .b8 big[1048576];\n");
+    struct sg_module *module = load_text(HEADER ".visible .global .align 4 .u32 x = 7;\n"
+                                                ".global .align 1 .b8 str[4] = {104, 105, 0};\n"
+                                                ".visible .global .u64 t[] = {generic(str)+1, x, 0};\n"
+                                                ".visible .const .f32 m[2][3] = {{0f3F800000, 2.0}, {-1.0}};\n"
+                                                ".global .u8 p[2] = {0xff(x), 0xff00(x)};\n"
+                                                ".visible .global .align 8 .b8 big[1048576];\n");
     struct sg_symbol *x = sg_module_symbol(module, "x"), *t = sg_module_symbol(module, "t");
     cr_assert(x && t);
     cr_expect(x->size == 4 && x->init_size == 4 && x->init[0] == 7);
@@ -54,20 +52,19 @@ Test(ptx_module, initializers_and_relocations) {
 }
 
 Test(ptx_module, texts_are_linked_by_name) {
-    struct sg_text texts[2] = {
-        {.bytes = HEADER ".extern .global .u32 shared_counter;\n"
-                         ".extern .func (.param .b32 r) helper(.param .b32 a);\n"
-                         ".global .u32 own = 1;\n"
-                         ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %d<2>;\n"
-                         " mov.u64 %d1, shared_counter; ld.global.u32 %r1, [own];\n"
-                         " { .param .b32 p; .param .b32 q; st.param.b32 [p], %r1;\n"
-                         " call.uni (q), helper, (p); ld.param.b32 %r2, [q]; } ret; }\n"},
-        {.bytes = HEADER
-         ".visible .global .u32 shared_counter = 5;\n"
-         ".global .u32 own = 2;\n"
-         ".visible .func (.param .b32 r) helper(.param .b32 a)\n"
-         "{ .reg .b32 %x; .shared .align 8 .b8 s[24];\n"
-         " ld.param.b32 %x, [a]; st.shared.b32 [s], %x; st.param.b32 [r], %x; ret; }\n"}};
+    struct sg_text texts[2] = {{.bytes = HEADER ".extern .global .u32 shared_counter;\n"
+                                                ".extern .func (.param .b32 r) helper(.param .b32 a);\n"
+                                                ".global .u32 own = 1;\n"
+                                                ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %d<2>;\n"
+                                                " mov.u64 %d1, shared_counter; ld.global.u32 %r1, [own];\n"
+                                                " { .param .b32 p; .param .b32 q; st.param.b32 [p], %r1;\n"
+                                                " call.uni (q), helper, (p); ld.param.b32 %r2, [q]; } ret; }\n"},
+                               {.bytes = HEADER
+                                ".visible .global .u32 shared_counter = 5;\n"
+                                ".global .u32 own = 2;\n"
+                                ".visible .func (.param .b32 r) helper(.param .b32 a)\n"
+                                "{ .reg .b32 %x; .shared .align 8 .b8 s[24];\n"
+                                " ld.param.b32 %x, [a]; st.shared.b32 [s], %x; st.param.b32 [r], %x; ret; }\n"}};
     for (int i = 0; i < 2; i++)
         texts[i].size = strlen(texts[i].bytes);
     struct sg_diag diag;
@@ -105,12 +102,12 @@ Test(ptx_module, undefined_variables_are_named_at_their_use) {
 }
 
 Test(ptx_module, shared_memory_is_laid_out_per_kernel) {
-    struct sg_module *module = load_text(
-        HEADER ".shared .align 4 .b8 a[10];\n.shared .align 16 .b8 b[32];\n"
-               ".extern .shared .align 32 .b8 dyn[];\n"
-               ".visible .entry one() { .reg .b32 %r<4>; mov.u32 %r1, b; ld.shared.u32 %r2, [a];\n"
-               " ld.shared.u32 %r3, [dyn+4]; }\n"
-               ".visible .entry two() { .reg .b32 %r<4>; ld.shared.u32 %r2, [a]; }\n");
+    struct sg_module *module =
+        load_text(HEADER ".shared .align 4 .b8 a[10];\n.shared .align 16 .b8 b[32];\n"
+                         ".extern .shared .align 32 .b8 dyn[];\n"
+                         ".visible .entry one() { .reg .b32 %r<4>; mov.u32 %r1, b; ld.shared.u32 %r2, [a];\n"
+                         " ld.shared.u32 %r3, [dyn+4]; }\n"
+                         ".visible .entry two() { .reg .b32 %r<4>; ld.shared.u32 %r2, [a]; }\n");
     struct sg_function *one = prepared(module, "one"), *two = prepared(module, "two");
     uint32_t a, b, dyn;
     cr_assert(sg_shared_offset(one, sg_module_symbol(module, "a"), &a));
@@ -150,8 +147,7 @@ Test(ptx_module, malformed_texts_are_refused_with_a_line) {
                                       HEADER ".global .u32 x;\n.global .u64 x;"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct sg_diag diag;
-        struct sg_module *module =
-            sg_module_load(&(struct sg_text){bad[i], strlen(bad[i])}, 1, &diag);
+        struct sg_module *module = sg_module_load(&(struct sg_text){bad[i], strlen(bad[i])}, 1, &diag);
         cr_expect_null(module, "%s", bad[i]);
         cr_expect_eq(diag.code, SG_INVALID_PTX, "%s", bad[i]);
         sg_module_free(module);
