@@ -421,29 +421,27 @@ EXPORT int nvJitLinkCreate(handle *out, uint32_t n, const char **options) {
 #define RELEASES(X) \
     X(_12_0) X(_12_1) X(_12_2) X(_12_3) X(_12_4) X(_12_5) X(_12_6) X(_12_7) X(_12_8) X(_12_9) \
     X(_13_0) X(_13_1) X(_13_2) X(_13_3) X(_13_4) X(_13_5) X(_13_6) X(_13_7) X(_13_8) X(_13_9)
-/* clang-format on */
 RELEASES(RELEASE)
+/* clang-format on */
 
 void *hawser_nvjitlink_symbol(void *from, const char *name) {
 #define CREATE(release) {"Create" #release, (void *)__nvJitLinkCreate##release},
     static const struct {
         const char *name;
         void *ours;
-    } of_release[] =
-    { RELEASES(CREATE) },
-      table[] = {{"Create", (void *)nvJitLinkCreate},
-                 {"Destroy", (void *)nvJitLinkDestroy},
-                 {"AddData", (void *)nvJitLinkAddData},
-                 {"AddFile", (void *)nvJitLinkAddFile},
-                 {"Complete", (void *)nvJitLinkComplete},
-                 {"GetLinkedCubinSize", (void *)nvJitLinkGetLinkedCubinSize},
-                 {"GetLinkedCubin", (void *)nvJitLinkGetLinkedCubin},
-                 {"GetLinkedPtxSize", (void *)nvJitLinkGetLinkedPtxSize},
-                 {"GetLinkedPtx", (void *)nvJitLinkGetLinkedPtx},
-                 {"GetErrorLogSize", (void *)nvJitLinkGetErrorLogSize},
-                 {"GetErrorLog", (void *)nvJitLinkGetErrorLog},
-                 {"GetInfoLogSize", (void *)nvJitLinkGetInfoLogSize},
-                 {"GetInfoLog", (void *)nvJitLinkGetInfoLog}};
+    } of_release[] = {RELEASES(CREATE)}, table[] = {{"Create", (void *)nvJitLinkCreate},
+                                                    {"Destroy", (void *)nvJitLinkDestroy},
+                                                    {"AddData", (void *)nvJitLinkAddData},
+                                                    {"AddFile", (void *)nvJitLinkAddFile},
+                                                    {"Complete", (void *)nvJitLinkComplete},
+                                                    {"GetLinkedCubinSize", (void *)nvJitLinkGetLinkedCubinSize},
+                                                    {"GetLinkedCubin", (void *)nvJitLinkGetLinkedCubin},
+                                                    {"GetLinkedPtxSize", (void *)nvJitLinkGetLinkedPtxSize},
+                                                    {"GetLinkedPtx", (void *)nvJitLinkGetLinkedPtx},
+                                                    {"GetErrorLogSize", (void *)nvJitLinkGetErrorLogSize},
+                                                    {"GetErrorLog", (void *)nvJitLinkGetErrorLog},
+                                                    {"GetInfoLogSize", (void *)nvJitLinkGetInfoLogSize},
+                                                    {"GetInfoLog", (void *)nvJitLinkGetInfoLog}};
     const char *rest = name + (name[0] == '_' ? 2 : 0) + strlen("nvJitLink"), *release = strchr(rest, '_');
     size_t length = release ? (size_t)(release - rest) : strlen(rest);
     void *ours = NULL;
