@@ -79,7 +79,7 @@ def tests(build):
 
             p.communicate("\n", timeout=60)
             assert p.returncode == 0
-            assert until(lambda: "worker process" in d.log.rsplit("session 1 ended", 1)[-1], 60), d.log[-2000:]
+            assert until(lambda: re.search(r"session 1 ended.*worker process", d.log, re.S), 60), d.log[-2000:]
             told = re.search(r"session 1 ended: (\d+) calls served, \d+ things, \d+ bytes of device memory, (\d+) at most", d.log)
             assert told and int(told.group(1)) > 30 and int(told.group(2)) == made.memory, told and told.group(0)
             assert "has ended in order" in d.log, d.log[-2000:]
